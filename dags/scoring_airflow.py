@@ -1,0 +1,46 @@
+"""What the DAGs of this project share: the warehouse connection, the retry policy, the pool.
+
+Parsed by the DAG processor again and again, so nothing heavier than `scoring.errors` and `scoring.settings` is
+imported here; pandas, Great Expectations and the engines are imported inside tasks.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import Connection
+from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
+from airflow.sdk.exceptions import AirflowNotFoundException
+from pydantic import SecretStr
+
+from scoring.errors import LandingNotReady, ScoringError
+from scoring.settings import Settings, get_settings
+
+WAREHOUSE_CONNECTION = "warehouse"
+
+# One slot a GPU. On a machine without one the pool bounds how many engines share its cores.
+SCORING_POOL = "gpu"
+
+MAY_PASS: list[type[BaseException] | str] = [error for error in ScoringError.__subclasses__() if error.retry]
+
+# Bad data stays bad however often it is read: only what can heal by itself is tried again. An error that the job did
+# not foresee (no rule matches it) keeps the task's own retries.
+RETRY_POLICY = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(LandingNotReady, RetryAction.RETRY, timedelta(minutes=15), "the extractor may still be writing"),
+        RetryRule(MAY_PASS, RetryAction.RETRY, timedelta(minutes=3), "what is unavailable may come back"),
+        RetryRule(ScoringError, RetryAction.FAIL, reason="the same input gives the same error"),
+    ]
+)
+
+
+def installation() -> Settings:
+    """Settings of this installation, with the warehouse of Airflow's connection `warehouse` where there is one.
+
+    The connection wins over `SCORING_WAREHOUSE_URL`, because it is where an Airflow operator looks for it; without
+    either the embedded server is used.
+    """
+    settings = get_settings()
+    try:
+        uri = Connection.get(WAREHOUSE_CONNECTION).get_uri()
+    except AirflowNotFoundException:
+        return settings
+    return settings.model_copy(update={"warehouse_url": SecretStr("postgresql" + uri[uri.index("://") :])})

@@ -1,0 +1,296 @@
+"""The command line. Data goes to stdout, logs and progress to stderr, and each kind of failure has its exit code."""
+
+import getpass
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from typing import Any
+
+import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from scoring import __version__
+from scoring.errors import ScoringError
+from scoring.pipeline import correlation, installation, models, nightly, phantoms, status
+from scoring.pipeline.batch import parse_batch_date
+from scoring.settings import get_settings
+
+stderr = Console(stderr=True)
+# A pipe or a log file has no width; a table cut to 80 columns would lose what it says.
+stdout = Console(width=None if sys.stdout.isatty() else 140)
+
+
+class ExplainedErrors(click.Group):
+    """A group whose commands end with the exit code of the error they met, and its message instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; errors that the job explains itself become a message and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except ScoringError as error:
+            stderr.print(f"[bold red]{type(error).__name__}[/]: ", end="")
+            stderr.print(str(error), markup=False, highlight=False)
+            ctx.exit(error.exit_code)
+
+
+class BatchDate(click.ParamType[date]):
+    """A batch date, YYYY-MM-DD."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Read the date or end with a usage error."""
+        try:
+            return value if isinstance(value, date) else parse_batch_date(value)
+        except ScoringError as error:
+            self.fail(str(error), param, ctx)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar on stderr; yields a callback that takes (what is being done, done, total)."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=stderr, transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda doing, done, total: bar.update(task, description=doing, completed=done, total=total)
+
+
+def show_table(title: str, rows: list[dict[str, Any]]) -> None:
+    """Print rows of equal keys as a table on stdout."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for column in rows[0] if rows else ("nothing",):
+        table.add_column(column, justify="right" if rows and isinstance(rows[0][column], (int, float)) else "left")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    stdout.print(table)
+
+
+@click.group(cls=ExplainedErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="scoring")
+@click.option("-v", "--verbose", is_flag=True, help="Log every step.")
+def main(verbose: bool) -> None:
+    """Score bone erosion in rheumatoid arthritis, night by night.
+
+    \b
+    Exit codes:
+      0 done                        6 warehouse not migrated
+      1 unforeseen error            7 model refused
+      2 wrong usage                 8 books do not balance
+      3 bad input                   9 request without meaning
+      4 landing not ready          10 a rule could not be computed
+      5 warehouse unavailable      11 storage unavailable
+    """  # noqa: D301 - click reads the backspace as "keep these lines"
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+
+
+@main.command()
+@click.option("--url", type=click.Choice(["job", "owner", "analyst", "airflow"]), help="Print only this URL.")
+def up(url: str | None) -> None:
+    """Start the embedded PostgreSQL server of this installation.
+
+    Example: scoring up
+    """
+    settings = get_settings()
+    server = installation.up(settings)
+    if url:
+        click.echo(getattr(server, f"{url}_url"))
+    elif settings.warehouse_url is None:
+        click.echo(f"the embedded warehouse is up; read it with\n  {server.psql_command}")
+    else:
+        click.echo("the embedded server is up, but SCORING_WAREHOUSE_URL names the warehouse")
+
+
+@main.command()
+def down() -> None:
+    """Stop the embedded server. Its data stays.
+
+    Example: scoring down
+    """
+    stopped = installation.down(get_settings())
+    click.echo("stopped" if stopped else "was not running")
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the warehouse's schema, views and grants up to this version. Safe to repeat.
+
+    Example: scoring migrate
+    """
+    result = installation.migrate(get_settings())
+    click.echo(result)
+
+
+@main.command()
+@click.option("--patients", default=40, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--nights", default=3, show_default=True, type=click.IntRange(1, 366))
+@click.option("--last-night", type=BatchDate(), help="Date of the last folder; default: yesterday.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--fault", "faults", multiple=True, help="Damage the last night; see --list-faults. May be repeated.")
+@click.option("--list-faults", is_flag=True, help="Name every fault and what the books then say.")
+@click.option("--landing", help="Where to write; default: the installation's landing folder.")
+@click.option("--if-empty", is_flag=True, help="Only into the empty default folder of a first try.")
+def phantom(  # noqa: PLR0917 - click hands over options by name
+    patients: int,
+    nights: int,
+    last_night: date | None,
+    seed: int,
+    faults: tuple[str, ...],
+    list_faults: bool,
+    landing: str | None,
+    if_empty: bool,
+) -> None:
+    """Write synthetic nights in the landing layout: registry records and joint images with known truth.
+
+    Example: scoring phantom --patients 40 --nights 3 --fault truncated --fault percent_120
+    """
+    if list_faults:
+        show_table("Faults", phantoms.fault_catalogue())
+        return
+    settings = get_settings()
+    with progress_bar("drawing synthetic joints"):
+        written = phantoms.write(
+            settings,
+            landing,
+            patients=patients,
+            nights=nights,
+            last_night=last_night or date.today() - timedelta(days=1),  # noqa: DTZ011 - the operator's own calendar
+            seed=seed,
+            faults=faults,
+            if_empty=if_empty,
+        )
+    if written:
+        show_table("Synthetic nights written", written)
+    else:
+        click.echo("no synthetic night was written: the landing folder is in use", err=True)
+
+
+@main.command()
+@click.option("--date", "dates", multiple=True, required=True, type=BatchDate(), help="Folder date. May be repeated.")
+def nightly_command(dates: tuple[date, ...]) -> None:
+    """Run the nightly job for one or more nights, the same steps as the DAG.
+
+    Example: scoring nightly --date 2026-11-21
+    """
+    settings = get_settings()
+    for batch_date in dates:
+        with progress_bar(f"night of {batch_date}") as progress:
+            counts = nightly.run_night(
+                settings,
+                batch_date,
+                triggered_by=getpass.getuser(),
+                progress=progress,
+            )
+        click.echo(json.dumps({"batch_date": batch_date.isoformat(), **counts}))
+
+
+main.add_command(nightly_command, "nightly")
+
+
+@main.command()
+def pending() -> None:
+    """List closed nights that have not run yet, oldest first; the newest night when all have.
+
+    Example: for night in $(scoring pending); do scoring nightly --date $night; done
+    """
+    for batch_date in status.pending(get_settings()):
+        click.echo(batch_date.isoformat())
+
+
+@main.command()
+@click.option("--patients", default=700, show_default=True, type=click.IntRange(10))
+@click.option("--seed", default=1, show_default=True)
+@click.option("--epochs", default=4, show_default=True, type=click.IntRange(1))
+@click.option("--version", required=True, help="Name of the new model, such as phantom-2.")
+def train(patients: int, seed: int, epochs: int, version: str) -> None:
+    """Train the regression network on synthetic phantoms and put it in the model store. Promotes nothing.
+
+    The defaults are those of the shipped model: about 20 minutes on two cores.
+
+    Example: scoring train --version phantom-2
+    """
+    with progress_bar(f"training {version} on synthetic phantoms") as progress:
+        rows = models.train(
+            get_settings(), version=version, patients=patients, seed=seed, epochs=epochs, progress=progress
+        )
+    show_table(f"{version} on held-out synthetic phantoms; says nothing about real patients", rows)
+
+
+@main.command()
+@click.option("--version", help="Model to evaluate; default: the shipped one.")
+@click.option("--joints", type=click.IntRange(100), help="Size of the test set; default: the manifest's.")
+@click.option("--truth", is_flag=True, help="Against the phantoms' known truth instead of a reader's reading.")
+def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
+    """Evaluate a model on held-out synthetic phantoms, always-0 beside it.
+
+    Example: scoring evaluate --version phantom-1
+    """
+    with progress_bar("evaluating on synthetic phantoms") as progress:
+        title, rows = models.evaluate(
+            get_settings(), version=version, joints=joints, against_truth=truth, progress=progress
+        )
+    show_table(title, rows)
+
+
+@main.command()
+@click.argument("version")
+@click.option("--reason", required=True, help="Why this model becomes the champion; kept with the promotion.")
+def promote(version: str, reason: str) -> None:
+    """Make a model of the store the champion. Reversible: promote the former one.
+
+    Example: scoring promote phantom-2 --reason "QWK .81 against .76 on the frozen set"
+    """
+    models.promote(get_settings(), version=version, promoted_by=getpass.getuser(), reason=reason)
+    click.echo(f"{version} is the champion from the next run on")
+
+
+@main.command()
+@click.option("--as-of", required=True, type=BatchDate(), help="Use what had landed by this date.")
+def correlate(as_of: date) -> None:
+    """Refresh and print the correlation of Rau scores with disease activity as of a date.
+
+    Example: scoring correlate --as-of 2026-11-21
+    """
+    show_table(f"Correlation as of {as_of}", correlation.refresh_by_hand(get_settings(), as_of, getpass.getuser()))
+
+
+@main.command()
+@click.option("--date", "batch_date", required=True, type=BatchDate())
+def report(batch_date: date) -> None:
+    """Write a night's page again, from the warehouse and the staged files of its last run.
+
+    Example: scoring report --date 2026-11-21
+    """
+    click.echo(status.report(get_settings(), batch_date))
+
+
+@main.command("status")
+@click.option("--digest", is_flag=True, help="Digest of every data table: equal before and after a repeated night.")
+@click.option("--nights", default=10, show_default=True, type=click.IntRange(1))
+def status_command(digest: bool, nights: int) -> None:
+    """Show the last nights, the champion, the report's path and a ready-made psql line.
+
+    Example: scoring status --digest
+    """
+    settings = get_settings()
+    overview = status.overview(settings, nights)
+    show_table("Nights", overview.nights)
+    if digest:
+        show_table("Digest of the data tables", status.digest(settings))
+    for label, value in overview.lines:
+        click.echo(f"{label:<10} {value}")

@@ -1,0 +1,56 @@
+"""Grey levels of one joint -> the square the network reads. The same function serves training and scoring.
+
+`PREPROCESSING_VERSION` is part of a prediction's key: whatever changes a single pixel here needs a new name there.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+PREPROCESSING_VERSION = "grey128-v1"
+SIDE = 128
+
+
+def to_network_input(grey: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
+    """Make a joint image square and bring it to the network's size.
+
+    The shorter side is padded on both ends by repeating the outermost pixels, so that a joint keeps its proportions and
+    no artificial edge appears. The resize is a triangle filter, widened when shrinking (antialiased).
+
+    Args:
+        grey: uint8 of shape (height, width), at least one pixel.
+        side: Side of the result in pixels.
+
+    Returns:
+        uint8 of shape (side, side).
+    """
+    if grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
+        raise ValueError(f"expected a uint8 image of shape (height, width), got {grey.dtype} {grey.shape}")
+    square = _pad_to_square(grey)
+    if square.shape == (side, side):
+        return np.ascontiguousarray(square)
+    resized = Image.fromarray(square).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.uint8)
+
+
+def as_batch(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    """Stack equally sized grey images for the network.
+
+    Args:
+        images: n arrays, uint8 of shape (side, side).
+
+    Returns:
+        float32 of shape (n, side, side, 1), 0 black to 1 white.
+    """
+    batch: NDArray[np.float32] = np.stack(images).astype(np.float32)[..., np.newaxis]
+    batch /= 255
+    return batch
+
+
+def _pad_to_square(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = grey.shape
+    side = max(height, width)
+    above, left = (side - height) // 2, (side - width) // 2
+    return np.pad(grey, ((above, side - height - above), (left, side - width - left)), mode="edge")

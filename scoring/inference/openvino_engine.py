@@ -1,0 +1,70 @@
+"""The CPU engine: OpenVINO from the model's own graph. It loads in about a second and needs no TensorFlow."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import ModelRefused
+from scoring.inference.engines import available_cpus, predict_in_batches
+from scoring.networks.openvino_graph import import_openvino
+from scoring.networks.stored import GRAPH, GRAPH_WEIGHTS, StoredModel
+
+
+class OpenVinoEngine:
+    """Runs the OpenVINO graph of a stored model on the CPU.
+
+    Args:
+        model: The checked model.
+        batch_size: Images a call, fixed when the graph is compiled.
+        precision: `bfloat16`, `float32`, or `auto`: bfloat16, which scores two to four times as many joints a second,
+            on processors that compute with it and if the manifest says that it was measured within tolerance.
+        threads: Default: the CPUs that this process may use.
+
+    Raises:
+        ModelRefused: OpenVINO cannot read the graph.
+    """
+
+    name = "openvino"
+
+    def __init__(
+        self, model: StoredModel, batch_size: int, precision: str = "auto", threads: int | None = None
+    ) -> None:
+        ov = import_openvino()
+        core = ov.Core()
+        if precision == "auto":
+            precision = "bfloat16" if cpu_computes_bfloat16() and _bfloat16_accepted(model) else "float32"
+        try:
+            graph = core.read_model(model.files[GRAPH], model.files[GRAPH_WEIGHTS])
+            graph.reshape([batch_size, model.side, model.side, 1])
+            compiled = core.compile_model(
+                graph,
+                "CPU",
+                {
+                    "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[precision],
+                    "INFERENCE_NUM_THREADS": threads or available_cpus(),
+                    "NUM_STREAMS": 1,
+                },
+            )
+        except RuntimeError as error:
+            raise ModelRefused(f"model {model.version}: OpenVINO cannot load {GRAPH}: {error}") from error
+        self.precision = precision
+        self.side = model.side
+        self._batch_size = batch_size
+        self._request = compiled.create_infer_request()
+
+    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `scoring.inference.engines.Engine.predict`."""
+        return predict_in_batches(self._run, batch, self._batch_size, self.side)
+
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        cdf: NDArray[np.float32] = self._request.infer(images, share_inputs=True, share_outputs=True)[0]
+        return cdf
+
+
+def cpu_computes_bfloat16() -> bool:
+    """Whether this processor has instructions for bfloat16."""
+    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def _bfloat16_accepted(model: StoredModel) -> bool:
+    measured = model.manifest.get("engines", {}).get("measured", [])
+    return any(m["engine"] == "openvino" and m["precision"] == "bfloat16" and m["accepted"] for m in measured)

@@ -1,0 +1,53 @@
+"""The GPU engine: the keras network in one compiled TensorFlow function. It also runs on a CPU, for comparison."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import ModelRefused
+from scoring.inference.engines import predict_in_batches
+from scoring.networks.stored import WEIGHTS, StoredModel
+
+
+class TensorFlowEngine:
+    """Runs the keras network of a stored model in float32.
+
+    TensorFloat-32 is switched off: on a recent GPU it would round the inputs of every product to 10 bits, and results
+    would differ from one kind of card to another.
+
+    Args:
+        model: The checked model.
+        batch_size: Images a call, fixed in the compiled function.
+
+    Raises:
+        ModelRefused: The weights do not fit the architecture that the manifest names.
+    """
+
+    name = "tensorflow"
+    precision = "float32"
+
+    def __init__(self, model: StoredModel, batch_size: int) -> None:
+        import tensorflow as tf
+
+        from scoring.networks.architecture import build
+        from scoring.networks.weights import from_npz, set_weights
+
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        try:
+            network = build(model.manifest["architecture"], dict(model.manifest["arguments"]))
+            set_weights(network, from_npz(model.files[WEIGHTS]))
+        except (ValueError, TypeError) as error:
+            raise ModelRefused(f"model {model.version}: {error}") from error
+        self.side = model.side
+        self._batch_size = batch_size
+        self._function = tf.function(
+            lambda images: network(images, training=False),
+            input_signature=[tf.TensorSpec((batch_size, model.side, model.side, 1), tf.float32)],
+        )
+
+    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `scoring.inference.engines.Engine.predict`."""
+        return predict_in_batches(self._run, batch, self._batch_size, self.side)
+
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        cdf: NDArray[np.float32] = self._function(images).numpy()
+        return cdf

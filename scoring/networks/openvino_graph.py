@@ -1,0 +1,134 @@
+"""The network as an OpenVINO graph, built operation by operation from keras layers.
+
+OpenVINO's converter is not used: importing or running it reports to Intel unless a file in the user's home says
+otherwise. Here `import_openvino` makes sure that nothing is sent, and a network of plain layers needs no converter.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+# A stand-in for the module, for annotations: openvino has no types and is imported only where it is used.
+OpenVino = Any
+OpenVinoModel = Any
+
+
+def import_openvino() -> OpenVino:
+    """Import OpenVINO with its usage reporting made impossible. All code of this project imports it through here.
+
+    A plain `import openvino` sends an event to Google Analytics if the package `openvino_telemetry` can be imported and
+    the user has not opted out. With that package hidden, OpenVINO uses the silent stub that it brings along itself; no
+    file is written and no environment variable has to be remembered.
+
+    Returns:
+        The module `openvino`.
+
+    Raises:
+        RuntimeError: Something else imported `openvino` with its reporting before.
+    """
+    if sys.modules.get("openvino_telemetry") is not None:
+        raise RuntimeError("openvino_telemetry was imported before; import openvino by import_openvino() only")
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+    import openvino
+
+    return openvino
+
+
+def build_graph(network: Any, batch_size: int) -> OpenVinoModel:
+    """Build the OpenVINO graph of a trained keras network that is a plain chain of layers.
+
+    Kernels are stored in half precision, so the network's weights should have been rounded to it before
+    (`scoring.networks.weights.round_to_half`); all else is stored, and everything is computed, in float32 unless the
+    engine is told otherwise. Batch normalisation becomes one multiplication and one addition a channel; OpenVINO folds
+    them into the convolution when it loads the graph.
+
+    Args:
+        network: A functional or sequential keras model of Conv2D (3x3, "same"), BatchNormalization, ReLU, MaxPooling2D
+            (2x2), Flatten, Dense and Dropout layers.
+        batch_size: Number of images that one call takes, fixed in the graph.
+
+    Returns:
+        An `openvino.Model` with input `(batch_size, side, side, 1)` and output `(batch_size, 101)`, both float32.
+
+    Raises:
+        ValueError: The network holds a layer that this builder does not know.
+    """
+    import_openvino()
+    import openvino as ov
+    import openvino.opset13 as op
+
+    side, channels = network.input_shape[1], network.input_shape[3]
+    image = op.parameter([batch_size, side, side, channels], np.float32, name="image")
+    # Keras keeps channels last, OpenVINO's convolutions want them before height and width.
+    node = op.transpose(image, np.array([0, 3, 1, 2]))
+    for layer in network.layers:
+        kind = type(layer).__name__
+        if kind not in _BUILDERS:
+            raise ValueError(f"layer {layer.name} is a {kind}; the OpenVINO graph knows {', '.join(sorted(_BUILDERS))}")
+        node = _BUILDERS[kind](op, layer, node)
+    result = op.result(node, name="cdf")
+    model = ov.Model([result], [image], network.name)
+    model.inputs[0].set_names({"image"})
+    model.outputs[0].set_names({"cdf"})
+    return model
+
+
+def _kernel(op: Any, values: Any) -> Any:
+    return op.convert(op.constant(np.ascontiguousarray(values, dtype=np.float16)), "f32")
+
+
+def _conv(op: Any, layer: Any, node: Any) -> Any:
+    kernel = np.transpose(np.asarray(layer.kernel), (3, 2, 0, 1))
+    if layer.padding != "same" or tuple(layer.kernel_size) != (3, 3) or tuple(layer.strides) != (1, 1):
+        raise ValueError(f"layer {layer.name}: only 3x3 convolutions with stride 1 and 'same' padding are known")
+    node = op.convolution(node, _kernel(op, kernel), [1, 1], [1, 1], [1, 1], [1, 1])
+    return op.add(node, op.constant(_per_channel(layer.bias, 4)))
+
+
+def _norm(op: Any, layer: Any, node: Any) -> Any:
+    rank = len(node.get_output_shape(0))
+    scale = np.asarray(layer.gamma) / np.sqrt(np.asarray(layer.moving_variance) + layer.epsilon)
+    shift = np.asarray(layer.beta) - np.asarray(layer.moving_mean) * scale
+    node = op.multiply(node, op.constant(_per_channel(scale, rank)))
+    return op.add(node, op.constant(_per_channel(shift, rank)))
+
+
+def _dense(op: Any, layer: Any, node: Any) -> Any:
+    node = op.matmul(node, _kernel(op, layer.kernel), False, False)
+    node = op.add(node, op.constant(_per_channel(layer.bias, 2)))
+    activation = layer.activation.__name__
+    if activation not in {"linear", "sigmoid"}:
+        raise ValueError(f"layer {layer.name}: activation {activation} is not known to the OpenVINO graph")
+    return op.sigmoid(node) if activation == "sigmoid" else node
+
+
+def _pool(op: Any, layer: Any, node: Any) -> Any:
+    if tuple(layer.pool_size) != (2, 2) or tuple(layer.strides) != (2, 2) or layer.padding != "valid":
+        raise ValueError(f"layer {layer.name}: only 2x2 pooling with stride 2 is known to the OpenVINO graph")
+    return op.max_pool(node, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(0)
+
+
+def _flatten(op: Any, layer: Any, node: Any) -> Any:
+    del layer
+    channels_last = op.transpose(node, np.array([0, 2, 3, 1]))
+    return op.reshape(channels_last, np.array([0, -1]), True)
+
+
+def _per_channel(values: Any, rank: int) -> Any:
+    """Reshape one value a channel so that it broadcasts over `(batch, channel, ...)`."""
+    return np.asarray(values, dtype=np.float32).reshape((1, -1) + (1,) * (rank - 2))
+
+
+_BUILDERS: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "InputLayer": lambda _op, _layer, node: node,
+    "Conv2D": _conv,
+    "BatchNormalization": _norm,
+    "ReLU": lambda op, _layer, node: op.relu(node),
+    "MaxPooling2D": _pool,
+    "Flatten": _flatten,
+    "Dense": _dense,
+    # Dropout only acts while training.
+    "Dropout": lambda _op, _layer, node: node,
+}

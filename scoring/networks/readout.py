@@ -1,0 +1,99 @@
+"""From the network's output to the numbers that are stored: erosion with its uncertainty, grade, grade probabilities.
+
+The network answers for every k = 0..100 how likely the erosion is at most k percent: 101 sigmoids, a cumulative
+distribution function. Nothing makes free sigmoids rise with k or end at 1, so they are made to before anything is read
+from them. Reading happens here, in numpy and once for all engines.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.clinical import ratingen
+
+N_POINTS = 101
+"""Points of the distribution function: 0, 1, ..., 100 percent."""
+
+PREDICTED_ZERO_BELOW = 1.0
+"""A predicted mean below this, in percent, reads as grade 0: a mean of exactly 0 is never predicted."""
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """What is read from the distributions of n joints.
+
+    Attributes:
+        mean: Expected erosion in percent, 0-100, float64 (n,).
+        median: Smallest whole percent whose probability of not being exceeded reaches 0.5, int64 (n,).
+        q05: The same for 0.05.
+        q95: The same for 0.95.
+        grade: Ratingen grade of the mean, with a mean below 1 % as grade 0, int64 (n,).
+        grade_probability: Probability of each grade 0-5, float64 (n, 6); rows sum to 1.
+    """
+
+    mean: npt.NDArray[np.float64]
+    median: npt.NDArray[np.int64]
+    q05: npt.NDArray[np.int64]
+    q95: npt.NDArray[np.int64]
+    grade: npt.NDArray[np.int64]
+    grade_probability: npt.NDArray[np.float64]
+
+
+def make_monotone(cdf: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Turn raw sigmoids into distribution functions: the running maximum over k, and 1 at k = 100.
+
+    The running maximum takes the network at its most sure: once it holds an erosion of at most k likely, a dip further
+    on cannot take that back.
+
+    Args:
+        cdf: Probabilities that the erosion is at most k percent, float (n, 101), within 0 to 1.
+
+    Returns:
+        The distribution functions, same shape and type, in a new array.
+
+    Raises:
+        ValueError: Not shape (n, 101), or a value that is not a probability; the message has its index.
+    """
+    if cdf.ndim != 2 or cdf.shape[1] != N_POINTS:
+        raise ValueError(f"cdf must have shape (n, {N_POINTS}), not {cdf.shape}")
+    bad = ~((cdf >= 0) & (cdf <= 1))
+    if bad.any():
+        row, point = (int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"cdf must be within 0 to 1: the value at index ({row}, {point}) is not")
+    monotone = np.maximum.accumulate(cdf, axis=1)
+    monotone[:, -1] = 1
+    return monotone
+
+
+def read_out(cdf: npt.NDArray[Any]) -> ReadOut:
+    """Read mean, quantiles and grades from the network's output.
+
+    With F the monotone distribution function: mean = sum over k = 0..99 of (1 - F[k]); a quantile is the smallest k
+    with F[k] >= level; P(grade 0) = F[0], P(1) = F[20] - F[0], ..., P(5) = 1 - F[80].
+
+    Args:
+        cdf: Raw or monotone output of the network, float (n, 101).
+
+    Returns:
+        The read-out of the n joints.
+
+    Raises:
+        ValueError: Not shape (n, 101), or a value that is not a probability; the message has its index.
+    """
+    cumulated = make_monotone(cdf).astype(np.float64)
+    mean = np.sum(1 - cumulated[:, :-1], axis=1)
+    borders = cumulated[:, [int(border) for border in ratingen.UPPER_BORDERS]]
+    return ReadOut(
+        mean=mean,
+        median=_quantile(cumulated, 0.50),
+        q05=_quantile(cumulated, 0.05),
+        q95=_quantile(cumulated, 0.95),
+        grade=np.where(mean < PREDICTED_ZERO_BELOW, 0, ratingen.grade(mean)).astype(np.int64),
+        grade_probability=np.diff(borders, axis=1, prepend=0, append=1),
+    )
+
+
+def _quantile(cumulated: npt.NDArray[np.float64], level: float) -> npt.NDArray[np.int64]:
+    return np.asarray(np.argmax(cumulated >= level, axis=1), dtype=np.int64)

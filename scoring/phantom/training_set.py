@@ -1,0 +1,145 @@
+"""Synthetic joints for training and evaluation, as the network will see them: JPEG, decoder, preprocessing."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from multiprocessing import get_context
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from scoring.errors import InvalidRequest
+from scoring.imaging.decode import decode_grey
+from scoring.imaging.preprocess import SIDE, to_network_input
+from scoring.phantom.radiograph import joint_jpeg
+from scoring.phantom.registry import read_erosion, simulate_registry
+from scoring.phantom.seeds import stream
+
+FIRST_VISIT, YEARS = date(2005, 1, 1), 12
+_CHUNK = 100
+
+_Request = tuple[str, str, str, float]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Synthetic joints, one an index, ordered by patient and film.
+
+    Attributes:
+        images: uint8 (n, 128, 128), the network's input.
+        erosion_true: float64 (n,), percent of the articular outline that the drawing removed.
+        erosion_read: float64 (n,), what a reader wrote down, NaN where nobody read the joint.
+        patient_id: str (n,); a split must not cross it.
+        joint: str (n,), registry column of the joint.
+        sop_iuid: str (n,), the film.
+        enriched: bool (n,), True where the erosion was drawn from the flat distribution instead of the registry.
+    """
+
+    images: npt.NDArray[np.uint8]
+    erosion_true: npt.NDArray[np.float64]
+    erosion_read: npt.NDArray[np.float64]
+    patient_id: npt.NDArray[np.str_]
+    joint: npt.NDArray[np.str_]
+    sop_iuid: npt.NDArray[np.str_]
+    enriched: npt.NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def make_training_set(
+    n_patients: int,
+    seed: int,
+    *,
+    max_images: int | None = None,
+    workers: int = 1,
+    enrich: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainingSet:
+    """Draw every joint of every film of a synthetic registry.
+
+    The prevalence of erosions is the registry's (about two thirds of the readings are 0) unless `enrich` is set.
+
+    Args:
+        n_patients: Patients of the registry; about 50 joints each.
+        seed: Seed of registry and drawings.
+        max_images: Keep this many joints at most, from films chosen at random.
+        workers: Processes that draw; the result does not depend on it.
+        enrich: Share of joints, 0 to 1, whose erosion is drawn anew, flat between 0 and 100 %, so that rare grades are
+            seen. Such a joint no longer follows its patient's course. A model card must state it.
+        progress: Called with (joints drawn, joints in all).
+
+    Returns:
+        The joints in the order of the registry.
+
+    Raises:
+        InvalidRequest: A share or a number is out of range.
+    """
+    if not 0 <= enrich <= 1:
+        raise InvalidRequest(f"enrich is {enrich}; it is a share and must lie in 0-1.")
+    if max_images is not None and max_images < 1:
+        raise InvalidRequest(f"max_images is {max_images}; at least one image is needed.")
+    joints = simulate_registry(n_patients, seed, FIRST_VISIT, YEARS).joints
+    if max_images is not None:
+        joints = _some_films(joints, max_images, seed)
+    truth, read, enriched = _enrich(joints, enrich, seed)
+    requests: list[_Request] = list(
+        zip(joints["patient_id"], joints["sop_iuid"], joints["joint"], truth.tolist(), strict=True)
+    )
+    images = np.empty((len(requests), SIDE, SIDE), dtype=np.uint8)
+    done = 0
+    for drawn in _draw(requests, seed, workers):
+        images[done : done + len(drawn)] = drawn
+        done += len(drawn)
+        if progress:
+            progress(done, len(requests))
+    return TrainingSet(
+        images=images,
+        erosion_true=truth,
+        erosion_read=read,
+        patient_id=joints["patient_id"].to_numpy(dtype=np.str_),
+        joint=joints["joint"].to_numpy(dtype=np.str_),
+        sop_iuid=joints["sop_iuid"].to_numpy(dtype=np.str_),
+        enriched=enriched,
+    )
+
+
+def _some_films(joints: pd.DataFrame, max_images: int, seed: int) -> pd.DataFrame:
+    films = joints["sop_iuid"].unique()
+    chosen = stream(seed, "training-films").permutation(len(films))[: -(-max_images // 10)]
+    return joints[joints["sop_iuid"].isin(films[chosen])].head(max_images)
+
+
+def _enrich(
+    joints: pd.DataFrame, share: float, seed: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    truth = joints["erosion_true"].to_numpy(dtype=np.float64, copy=True)
+    read = joints["erosion_read"].to_numpy(dtype=np.float64, copy=True)
+    enriched = np.zeros(len(joints), dtype=np.bool_)
+    if share == 0:
+        return truth, read, enriched
+    for row, (sop_iuid, joint) in enumerate(zip(joints["sop_iuid"], joints["joint"], strict=True)):
+        rng = stream(seed, "enrich", sop_iuid, joint)
+        if rng.random() < share:
+            truth[row] = rng.uniform(0, 100)
+            read[row] = read_erosion(truth[row : row + 1], rng)[0]
+            enriched[row] = True
+    return truth, read, enriched
+
+
+def _draw(requests: list[_Request], seed: int, workers: int) -> Iterator[npt.NDArray[np.uint8]]:
+    chunks = [requests[start : start + _CHUNK] for start in range(0, len(requests), _CHUNK)]
+    draw = partial(_draw_chunk, seed)
+    if workers == 1:
+        yield from map(draw, chunks)
+        return
+    # Spawned, not forked: the caller may be a process in which TensorFlow has already run.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(draw, chunks)
+
+
+def _draw_chunk(seed: int, chunk: list[_Request]) -> npt.NDArray[np.uint8]:
+    return np.stack([to_network_input(decode_grey(joint_jpeg(seed, *request))) for request in chunk])

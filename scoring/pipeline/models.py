@@ -1,0 +1,140 @@
+"""Models of this installation: load, train, evaluate, promote."""
+
+from collections.abc import Callable
+from os import cpu_count
+from typing import TYPE_CHECKING, Any
+
+from scoring.pipeline import installation
+from scoring.settings import Settings
+
+if TYPE_CHECKING:
+    from scoring.networks.stored import StoredModel
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+FIRST_PROMOTION = "the model that ships with the package; this warehouse had none"
+
+
+def load(settings: Settings, version: str) -> "StoredModel":
+    """A model of the store, or the shipped one, with every file checked against its manifest.
+
+    Raises:
+        ModelRefused: There is no such version, or a file differs from what its manifest states.
+    """
+    from scoring.training.store import find_model
+
+    return find_model(version, settings.model_store_url)
+
+
+def champion(settings: Settings) -> "StoredModel":
+    """The promoted model, checked. A warehouse that has none promotes the one that ships with the package.
+
+    Raises:
+        ModelRefused: Its files are missing or were changed, or the warehouse knows other weights under its name.
+    """
+    from scoring.training.store import SHIPPED_VERSION
+    from scoring.warehouse import models
+
+    engine = installation.warehouse(settings)
+    promoted = models.champion(engine)
+    model = load(settings, promoted["version"] if promoted else SHIPPED_VERSION)
+    # Registering again compares the weights with those that the warehouse knows under this name.
+    models.register_model(engine, model.manifest)
+    if promoted is None:
+        models.promote(engine, model.version, promoted_by="nightly_scoring", reason=FIRST_PROMOTION)
+    return model
+
+
+def promote(settings: Settings, *, version: str, promoted_by: str, reason: str) -> None:
+    """Make a model of the store the champion from the next run on."""
+    from scoring.warehouse import migrate, models
+
+    engine = installation.warehouse(settings)
+    migrate.check_current(engine)
+    models.register_model(engine, load(settings, version).manifest)
+    models.promote(engine, version, promoted_by=promoted_by, reason=reason)
+
+
+def train(
+    settings: Settings, *, version: str, patients: int, seed: int, epochs: int, progress: Progress
+) -> list[dict[str, Any]]:
+    """Train the regression network on synthetic phantoms and write it to the model store.
+
+    A training that was stopped goes on from its last finished epoch.
+
+    Returns:
+        The held-out figures of its manifest, as rows of a table.
+    """
+    from scoring.training.phantoms import train_on_phantoms
+
+    manifest = train_on_phantoms(
+        patients,
+        seed,
+        epochs,
+        settings.model_store_url,
+        version,
+        cache_dir=settings.var_dir / "phantom-cache",
+        work_dir=settings.var_dir / "training" / version,
+        workers=cpu_count() or 1,
+        code_revision=settings.revision,
+        on_draw=lambda done, total: progress("drawing synthetic joints", done, total),
+        on_step=lambda done, total: progress("training", done, total),
+    )
+    return figures(manifest["metrics"]["reading"])
+
+
+def evaluate(
+    settings: Settings, *, version: str | None, joints: int | None, against_truth: bool, progress: Progress
+) -> tuple[str, list[dict[str, Any]]]:
+    """Evaluate a model on held-out phantoms, always-0 beside it.
+
+    Without `joints` the test set is the one of the model's manifest, and so are the figures.
+
+    Returns:
+        A sentence that says what was evaluated on what, and the figures as rows of a table.
+    """
+    from scoring.training.phantoms import evaluate_on_phantoms
+    from scoring.training.store import SHIPPED_VERSION
+
+    version = version or SHIPPED_VERSION
+    evaluation = evaluate_on_phantoms(
+        version,
+        settings.model_store_url,
+        n_joints=joints,
+        against="truth" if against_truth else "reading",
+        cache_dir=settings.var_dir / "phantom-cache",
+        workers=cpu_count() or 1,
+        on_draw=lambda done, total: progress("drawing synthetic joints", done, total),
+    )
+    title = (
+        f"{version} against the {evaluation.against} of {evaluation.n} joints of {evaluation.n_patients} synthetic "
+        f"patients ({evaluation.engine}); says nothing about real patients"
+    )
+    return title, figures(evaluation.to_dict())
+
+
+def figures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+    """An evaluation as rows: measure, value, 95 % interval by patients, and what always answering grade 0 gives."""
+    rows = [
+        {
+            "measure": measure.replace("_", " "),
+            "model": value,
+            "95 % interval": _interval(evaluation["patient_intervals"].get(measure)),
+            "always 0": evaluation["always_0"].get(measure),
+        }
+        for measure, value in evaluation["measures"].items()
+    ]
+    return rows + [
+        {
+            "measure": f"recall of grade {grade} ({sum(evaluation['confusion'][grade])} joints)",
+            "model": recall,
+            "95 % interval": _interval(evaluation["recall_wilson"][grade]),
+            "always 0": float(grade == 0),
+        }
+        for grade, recall in enumerate(evaluation["recall"])
+    ]
+
+
+def _interval(limits: list[float] | None) -> str | None:
+    return None if limits is None else f"{limits[0]:.3f} to {limits[1]:.3f}"

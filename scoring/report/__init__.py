@@ -1,0 +1,1 @@
+"""The page of a night: figures as inline SVG and one self-contained HTML file."""

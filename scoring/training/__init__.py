@@ -1,0 +1,1 @@
+"""From read joints to a promoted model: snapshot, split, fit, evaluation, model store."""

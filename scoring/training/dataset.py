@@ -1,0 +1,154 @@
+"""Read joints as arrays, split by patient, identified by a hash of their content."""
+
+import hashlib
+import logging
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.clinical import ratingen
+from scoring.errors import BadInput
+
+logger = logging.getLogger(__name__)
+
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+# 70/20/10 per cent of the patients.
+_TRAIN_BELOW, _VALIDATION_BELOW = 0.70, 0.90
+
+
+@dataclass(frozen=True)
+class JointSet:
+    """n joints that somebody read.
+
+    Attributes:
+        images: uint8 `(n, side, side)`, as preprocessing returns them.
+        reading: Erosion as read, per cent, float32 `(n,)`; what the network learns and is judged by.
+        truth: Erosion as it is, per cent, float32 `(n,)`; known of phantoms only, else NaN.
+        patient_id: `(n,)` strings; decides the split.
+        joint: `(n,)` strings, column names of the registry.
+    """
+
+    images: NDArray[np.uint8]
+    reading: NDArray[np.float32]
+    truth: NDArray[np.float32]
+    patient_id: NDArray[np.str_]
+    joint: NDArray[np.str_]
+
+    def __post_init__(self) -> None:
+        lengths = {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"a joint set needs arrays of one length, got {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def grades(self) -> NDArray[np.int64]:
+        """Ratingen grades of the readings."""
+        return np.asarray(ratingen.grade(self.reading), dtype=np.int64)
+
+    def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "JointSet":
+        """The chosen joints as a set of their own."""
+        return JointSet(
+            self.images[chosen], self.reading[chosen], self.truth[chosen], self.patient_id[chosen], self.joint[chosen]
+        )
+
+
+def split_of(patient_id: str) -> SplitName:
+    """The part of the data that a patient belongs to, now and for ever.
+
+    The first 8 bytes of sha256(patient_id), read as a fraction of 1: below .70 train, below .90 validation, else test.
+    It depends on nothing else: a patient never moves when the data grow, and all of a patient's joints stay together.
+
+    Args:
+        patient_id: As the registry writes it; "00123" and "123" are two patients.
+    """
+    fraction = int.from_bytes(hashlib.sha256(patient_id.encode()).digest()[:8], "big") / 2**64
+    if fraction < _TRAIN_BELOW:
+        return "train"
+    return "validation" if fraction < _VALIDATION_BELOW else "test"
+
+
+def split(joints: JointSet) -> dict[SplitName, JointSet]:
+    """The three parts of a set, by `split_of` of each patient."""
+    patients, index = np.unique(joints.patient_id, return_inverse=True)
+    part = np.array([split_of(str(patient)) for patient in patients])[index]
+    return {name: joints.take(part == name) for name in SPLITS}
+
+
+def snapshot_sha256(joints: JointSet) -> str:
+    """A hash of everything in the set, so that a manifest can say exactly what a model was trained on.
+
+    The order of the joints counts: it decides which of them meet in a batch.
+    """
+    digest = hashlib.sha256()
+    for values in (joints.images, joints.reading, joints.truth):
+        digest.update(f"{values.dtype.str}{values.shape}".encode())
+        digest.update(np.ascontiguousarray(values).data)
+    for names in (joints.patient_id, joints.joint):
+        digest.update("\n".join(map(str, names)).encode())
+    return digest.hexdigest()
+
+
+def cached(path: Path, make: Callable[[], JointSet]) -> JointSet:
+    """The set stored at `path`, or else made now and stored there.
+
+    Args:
+        path: A local npz file. Its name must say all that the content depends on.
+        make: Makes the set.
+
+    Raises:
+        BadInput: The file is damaged; the message names it.
+    """
+    if path.exists():
+        return _read(path)
+    joints = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.savez(file, **{name: getattr(joints, name) for name in joints.__dataclass_fields__})
+    partial.replace(path)
+    logger.info("joint_set_cached path=%s n=%d", path, len(joints))
+    return joints
+
+
+def _read(path: Path) -> JointSet:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return JointSet(**{name: arrays[name] for name in JointSet.__dataclass_fields__})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BadInput(f"{path}: not a stored joint set ({error}); delete the file, it will be made again") from error
+
+
+def sample_epoch(grades: NDArray[np.int64], balance: float, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Choose and shuffle the joints of one epoch, as many as there are, with the rare grades more often.
+
+    A grade with n joints gets a share proportional to `n ** (1 - balance)`: 0 leaves the prevalence as it is, 1 makes
+    all grades equally frequent, 0.5 lies between. Within a grade every joint comes equally often, give or take one.
+
+    Args:
+        grades: Ratingen grade of every joint.
+        balance: 0 to 1.
+        rng: Decides which joints come once more and in which order.
+
+    Returns:
+        Indices into `grades`, int64 `(len(grades),)`.
+    """
+    present, counts = np.unique(grades, return_counts=True)
+    share = counts ** (1.0 - balance)
+    wanted = np.floor(share / share.sum() * len(grades)).astype(np.int64)
+    wanted[np.argmax(counts)] += len(grades) - wanted.sum()
+    chosen: list[NDArray[np.int64]] = []
+    for grade, n in zip(present, wanted, strict=True):
+        members = np.flatnonzero(grades == grade)
+        copies, rest = divmod(int(n), len(members))
+        chosen += [np.tile(members, copies), rng.choice(members, rest, replace=False)]
+    return rng.permutation(np.concatenate(chosen))

@@ -1,0 +1,317 @@
+"""Fit the network: a recipe and two joint sets in, trained weights and the history of the epochs out."""
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.errors import InvalidRequest, ScoringError
+from scoring.training import metrics
+from scoring.training.dataset import JointSet, sample_epoch, snapshot_sha256
+
+logger = logging.getLogger(__name__)
+
+_CHECKPOINT = "checkpoint.npz"
+_PREDICT_BATCH = 128
+
+
+class TrainingDiverged(ScoringError):
+    """The loss is not a number any more. Nothing was written to the model store."""
+
+    exit_code = 7
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """All that decides how a network is trained, besides the data; it stands in the manifest.
+
+    Attributes:
+        epochs: An epoch shows as many joints as the training set has, whatever the sampling.
+        batch_size: Joints a step.
+        learning_rate: At its highest, after the warm-up; it then falls to zero along a cosine.
+        warmup_steps: Steps over which the learning rate rises from zero.
+        weight_decay: Of AdamW, on kernels only.
+        balance: How much more often rare grades are shown, 0 as they are to 1 equally, see `dataset.sample_epoch`.
+        patience: Epochs without a better validation score after which training stops.
+        precision: Keras's policy while training. bfloat16 halves the memory traffic; weights stay float32.
+        rotation: Largest rotation of the augmentation, in degrees.
+        zoom: Largest change of size, as a share.
+        shift: Largest shift, as a share of the side.
+        contrast: Largest change of contrast, as a share.
+        brightness: Largest change of brightness, as a share of the grey range.
+        mirror: Whether half of the images are mirrored left to right: an erosion counts the same on either side, and a
+            right hand is a left hand mirrored.
+        seed: Of the weights, the sampling, the augmentation and the dropout.
+        architecture: A key of `scoring.networks.architecture.ARCHITECTURES`.
+        arguments: Its arguments.
+    """
+
+    epochs: int = 4
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    warmup_steps: int = 100
+    weight_decay: float = 1e-4
+    balance: float = 0.0
+    patience: int = 5
+    precision: str = "mixed_bfloat16"
+    rotation: float = 10.0
+    zoom: float = 0.10
+    shift: float = 0.05
+    contrast: float = 0.20
+    brightness: float = 0.10
+    mirror: bool = True
+    seed: int = 0
+    architecture: str = "erosion_cdf_network"
+    arguments: dict[str, Any] = field(
+        default_factory=lambda: {
+            "side": 128,
+            "filters": [32, 32, 64, 64, 128, 128],
+            "dense": [512, 256],
+            "dropout": 0.5,
+        }
+    )
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 2:
+            raise InvalidRequest("a recipe needs at least 1 epoch and a batch of at least 2")
+        if not 0 <= self.balance <= 1:
+            raise InvalidRequest(f"balance is {self.balance}; it must lie between 0 (as they are) and 1 (equal)")
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch came to: mean loss of its steps, and `score`, which the best epoch is chosen by."""
+
+    epoch: int
+    loss: float
+    score: float
+    validation: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, holding the weights of its best epoch in float32, and how it got there."""
+
+    network: Any
+    history: list[Epoch]
+    best_epoch: int
+
+
+def train(
+    recipe: TrainingRecipe,
+    training: JointSet,
+    validation: JointSet,
+    *,
+    work_dir: Path | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Trained:
+    """Train a network and keep the weights of its best epoch.
+
+    Everything random is drawn from the recipe's seed and the number of the epoch, so a run that was stopped and resumed
+    takes the same steps as one that was not.
+
+    Args:
+        recipe: How.
+        training: What the network learns from.
+        validation: What the best epoch is chosen by; other patients.
+        work_dir: Where a checkpoint is kept after each epoch. If it holds one of the same recipe and data, training
+            goes on from there.
+        on_step: Called now and then with steps done and steps in all, for a progress bar.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        InvalidRequest: A set is too small, a patient is in both, or the checkpoint is of another recipe or data.
+        TrainingDiverged: The loss became NaN or infinite.
+    """
+    _check(recipe, training, validation)
+    import keras
+
+    previous = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(recipe.precision)
+    try:
+        run = _Run(recipe, training, validation, work_dir)
+        while not run.finished:
+            epoch = run.one_epoch(on_step)
+            logger.info(
+                "epoch_done epoch=%d loss=%.5f score=%.4f crps=%.5f", epoch.epoch, epoch.loss, epoch.score,
+                epoch.validation["crps"],
+            )  # fmt: skip
+            if on_epoch is not None:
+                on_epoch(epoch)
+    finally:
+        keras.mixed_precision.set_dtype_policy(previous)
+    return run.result()
+
+
+def selection_score(measures: dict[str, float]) -> float:
+    """What the best epoch is chosen by: the mean of class-normalised accuracy and quadratic weighted kappa.
+
+    The first alone rewards calling healthy joints eroded, the second alone rewards never calling a rare grade.
+    """
+    return (measures["class_normalized_accuracy"] + measures["quadratic_weighted_kappa"]) / 2
+
+
+def predict(network: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Raw distribution functions of a keras network, float32 `(n, 101)`, for images as uint8 `(n, side, side)`."""
+    parts = [
+        np.asarray(network.predict_on_batch(_scale(images[start : start + _PREDICT_BATCH])))
+        for start in range(0, len(images), _PREDICT_BATCH)
+    ]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def _scale(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return images[..., np.newaxis].astype(np.float32) / np.float32(255)
+
+
+def _check(recipe: TrainingRecipe, training: JointSet, validation: JointSet) -> None:
+    if len(training) < recipe.batch_size or not len(validation):
+        raise InvalidRequest(
+            f"{len(training)} joints to train on and {len(validation)} to validate on: at least {recipe.batch_size} and"
+            " 1 are needed; ask for more patients"
+        )
+    if shared := set(training.patient_id) & set(validation.patient_id):
+        raise InvalidRequest(f"{len(shared)} patients are in the training set and in the validation set")
+
+
+class _Run:
+    """The state of one training run: what a checkpoint holds, and how an epoch changes it."""
+
+    def __init__(self, recipe: TrainingRecipe, training: JointSet, validation: JointSet, work_dir: Path | None) -> None:
+        import keras
+
+        from scoring.networks.architecture import build
+        from scoring.networks.losses import crps_loss
+        from scoring.training.augment import EpochBatches
+
+        self.recipe, self.training, self.validation = recipe, training, validation
+        self.steps_per_epoch = len(training) // recipe.batch_size
+        self.history: list[Epoch] = []
+        keras.utils.set_random_seed(recipe.seed)
+        self.network = build(recipe.architecture, dict(recipe.arguments))
+        optimizer = keras.optimizers.AdamW(_learning_rate(recipe, self.steps_per_epoch), recipe.weight_decay)
+        # Batch normalisation makes the scale of what precedes it irrelevant; decaying its own parameters and the biases
+        # only biases them.
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        self.network.compile(optimizer, loss=crps_loss, jit_compile=False)
+        optimizer.build(self.network.trainable_variables)
+        self.batches = EpochBatches(recipe, training)
+        self.best = self._weights()
+        self.checkpoint = None if work_dir is None else work_dir / _CHECKPOINT
+        if self.checkpoint is not None:
+            self.identity = _identity(recipe, training, validation)
+            if self.checkpoint.exists():
+                self._restore(self.checkpoint)
+
+    @property
+    def finished(self) -> bool:
+        if not self.history:
+            return False
+        epochs = len(self.history)
+        return epochs >= self.recipe.epochs or epochs - self._best_epoch() >= self.recipe.patience
+
+    def one_epoch(self, on_step: Callable[[int, int], None] | None) -> Epoch:
+        number = len(self.history) + 1
+        loss = self._fit_once(number, on_step)
+        if not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"the loss became {loss} in epoch {number}; lower the learning rate ({self.recipe.learning_rate}) and"
+                " look for damaged images or readings in the training set"
+            )
+        measures = metrics.evaluate(predict(self.network, self.validation.images), self.validation.reading)
+        epoch = Epoch(number, loss, selection_score(measures), measures)
+        self.history.append(epoch)
+        if self._best_epoch() == number:
+            self.best = self._weights()
+        if self.checkpoint is not None:
+            self._save(self.checkpoint)
+        return epoch
+
+    def result(self) -> Trained:
+        """The best epoch's weights in a float32 network, whatever policy they were trained under."""
+        import keras
+
+        from scoring.networks.architecture import build
+        from scoring.networks.weights import set_weights
+
+        keras.mixed_precision.set_dtype_policy("float32")
+        network = build(self.recipe.architecture, dict(self.recipe.arguments))
+        set_weights(network, self.best)
+        return Trained(network, self.history, self._best_epoch())
+
+    def _best_epoch(self) -> int:
+        return max(self.history, key=lambda epoch: epoch.score).epoch
+
+    def _fit_once(self, number: int, on_step: Callable[[int, int], None] | None) -> float:
+        for layer in self.network.layers:
+            if hasattr(layer, "seed_generator"):
+                layer.seed_generator.state.assign([self.recipe.seed, number])
+        rng = np.random.default_rng([self.recipe.seed, number])
+        order = sample_epoch(self.training.grades, self.recipe.balance, rng)
+        losses = []
+        done = (number - 1) * self.steps_per_epoch
+        for step, (images, target) in enumerate(self.batches.epoch(order, number), start=1):
+            losses.append(self.network.train_on_batch(images, target, return_dict=True)["loss"])
+            if on_step is not None and (step % 10 == 0 or step == self.steps_per_epoch):
+                on_step(done + step, self.recipe.epochs * self.steps_per_epoch)
+        return float(np.mean(losses))
+
+    def _weights(self) -> dict[str, NDArray[np.float32]]:
+        from scoring.networks.weights import get_weights
+
+        return get_weights(self.network)
+
+    def _save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        arrays = {f"now:{name}": values for name, values in self._weights().items()}
+        arrays |= {f"best:{name}": values for name, values in self.best.items()}
+        arrays |= {
+            f"optimizer:{i}": np.asarray(variable) for i, variable in enumerate(self.network.optimizer.variables)
+        }
+        record = json.dumps({"identity": self.identity, "history": [asdict(epoch) for epoch in self.history]})
+        partial = path.with_name(f".{path.name}.part")
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, record=np.array(record), **arrays)
+        partial.replace(path)
+
+    def _restore(self, path: Path) -> None:
+        from scoring.networks.weights import set_weights
+
+        with np.load(path, allow_pickle=False) as stored:
+            record = json.loads(str(stored["record"]))
+            if record["identity"] != self.identity:
+                raise InvalidRequest(
+                    f"{path} is the checkpoint of another recipe or of other data; delete it or choose another folder"
+                )
+            arrays = {name: stored[name] for name in stored.files if name != "record"}
+        set_weights(self.network, {k.removeprefix("now:"): v for k, v in arrays.items() if k.startswith("now:")})
+        self.best = {k.removeprefix("best:"): v for k, v in arrays.items() if k.startswith("best:")}
+        for i, variable in enumerate(self.network.optimizer.variables):
+            variable.assign(arrays[f"optimizer:{i}"])
+        self.history = [Epoch(**epoch) for epoch in record["history"]]
+        logger.info("training_resumed epochs_done=%d", len(self.history))
+
+
+def _learning_rate(recipe: TrainingRecipe, steps_per_epoch: int) -> Any:
+    import keras
+
+    total = recipe.epochs * steps_per_epoch
+    warmup = min(recipe.warmup_steps, total // 2)
+    if not warmup:
+        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, total - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup
+    )
+
+
+def _identity(recipe: TrainingRecipe, training: JointSet, validation: JointSet) -> str:
+    parts = [json.dumps(asdict(recipe), sort_keys=True), snapshot_sha256(training), snapshot_sha256(validation)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,320 @@
+"""Train and evaluate on synthetic phantoms: the public steps behind `scoring train` and `scoring evaluate`.
+
+A site that has readings of its own makes a `JointSet` of them and calls `fit.train`, `export.model_files` and
+`store.write_model` in the same order.
+"""
+
+import hashlib
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from scoring.errors import InvalidRequest
+from scoring.imaging import decode, preprocess
+from scoring.inference.engines import DEFAULT_BATCH_SIZE
+from scoring.networks.stored import NOTICE, StoredModel
+from scoring.phantom import radiograph, registry, seeds, training_set
+from scoring.training import export, store
+from scoring.training.dataset import JointSet, cached, snapshot_sha256, split
+from scoring.training.evaluate import Evaluation, evaluate_predictions
+from scoring.training.fit import Epoch, Trained, TrainingRecipe, train
+
+logger = logging.getLogger(__name__)
+
+DATA_CARD = (
+    "Synthetic joint images drawn by scoring.phantom from one seed: ten left-hand finger joints a film, erosions of"
+    " known size, readings with a reader's error on a 5 % grid. No image and no reading comes from a patient."
+)
+
+# The held-out registry is another registry, so none of its patients was seen in training.
+TEST_SEED = 7_001
+TEST_JOINTS = 10_000
+
+# About one film in eight of a phantom registry is not read, so more joints are drawn than are asked for. A patient has
+# about 50; counting on 25 leaves films to choose from.
+_UNREAD_SHARE, _UNREAD_EXTRA = 1.25, 100
+_JOINTS_A_PATIENT = 25
+
+# Erosion in per cent above which joints are enriched: the rare grades, 2 to 5.
+ENRICHED_ABOVE = 20.0
+_AGREEMENT_JOINTS = 1_024
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class PhantomData:
+    """The joints of a phantom registry that were read, and which of them do not follow the registry's prevalence."""
+
+    joints: JointSet
+    enriched: np.ndarray[Any, np.dtype[np.bool_]]
+
+
+def train_on_phantoms(
+    n_patients: int,
+    seed: int,
+    epochs: int,
+    out_store_url: str,
+    version: str,
+    *,
+    enrich: float = 0.3,
+    recipe: TrainingRecipe | None = None,
+    test_seed: int = TEST_SEED,
+    test_joints: int = TEST_JOINTS,
+    cache_dir: Path | None = None,
+    work_dir: Path | None = None,
+    workers: int = 1,
+    code_revision: str = "unknown",
+    on_draw: Progress | None = None,
+    on_step: Progress | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> dict[str, Any]:
+    """Draw phantoms, train, export, prove that the engines agree, evaluate on held-out phantoms, store.
+
+    Args:
+        n_patients: Patients of the registry to learn from, about 50 joints each; split 70/20/10 by patient.
+        seed: Of that registry and, unless a recipe says otherwise, of the training.
+        epochs: At most so many.
+        out_store_url: Model store to write to, any fsspec URL.
+        version: Name of the new model; it must not exist yet.
+        enrich: Share of the training joints whose erosion is drawn evenly from 0 to 100 %, so that the rare grades are
+            learnt; those that turn out below `ENRICHED_ABOVE` are left out. Validation and test keep the registry's
+            prevalence.
+        recipe: Default: `TrainingRecipe()` with this seed and these epochs.
+        test_seed: Seed of the held-out registry.
+        test_joints: Joints to evaluate on, taken from the held-out registry at its own prevalence.
+        cache_dir: Local folder that keeps the drawn joints for the next run; None keeps nothing.
+        work_dir: Local folder for checkpoints, to resume a stopped training; None keeps nothing.
+        workers: Processes that draw.
+        code_revision: Goes into the manifest.
+        on_draw: Called with joints drawn and joints in all.
+        on_step: Called with steps trained and steps in all.
+        on_epoch: Called after each epoch.
+
+    Returns:
+        The manifest, as it stands in the store.
+
+    Raises:
+        InvalidRequest: The version exists or is no fit name, or the numbers make no training.
+        TrainingDiverged: The loss became NaN.
+        ModelRefused: The engines disagree.
+    """
+    store.check_version(version)
+    if version in store.model_versions(out_store_url):
+        raise InvalidRequest(f"model {version} exists; choose another version")
+    if test_seed == seed:
+        raise InvalidRequest(
+            f"test_seed and seed are both {seed}: the held-out patients would be those of the training"
+        )
+    recipe = replace(recipe or TrainingRecipe(seed=seed), epochs=epochs)
+    data = draw_phantoms(n_patients, seed, enrich=enrich, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    learning, choosing = training_and_validation(data)
+    trained = train(recipe, learning, choosing, work_dir=work_dir, on_step=on_step, on_epoch=on_epoch)
+    files = export.model_files(trained.network)
+    test = held_out(test_seed, test_joints, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    facts = _network_facts(version, recipe, trained)
+    draft = StoredModel(facts, files)
+    facts["engines"] = export.agreement_facts(export.measure_agreement(draft, test.images[:_AGREEMENT_JOINTS]))
+    facts["metrics"] = {
+        against: evaluation.to_dict() for against, evaluation in _evaluate(draft, test, ("reading", "truth")).items()
+    }
+    facts["test_set"] = _test_facts(test, test_seed)
+    facts["data"] = {
+        "card": DATA_CARD,
+        "n_patients": n_patients,
+        "seed": seed,
+        "enrich": enrich,
+        "enriched_above": ENRICHED_ABOVE,
+        "phantom_revision": phantom_revision(),
+        "training": _describe(learning),
+        "validation": _describe(choosing),
+    }
+    facts["recipe"] = asdict(recipe)
+    facts["training"] = _history(trained)
+    facts["code_revision"] = code_revision
+    facts["libraries"] = {name: package_version(name) for name in ("keras", "tensorflow", "openvino", "numpy")}
+    return dict(store.write_model(out_store_url, facts, files).manifest)
+
+
+def evaluate_on_phantoms(
+    version: str,
+    store_url: str,
+    *,
+    seed: int | None = None,
+    n_joints: int | None = None,
+    against: Literal["reading", "truth"] = "reading",
+    cache_dir: Path | None = None,
+    workers: int = 1,
+    on_draw: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a stored model on held-out phantoms; nothing is written but the cache.
+
+    Without `seed` and `n_joints` the test set is that of the manifest, and the figures are those of the manifest.
+
+    Args:
+        version: Model in the store, or the shipped one.
+        store_url: The model store.
+        seed: Seed of the held-out registry; it must not be the one of the training.
+        n_joints: Joints to evaluate on.
+        against: The registry's readings, or the phantom's truth.
+        cache_dir: Local folder that keeps the drawn joints.
+        workers: Processes that draw.
+        on_draw: Called with joints drawn and joints in all.
+
+    Raises:
+        ModelRefused: No such model, or its files were changed.
+        InvalidRequest: The seed is the one that the model was trained on.
+    """
+    model = store.find_model(version, store_url)
+    stated = model.manifest.get("test_set", {})
+    seed = int(stated.get("seed", TEST_SEED)) if seed is None else seed
+    n_joints = int(stated.get("n_joints", TEST_JOINTS)) if n_joints is None else n_joints
+    if seed == model.manifest.get("data", {}).get("seed"):
+        raise InvalidRequest(f"model {version} was trained on the phantoms of seed {seed}; evaluate it on another seed")
+    test = held_out(seed, n_joints, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    if (seed, n_joints) == (stated.get("seed"), stated.get("n_joints")):
+        _warn_if_drawn_otherwise(model, test)
+    return _evaluate(model, test, (against,))[against]
+
+
+def draw_phantoms(
+    n_patients: int,
+    seed: int,
+    *,
+    enrich: float = 0.0,
+    max_images: int | None = None,
+    cache_dir: Path | None = None,
+    workers: int = 1,
+    on_draw: Progress | None = None,
+) -> PhantomData:
+    """The joints of a phantom registry that were read, drawn now or taken from the cache."""
+
+    def make() -> JointSet:
+        drawn = training_set.make_training_set(
+            n_patients, seed, max_images=max_images, workers=workers, enrich=enrich, progress=on_draw
+        )
+        read = ~np.isnan(drawn.erosion_read)
+        # The cache holds one kind of thing; whether a joint was enriched travels in its name.
+        names = np.char.add(drawn.joint, np.where(drawn.enriched, "+enriched", ""))
+        return JointSet(
+            images=drawn.images[read],
+            reading=drawn.erosion_read[read].astype(np.float32),
+            truth=drawn.erosion_true[read].astype(np.float32),
+            patient_id=drawn.patient_id[read],
+            joint=names[read],
+        )
+
+    if cache_dir is None:
+        joints = make()
+    else:
+        key = f"{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
+        joints = cached(cache_dir / f"phantoms-{key}.npz", make)
+    enriched = np.char.endswith(joints.joint, "+enriched")
+    return PhantomData(replace(joints, joint=np.char.replace(joints.joint, "+enriched", "")), enriched)
+
+
+def training_and_validation(data: PhantomData) -> tuple[JointSet, JointSet]:
+    """The joints to learn from, and those to choose the best epoch by: other patients, at the registry's prevalence.
+
+    Of the enriched joints only the badly eroded ones are learnt from. Among intact and slightly eroded joints the
+    registry's proportions hold: what is expected of a joint without a visible erosion depends on them, and it lies near
+    the 1 % at which grade 1 begins.
+    """
+    learnt = data.joints.take(~data.enriched | (data.joints.truth > ENRICHED_ABOVE))
+    return split(learnt)["train"], split(data.joints.take(~data.enriched))["validation"]
+
+
+def held_out(
+    seed: int, n_joints: int, *, cache_dir: Path | None = None, workers: int = 1, on_draw: Progress | None = None
+) -> JointSet:
+    """Read joints of a registry of its own, films chosen at random, at the registry's prevalence."""
+    to_draw = int(n_joints * _UNREAD_SHARE) + _UNREAD_EXTRA
+    n_patients = math.ceil(to_draw / _JOINTS_A_PATIENT)
+    data = draw_phantoms(n_patients, seed, max_images=to_draw, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    if len(data.joints) < n_joints:
+        raise InvalidRequest(f"the registry of seed {seed} has only {len(data.joints)} read joints, not {n_joints}")
+    return data.joints.take(np.arange(n_joints))
+
+
+def phantom_revision() -> str:
+    """A short hash of all code that a phantom's pixels and readings depend on."""
+    digest = hashlib.sha256()
+    for module in (decode, preprocess, radiograph, registry, seeds, training_set):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _evaluate(
+    model: StoredModel, joints: JointSet, against: tuple[Literal["reading", "truth"], ...]
+) -> dict[str, Evaluation]:
+    from scoring.inference.openvino_engine import OpenVinoEngine
+
+    # float32, so that every processor prints the figures of the manifest; the manifest bounds what bfloat16 changes.
+    engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
+    cdf = export.predict_with(engine, joints.images)
+    label = f"{engine.name} {engine.precision}"
+    return {one: evaluate_predictions(cdf, joints, against=one, engine=label) for one in against}
+
+
+def _warn_if_drawn_otherwise(model: StoredModel, test: JointSet) -> None:
+    stated = model.manifest["test_set"]["snapshot_sha256"]
+    if (drawn := snapshot_sha256(test)) != stated:
+        logger.warning(
+            "test_set_differs version=%s drawn=%s stated=%s: the drawing code or its libraries changed since the model"
+            " was trained, so the figures differ from its manifest",
+            model.version,
+            drawn[:12],
+            stated[:12],
+        )
+
+
+def _network_facts(version: str, recipe: TrainingRecipe, trained: Trained) -> dict[str, Any]:
+    return {
+        "version": version,
+        "notice": NOTICE,
+        "trained_on_synthetic": True,
+        "architecture": recipe.architecture,
+        "arguments": dict(recipe.arguments),
+        "n_parameters": int(trained.network.count_params()),
+        "input_side": int(recipe.arguments["side"]),
+        "preprocessing_version": preprocess.PREPROCESSING_VERSION,
+    }
+
+
+def _test_facts(joints: JointSet, seed: int) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "n_joints": len(joints),
+        "prevalence": "the registry's",
+        "snapshot_sha256": snapshot_sha256(joints),
+    }
+
+
+def _describe(joints: JointSet) -> dict[str, Any]:
+    return {
+        "n_joints": len(joints),
+        "n_patients": len(np.unique(joints.patient_id)),
+        "grades": np.bincount(joints.grades, minlength=6).tolist(),
+        "snapshot_sha256": snapshot_sha256(joints),
+    }
+
+
+def _history(trained: Trained) -> dict[str, Any]:
+    return {
+        "best_epoch": trained.best_epoch,
+        "history": [
+            {
+                "epoch": epoch.epoch,
+                "loss": round(epoch.loss, 5),
+                "score": round(epoch.score, 4),
+                "validation": {name: round(value, 4) for name, value in epoch.validation.items()},
+            }
+            for epoch in trained.history
+        ],
+    }

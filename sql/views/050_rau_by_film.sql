@@ -1,0 +1,62 @@
+-- Title: Rau score by film
+-- Description: The champion's Rau score from the joints of one film, beside the score that the registry reports for it.
+-- Rau = sum of grades * 38 / n_scored (0-190); below 32 joints it is an extrapolation.
+
+CREATE VIEW analyst.rau_by_film AS
+WITH latest_reported AS (
+    SELECT DISTINCT ON (consultation.sop_iuid)
+        consultation.sop_iuid,
+        consultation.reported_rau
+    FROM registry.consultation
+    WHERE
+        consultation.sop_iuid IS NOT NULL
+        AND consultation.reported_rau IS NOT NULL
+    ORDER BY consultation.sop_iuid ASC, consultation.read_on DESC NULLS LAST, consultation.id_x DESC
+)
+
+SELECT
+    radiograph.patient_id,
+    radiograph.visit_date,
+    radiograph.sop_iuid,
+    radiograph.body_part,
+    rau_prediction.rau_expected,
+    rau_prediction.rau_median,
+    rau_prediction.rau_q05,
+    rau_prediction.rau_q95,
+    rau_prediction.rau_from_grades,
+    rau_prediction.n_scored,
+    rau_prediction.extrapolated,
+    latest_reported.reported_rau,
+    rau_prediction.model_version,
+    champion.trained_on_synthetic,
+    rau_prediction.batch_date,
+    rau_prediction.scored_at
+FROM scoring.rau_prediction
+INNER JOIN analyst.champion
+    ON rau_prediction.model_version = champion.model_version
+    AND rau_prediction.preprocessing_version = champion.preprocessing_version
+-- The registry may move a film to another visit or patient; what was predicted for the old one is not shown.
+INNER JOIN registry.radiograph
+    ON rau_prediction.sop_iuid = radiograph.sop_iuid
+    AND rau_prediction.patient_id = radiograph.patient_id
+    AND rau_prediction.visit_date = radiograph.visit_date
+LEFT JOIN latest_reported ON radiograph.sop_iuid = latest_reported.sop_iuid
+WHERE rau_prediction.scope = 'film';
+
+COMMENT ON VIEW analyst.rau_by_film IS 'Rau score predicted for each film, with interval and number of joints, beside the reported one.';
+COMMENT ON COLUMN analyst.rau_by_film.patient_id IS 'The registry''s pseudonym of the patient.';
+COMMENT ON COLUMN analyst.rau_by_film.visit_date IS 'Date of the visit.';
+COMMENT ON COLUMN analyst.rau_by_film.sop_iuid IS 'The film.';
+COMMENT ON COLUMN analyst.rau_by_film.body_part IS 'What the film shows, in the registry''s words.';
+COMMENT ON COLUMN analyst.rau_by_film.rau_expected IS 'Expected Rau score, 0-190 points.';
+COMMENT ON COLUMN analyst.rau_by_film.rau_median IS 'Median of its distribution, points.';
+COMMENT ON COLUMN analyst.rau_by_film.rau_q05 IS 'Lower end of the 90 % interval, points.';
+COMMENT ON COLUMN analyst.rau_by_film.rau_q95 IS 'Upper end of the 90 % interval, points.';
+COMMENT ON COLUMN analyst.rau_by_film.rau_from_grades IS 'Rau score of the predicted grades, points.';
+COMMENT ON COLUMN analyst.rau_by_film.n_scored IS 'Number of joints that were scored.';
+COMMENT ON COLUMN analyst.rau_by_film.extrapolated IS 'True if fewer than 32 joints were scored.';
+COMMENT ON COLUMN analyst.rau_by_film.reported_rau IS 'Rau score of the film''s latest consultation that reports one, points; it may cover more joints than the film shows.';
+COMMENT ON COLUMN analyst.rau_by_film.model_version IS 'The champion.';
+COMMENT ON COLUMN analyst.rau_by_film.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
+COMMENT ON COLUMN analyst.rau_by_film.batch_date IS 'Night of the run that last changed the prediction.';
+COMMENT ON COLUMN analyst.rau_by_film.scored_at IS 'When it was changed.';

@@ -1,0 +1,107 @@
+"""How long decoding and staging take. Times depend on the machine; the assertions are on ratios and on memory."""
+
+import io
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from scoring.imaging.decode import decode_grey
+from scoring.imaging.inspect import inspect_image
+from scoring.imaging.preprocess import to_network_input
+from scoring.landing.discovery import discover
+from scoring.landing.staging import StagedNight, stage_night
+from scoring.settings import IMAGE_PATTERN
+
+NIGHT = date(2026, 11, 21)
+
+
+@pytest.fixture(scope="module")
+def crop() -> bytes:
+    """A grey 160 x 160 JPEG with the spectrum of a radiograph (smooth, some noise): 5 to 6 kB, as real crops have."""
+    rng = np.random.default_rng(7)
+    smooth = np.asarray(Image.fromarray(rng.integers(40, 220, (12, 12), np.uint8)).resize((160, 160)), float)
+    buffer = io.BytesIO()
+    Image.fromarray((smooth + rng.normal(0, 4, smooth.shape)).clip(0, 255).astype(np.uint8)).save(
+        buffer, "JPEG", quality=85
+    )
+    return buffer.getvalue()
+
+
+def test_decode(benchmark: BenchmarkFixture, crop: bytes) -> None:
+    assert benchmark(decode_grey, crop).shape == (160, 160)
+
+
+def test_inspect(benchmark: BenchmarkFixture, crop: bytes) -> None:
+    assert benchmark(inspect_image, crop).decodes
+
+
+def test_preprocess(benchmark: BenchmarkFixture, crop: bytes) -> None:
+    assert benchmark(to_network_input, decode_grey(crop)).shape == (128, 128)
+
+
+def test_strictness_costs_nothing_against_pillow(benchmark: BenchmarkFixture, crop: bytes) -> None:
+    def with_pillow() -> None:
+        np.asarray(Image.open(io.BytesIO(crop)).convert("L"))
+
+    def ratio() -> float:
+        return best_time(lambda: decode_grey(crop)) / best_time(with_pillow)
+
+    slower = benchmark.pedantic(ratio, rounds=3)
+    benchmark.extra_info["decode_grey / Pillow"] = round(slower, 2)
+    assert slower < 1.5
+
+
+def test_staging_keeps_memory_flat(benchmark: BenchmarkFixture, crop: bytes, tmp_path: Path) -> None:
+    few, many = night_of(tmp_path / "few", crop, 500), night_of(tmp_path / "many", crop, 4000)
+    tracemalloc.start()
+    peak_of_few, peak_of_many = peak_memory(lambda: stage(few)), peak_memory(lambda: stage(many))
+    tracemalloc.stop()
+    staged = benchmark.pedantic(lambda: stage(many), rounds=2, warmup_rounds=1)
+    assert staged.counts["images"] == 4000
+    benchmark.extra_info["images a second"] = round(4000 / benchmark.stats.stats.min)
+    benchmark.extra_info["bytes an image"] = round((peak_of_many - peak_of_few) / 3500)
+    # The listing grows with the night; the bytes of the images must not be kept.
+    assert peak_of_many - peak_of_few < 3500 * len(crop) / 2
+
+
+def best_time(call: Callable[[], object], repeats: int = 5, loops: int = 100) -> float:
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        for _ in range(loops):
+            call()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def peak_memory(call: Callable[[], object]) -> int:
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    call()
+    return tracemalloc.get_traced_memory()[1] - before
+
+
+def night_of(landing: Path, crop: bytes, n_images: int) -> Path:
+    joints = landing / NIGHT.isoformat() / "joints"
+    joints.mkdir(parents=True)
+    for n in range(n_images):
+        (joints / f"1.2.{n // 10}_hand_left_{n % 10 + 1}.jpg").write_bytes(crop)
+    (joints.parent / "_SUCCESS").touch()
+    return landing
+
+
+def stage(landing: Path) -> StagedNight:
+    files = discover(str(landing), NIGHT, lookback_nights=0, success_marker="_SUCCESS")
+    return stage_night(
+        files,
+        str(landing) + "-staging",
+        image_pattern=IMAGE_PATTERN,
+        already_accepted=lambda _keys: set(),
+    )

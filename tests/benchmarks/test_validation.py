@@ -1,0 +1,131 @@
+"""How long a large night's validation takes, and whether two passes are worth it."""
+
+from datetime import date
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from expectations.images import images as images_suite
+from scoring.clinical import joints
+from scoring.validation import facts
+from scoring.validation.night import Known, Staged, Thresholds, validate_night
+from scoring.validation.runner import row_breaches, run_rules
+
+NIGHT = date(2026, 11, 21)
+N_FILMS = 1000
+N_JOINTS = 10
+
+
+def origin(keys, source):
+    return {"row_key": keys, "source_file": source, "folder_date": NIGHT}
+
+
+@pytest.fixture(scope="module")
+def staged():
+    """1,000 consultations, 10,000 readings, 1,000 visits and 10,000 images; 2 % of the readings and images are bad."""
+    films = [f"1.2.{film}" for film in range(N_FILMS)]
+    source = "2026-11-21/consultations.csv"
+    consultations = pd.DataFrame(
+        {
+            **origin([f"{source}:{film + 2}" for film in range(N_FILMS)], source),
+            "row_number": range(2, N_FILMS + 2),
+            "id_x": films,
+            "patient_id": [str(film // 2) for film in range(N_FILMS)],
+            "date_x_text": "2026-11-01",
+            "date_x": date(2026, 11, 1),
+            "date_y_text": "2026-11-10",
+            "date_y": date(2026, 11, 10),
+            "sop_iuid": films,
+            "body_part": "HAND_LEFT",
+            "rau_score_text": "19",
+            "rau_score": 19.0,
+        }
+    )
+    joint = [each.column for each in joints.LEFT_HAND] * N_FILMS
+    each_joint = consultations.loc[consultations.index.repeat(N_JOINTS)].reset_index(drop=True)
+    bad = np.arange(len(each_joint)) % 50 == 0
+    readings = each_joint[["source_file", "row_number", "folder_date", "id_x", "patient_id", "sop_iuid"]].assign(
+        joint=joint,
+        row_key=each_joint["row_key"] + ":" + pd.Series(joint),
+        erosion_text="5",
+        erosion_percent=np.where(bad, 120.0, 5.0),
+    )
+    names = each_joint["sop_iuid"] + "_" + pd.Series(joint) + ".jpg"
+    images = pd.DataFrame(
+        {
+            **origin("2026-11-21/joints/" + names, "2026-11-21/joints/" + names),
+            "row_number": 0,
+            "file_name": names,
+            "sha256": [f"{number:064x}" for number in range(len(names))],
+            "sop_iuid": each_joint["sop_iuid"],
+            "joint": joint,
+            "decodes": True,
+            "color_space": "Gray",
+            "width": np.where(bad, 7, 128),
+            "height": 128,
+            "contrast": 30.0,
+            "dark_share": 0.1,
+            "bright_share": 0.0,
+        }
+    )
+    source = "2026-11-21/disease_activity.csv"
+    measures = {
+        "physician_global_disease_activity": 20.0,
+        "global_patient_estimate_disease_activity": 30.0,
+        "das28bsr_score": 4.1,
+        "das283crp_score": 3.6,
+        "swollen_28": 3.0,
+        "tender_28": 4.0,
+        "esr": 20.0,
+        "crp": 5.0,
+    }
+    activity = pd.DataFrame(
+        {
+            **origin([f"{source}:{row + 2}" for row in range(N_FILMS)], source),
+            "row_number": range(2, N_FILMS + 2),
+            "patient_id": [str(row) for row in range(N_FILMS)],
+            "date_text": "2026-11-01",
+            "date": date(2026, 11, 1),
+            **measures,
+            **{f"{measure}_text": str(value) for measure, value in measures.items()},
+        }
+    )
+    return Staged(consultations, readings, activity, images)
+
+
+def test_a_night_of_ten_thousand_images_takes_seconds(staged, benchmark):
+    known = Known(
+        pd.DataFrame(columns=["sop_iuid", "patient_id"], dtype="str"),
+        pd.DataFrame(columns=["sop_iuid", "joint", "image_sha256"], dtype="str"),
+    )
+    thresholds = Thresholds(max_bad_share=0.25, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
+    verdict = benchmark.pedantic(validate_night, (staged, known, thresholds, NIGHT), rounds=2)
+    assert verdict.images.counts == {"images.width_in_range": 200}
+    assert verdict.readings.counts == {"readings.percent_in_range": 200}
+
+
+@pytest.mark.parametrize("all_bad", [False, True], ids=["clean night", "every row bad"])
+def test_two_passes_against_one_complete_pass(staged, benchmark, all_bad):
+    """The ratio stands in the benchmark's extra info; the bound only tells a pass that went astray."""
+    known = pd.DataFrame(columns=["sop_iuid", "joint", "image_sha256"], dtype="str")
+    frame = facts.image_facts(staged.images, staged.consultations["sop_iuid"], known)
+    frame["width"] = 7 if all_bad else 128
+    suite = images_suite(
+        joints=joints.COLUMNS, min_side=48, max_side=1024, min_contrast=4, max_dark_share=0.8, max_bright_share=0.5
+    )
+    rules = [rule for rule in suite.expectations if rule.meta["scope"] == "row"]
+    complete = {"result_format": "COMPLETE", "unexpected_index_column_names": ["row_key"]}
+
+    one_pass = []
+    for _ in range(2):
+        started = perf_counter()
+        run_rules(frame, suite.name, rules, complete)
+        one_pass.append(perf_counter() - started)
+    found = benchmark.pedantic(row_breaches, (frame, suite), rounds=2)
+
+    assert [len(breach.rows) for breach in found] == ([len(frame)] if all_bad else [])
+    ratio = benchmark.stats.stats.min / min(one_pass)
+    benchmark.extra_info["two passes / one complete pass"] = round(ratio, 2)
+    assert ratio < 3

@@ -1,0 +1,123 @@
+"""Fixtures that several categories of tests share."""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from scoring.warehouse.embedded import EmbeddedServer
+
+# Examples that hit a database take as long as it takes; the same examples every time, so that a failure is a change.
+settings.register_profile(
+    "scoring", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("scoring")
+
+
+@dataclass
+class Warehouse:
+    """A migrated, empty warehouse of one test, and who may open it."""
+
+    name: str
+    server: "EmbeddedServer"
+    _closing: ExitStack = field(default_factory=ExitStack)
+
+    def _url(self, url: str) -> str:
+        from sqlalchemy.engine import make_url
+
+        return make_url(url).set(database=self.name).render_as_string()
+
+    @property
+    def superuser_url(self) -> str:
+        return self._url(self.server.superuser_url)
+
+    @property
+    def owner_url(self) -> str:
+        return self._url(self.server.owner_url)
+
+    @property
+    def job_url(self) -> str:
+        return self._url(self.server.job_url)
+
+    @property
+    def analyst_url(self) -> str:
+        return self._url(self.server.analyst_url)
+
+    def engine(self, url: str | None = None) -> "Engine":
+        """An engine, the job's unless said otherwise, which is disposed of when the test ends."""
+        from scoring.warehouse.engine import connect_engine
+
+        engine = connect_engine(url or self.job_url)
+        self._closing.callback(engine.dispose)
+        return engine
+
+    def close(self) -> None:
+        self._closing.close()
+
+
+def _administer(server: "EmbeddedServer", *statements: str) -> None:
+    from sqlalchemy.engine import make_url
+
+    from scoring.warehouse.engine import connect_engine
+
+    url = make_url(server.superuser_url).set(database="postgres").render_as_string()
+    engine = connect_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["EmbeddedServer"]:
+    """A PostgreSQL server for this process's tests, with a migrated database `scoring` that serves as template."""
+    from scoring.warehouse import embedded
+    from scoring.warehouse.migrate import migrate
+
+    # Not below pytest's own temporary folder: pytest keeps that one closed to the user that the server runs as.
+    folder = Path(tempfile.mkdtemp(prefix="scoring-test-"))
+    folder.chmod(0o711)
+    try:
+        server = embedded.start(folder)
+        # What a power cut would lose is of no interest here.
+        _administer(
+            server, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()"
+        )
+        migrate(server.owner_url)
+        yield server
+    finally:
+        embedded.stop(folder)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def _warehouse_names() -> Iterator[int]:
+    return itertools.count(1)
+
+
+@pytest.fixture
+def warehouse(postgres: "EmbeddedServer", _warehouse_names: Iterator[int]) -> Iterator[Warehouse]:
+    """A fresh warehouse: migrated, with roles, views and grants, and not a row in it."""
+    from scoring.settings import sql_dir
+    from scoring.warehouse.engine import transaction
+    from scoring.warehouse.migrate import run_script
+
+    name = f"test_{next(_warehouse_names)}"
+    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE scoring OWNER scoring_owner")
+    made = Warehouse(name, postgres)
+    # A template hands on tables, but not the settings of roles, which belong to the database's name.
+    with transaction(made.engine(made.superuser_url)) as connection:
+        run_script(connection, sql_dir() / "migrations" / "0000_roles.sql")
+    yield made
+    made.close()
+    _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")

@@ -1,0 +1,98 @@
+"""The DAG itself, run by Airflow's own `dag.test` on a real warehouse."""
+
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+# Airflow's in-process server imports a test client that announces its successor.
+pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
+
+NIGHT = date(2026, 11, 21)
+DAGS = Path(__file__).parents[2] / "dags"
+
+
+@pytest.fixture
+def landing(tmp_path):
+    from scoring.phantom.nights import write_nights
+
+    def land(*faults):
+        return write_nights(str(tmp_path / "landing"), seed=3, first_night=NIGHT, nights=1, n_patients=6, faults=faults)
+
+    return land
+
+
+@pytest.fixture
+def run_dag(airflow_metadata, warehouse, tmp_path, monkeypatch):
+    """Run the DAG for a night and return its Dag run."""
+    monkeypatch.setenv("SCORING_VAR_DIR", str(tmp_path / "var"))
+    monkeypatch.setenv("SCORING_LANDING_URL", str(tmp_path / "landing"))
+    monkeypatch.setenv("SCORING_CODE_REVISION", "test")
+    # As an operator would give it: a connection of Airflow, in the environment.
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse.job_url)
+    monkeypatch.syspath_prepend(str(DAGS))
+    from scoring.settings import get_settings
+
+    get_settings.cache_clear()
+
+    def run(conf):
+        from airflow.dag_processing.dagbag import BundleDagBag
+
+        bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
+        return bag.dags["nightly_scoring"].test(run_conf=conf)
+
+    yield run
+    get_settings.cache_clear()
+    sys.modules.pop("scoring_airflow", None)
+
+
+def states(dag_run):
+    return {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances()}
+
+
+def test_a_night_goes_through_and_its_page_is_written(run_dag, landing, warehouse, tmp_path):
+    (night,) = landing()
+    dag_run = run_dag({"batch_date": NIGHT.isoformat()})
+
+    assert str(dag_run.state) == "success"
+    assert set(states(dag_run).values()) == {"success"}
+    assert (tmp_path / "var" / "reports" / NIGHT.isoformat() / "night.html").exists()
+    with warehouse.engine().connect() as connection:
+        scored = connection.exec_driver_sql("SELECT count(*) FROM analyst.current_joint_prediction").scalar()
+        run = connection.exec_driver_sql("SELECT DISTINCT trigger, status FROM analyst.night").one()
+    assert scored == night.n_images
+    assert tuple(run) == (dag_run.run_id, "succeeded")
+
+
+def test_a_night_that_cannot_be_used_is_failed_and_says_why(run_dag, landing, warehouse):
+    landing("missing_column")
+    dag_run = run_dag({"batch_date": NIGHT.isoformat()})
+
+    assert str(dag_run.state) == "failed"
+    assert states(dag_run)["close_run"] == "failed"
+    # Bad data is not tried again.
+    assert {ti.task_id: ti.try_number for ti in dag_run.get_task_instances()}["land"] == 1
+    with warehouse.engine().connect() as connection:
+        status, message = connection.exec_driver_sql("SELECT DISTINCT status, message FROM analyst.night").one()
+        assert connection.exec_driver_sql("SELECT count(*) FROM registry.consultation").scalar() == 0
+    assert status == "failed"
+    assert "patient_id" in message
+    assert "consultations.csv" in message
+
+
+def test_an_empty_night_is_a_success_that_scores_nothing(run_dag, landing):
+    landing("empty_night")
+    dag_run = run_dag({"batch_date": NIGHT.isoformat()})
+
+    assert str(dag_run.state) == "success"
+    assert states(dag_run)["score"] == "skipped"
+    assert states(dag_run)["close_run"] == "success"
+
+
+def test_a_run_that_names_no_night_is_refused(run_dag, warehouse):
+    dag_run = run_dag({})
+
+    assert str(dag_run.state) == "failed"
+    with warehouse.engine().connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM scoring.run").scalar() == 0

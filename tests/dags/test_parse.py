@@ -1,0 +1,76 @@
+"""DAG files: they parse, they parse light, and they keep the house's policy."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DAGS = Path(__file__).parents[2] / "dags"
+DAG_FILES = sorted(path for path in DAGS.glob("*.py") if path.name != "scoring_airflow.py")
+HEAVY = {"tensorflow", "keras", "openvino", "great_expectations", "pandas", "scipy", "matplotlib", "pyarrow"}
+
+
+@pytest.fixture(scope="module")
+def dag_bag(airflow_home):
+    from airflow.dag_processing.dagbag import BundleDagBag
+
+    sys.path.insert(0, str(DAGS))
+    bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
+    yield bag
+    sys.path.remove(str(DAGS))
+
+
+def test_there_are_dag_files():
+    assert DAG_FILES
+
+
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)
+def test_parsing_a_dag_file_reaches_no_heavy_package(path, airflow_home):
+    code = f"import runpy, sys; sys.path.insert(0, {str(DAGS)!r}); runpy.run_path({str(path)!r}); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    assert HEAVY.isdisjoint(done.stdout.split())
+
+
+def test_every_file_imports_without_error(dag_bag):
+    assert dag_bag.import_errors == {}
+
+
+def test_policy(dag_bag):
+
+    for dag in dag_bag.dags.values():
+        assert dag.doc_md, f"{dag.dag_id} has no runbook"
+        assert any(tag.startswith("impact/tier_") for tag in dag.tags)
+        assert dag.catchup is False
+        assert dag.max_active_runs == 1
+        for task in dag.tasks:
+            assert task.retries > 0, task.task_id
+            assert task.has_retry_policy, task.task_id
+            assert task.execution_timeout is not None, task.task_id
+
+
+def test_nightly_has_a_data_interval_a_zone_and_a_gate_as_its_only_leaf(dag_bag):
+    dag = dag_bag.dags["nightly_scoring"]
+    assert type(dag.timetable).__name__ == "CronDataIntervalTimetable"
+    assert [task.task_id for task in dag.leaves] == ["close_run"]
+    assert dag.get_task("close_run").trigger_rule == "all_done"
+    assert dag.get_task("score").pool == "gpu"
+
+
+def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):
+    from airflow.sdk.definitions.retry_policy import RetryAction
+
+    from scoring.errors import BadInput, LandingNotReady, ModelRefused, WarehouseUnavailable
+
+    policy = dag_bag.dags["nightly_scoring"].get_task("land").retry_policy
+
+    def action(error):
+        return policy.evaluate(error, 1, 3, {}).action
+
+    assert action(BadInput("x")) is RetryAction.FAIL
+    assert action(ModelRefused("x")) is RetryAction.FAIL
+    assert action(WarehouseUnavailable("x")) is RetryAction.RETRY
+    assert action(LandingNotReady("x")) is RetryAction.RETRY

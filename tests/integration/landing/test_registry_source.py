@@ -1,0 +1,88 @@
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from scoring.errors import BadInput, LandingNotReady
+from scoring.landing.readers import stage_consultations
+from scoring.landing.registry_source import read_registry
+from scoring.settings import sql_dir
+
+if TYPE_CHECKING:
+    from tests.conftest import Warehouse
+
+QUERIES = sql_dir() / "extract"
+WINDOW = {"window_start": date(2026, 11, 14), "window_end": date(2026, 11, 22)}
+
+# As a registry types its columns: numbers as numeric, dates as dates and timestamps, identifiers as text.
+TABLES = """
+CREATE TABLE consultations (
+    id_x text, patient_id varchar(8), date_x date, date_y timestamp, sop_iuid text, body_part char(4),
+    hand_left_1 numeric(5, 2), hand_left_2 real, hand_left_3 double precision, hand_left_4 smallint,
+    hand_left_5 integer, hand_left_6 integer, hand_left_7 integer, hand_left_8 integer, hand_left_9 integer,
+    hand_left_10 integer, rau_score numeric
+);
+CREATE TABLE disease_activity (
+    patient_id text, date date, physician_global_disease_activity numeric,
+    global_patient_estimate_disease_activity numeric, das28bsr_score numeric, das283crp_score numeric,
+    swollen_28 integer, tender_28 integer, esr integer, crp numeric
+);
+INSERT INTO consultations (
+    id_x, patient_id, date_x, date_y, sop_iuid, hand_left_1, hand_left_2, hand_left_3, hand_left_4, rau_score
+) VALUES
+    ('c1', '00123', '2026-11-20', '2026-11-21', '1.2', 12.50, 12.1, 'NaN', 5, 3),
+    ('c2', '00124', '2026-11-13', '2026-11-13', '1.1', 1, 1, 1, 1, 1),
+    ('c3', '00125', '2026-11-19', NULL, '1.3', NULL, NULL, NULL, NULL, NULL),
+    ('c4', '00126', '2026-11-20', '2026-11-21 23:59', '1.4', NULL, NULL, NULL, NULL, NULL),
+    ('c5', '00127', '2026-11-22', NULL, '1.5', NULL, NULL, NULL, NULL, NULL);
+"""
+
+
+@pytest.fixture
+def registry(warehouse: "Warehouse") -> str:
+    """A registry of its own beside the warehouse's schemas."""
+    with warehouse.engine(warehouse.superuser_url).begin() as connection:
+        connection.exec_driver_sql(TABLES)
+    return warehouse.superuser_url
+
+
+def test_what_a_registry_types_reaches_staging_unchanged(registry: str) -> None:
+    frames = read_registry(registry, **WINDOW, queries=QUERIES)
+    staged, readings = stage_consultations(
+        frames["consultations"], source_file="sql:consultations", folder_date=date(2026, 11, 21)
+    )
+    row = staged.iloc[0]
+    assert staged["id_x"].tolist() == ["c1", "c3", "c4"]
+    assert (staged.loc[1, "date_x"], staged.loc[1, "date_y"]) == (date(2026, 11, 19), None)
+    assert row["patient_id"] == "00123"
+    assert (row["date_x"], row["date_y"]) == (date(2026, 11, 20), date(2026, 11, 21))
+    assert dict(zip(readings["joint"], readings["erosion_percent"], strict=True)) == {
+        "hand_left_1": 12.5,
+        "hand_left_2": 12.1,
+        "hand_left_4": 5,
+    }
+    assert frames["disease_activity"].empty
+
+
+def test_a_missing_table_is_bad_input(registry: str, warehouse: "Warehouse") -> None:
+    with warehouse.engine(warehouse.superuser_url).begin() as connection:
+        connection.exec_driver_sql("DROP TABLE disease_activity")
+    with pytest.raises(BadInput, match=r'disease_activity\.sql does not fit the registry: relation "disease_activity"'):
+        read_registry(registry, **WINDOW, queries=QUERIES)
+
+
+def test_a_value_that_a_query_cannot_convert_is_not_told(registry: str, tmp_path: Path) -> None:
+    for query in QUERIES.glob("*.sql"):
+        text = query.read_text(encoding="utf-8").replace("c.sop_iuid", "cast(c.sop_iuid || 'Meier' AS integer)")
+        (tmp_path / query.name).write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match=r"consultations\.sql meets a value that does not fit") as refused:
+        read_registry(registry, **WINDOW, queries=tmp_path)
+    assert "Meier" not in str(refused.value)
+
+
+def test_a_database_that_does_not_exist_can_be_retried(registry: str) -> None:
+    elsewhere = sa.make_url(registry).set(database="nowhere").render_as_string(hide_password=False)
+    with pytest.raises(LandingNotReady, match="registry's database cannot be reached"):
+        read_registry(elsewhere, **WINDOW, queries=QUERIES)

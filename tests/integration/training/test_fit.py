@@ -1,0 +1,173 @@
+"""Real training of a tiny network: seconds, most of them TensorFlow's import."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scoring.errors import InvalidRequest, ModelRefused
+from scoring.imaging.preprocess import PREPROCESSING_VERSION
+from scoring.inference.engines import choose_engine
+from scoring.networks.stored import StoredModel
+from scoring.networks.weights import get_weights
+from scoring.training import export, metrics
+from scoring.training.augment import augment
+from scoring.training.dataset import JointSet, split
+from scoring.training.fit import TrainingDiverged, TrainingRecipe, predict, train
+
+ARGUMENTS = {"side": 16, "filters": [4, 8], "dense": [16], "dropout": 0.2}
+RECIPE = TrainingRecipe(
+    epochs=3, batch_size=16, learning_rate=0.01, warmup_steps=5, precision="float32", arguments=ARGUMENTS, seed=3,
+    rotation=3, zoom=0.02, shift=0.01,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bars():
+    """Joints whose erosion is the height of a bright bar."""
+    rng = np.random.default_rng(0)
+    reading = rng.choice([0, 0, 10, 30, 50, 70, 90], 200).astype(np.float32)
+    images = rng.integers(0, 40, (200, 16, 16), dtype=np.uint8)
+    for image, percent in zip(images, reading, strict=True):
+        image[: round(percent * 0.16)] = 200
+    patients = np.array([f"{i // 4:05d}" for i in range(200)])
+    return split(JointSet(images, reading, reading, patients, np.array(["hand_left_1"] * 200)))
+
+
+@pytest.fixture(scope="module")
+def trained(bars):
+    return train(RECIPE, bars["train"], bars["validation"])
+
+
+def test_a_tiny_network_learns_by_heart(bars):
+    """Enough epochs on 48 joints: the network, the loss, the targets and the read-out fit together."""
+    few = bars["train"].take(np.arange(48))
+    recipe = replace(
+        RECIPE, epochs=40, patience=40, learning_rate=0.02, arguments=ARGUMENTS | {"dropout": 0.0},
+        rotation=0, zoom=0, shift=0, contrast=0, brightness=0,
+    )  # fmt: skip
+    learnt = train(recipe, few, bars["validation"])
+    cdf = predict(learnt.network, few.images)
+    assert metrics.evaluate(cdf, few.reading)["mae"] < 6
+    assert min(epoch.loss for epoch in learnt.history) < 0.2 * learnt.history[0].loss
+
+
+def test_the_same_seed_gives_the_same_weights(bars, trained):
+    again = train(RECIPE, bars["train"], bars["validation"])
+    other = train(replace(RECIPE, seed=4), bars["train"], bars["validation"])
+    first, second, third = (get_weights(run.network) for run in (trained, again, other))
+    assert all((first[name] == second[name]).all() for name in first)
+    assert not all((first[name] == third[name]).all() for name in first)
+
+
+def test_a_stopped_training_goes_on_as_if_it_had_not_been(bars, trained, tmp_path):
+    class PowerCut(Exception):
+        pass
+
+    def cut(epoch):
+        if epoch.epoch == 2:
+            raise PowerCut
+
+    with pytest.raises(PowerCut):
+        train(RECIPE, bars["train"], bars["validation"], work_dir=tmp_path, on_epoch=cut)
+    epochs = []
+    resumed = train(RECIPE, bars["train"], bars["validation"], work_dir=tmp_path, on_epoch=epochs.append)
+    assert [epoch.epoch for epoch in epochs] == [3]
+    assert resumed.history == trained.history
+    weights, expected = get_weights(resumed.network), get_weights(trained.network)
+    assert all((weights[name] == expected[name]).all() for name in expected)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(bars, tmp_path):
+    short = replace(RECIPE, epochs=1)
+    train(short, bars["train"], bars["validation"], work_dir=tmp_path)
+    with pytest.raises(InvalidRequest, match=r"checkpoint.npz is the checkpoint of another recipe"):
+        train(replace(short, seed=9), bars["train"], bars["validation"], work_dir=tmp_path)
+
+
+def test_the_best_epoch_is_kept(bars, trained):
+    best = max(trained.history, key=lambda epoch: epoch.score)
+    assert trained.best_epoch == best.epoch
+    cdf = predict(trained.network, bars["validation"].images)
+    assert metrics.evaluate(cdf, bars["validation"].reading) == pytest.approx(best.validation, abs=1e-5)
+
+
+def test_progress_ends_at_the_total(bars):
+    steps = []
+    train(replace(RECIPE, epochs=1), bars["train"], bars["validation"], on_step=lambda *s: steps.append(s))
+    assert steps[-1] == (len(bars["train"]) // 16,) * 2
+
+
+def test_a_loss_that_is_no_number_is_an_error_in_words(bars):
+    spoilt = replace(bars["train"], reading=np.full(len(bars["train"]), 5, np.float32))
+    with pytest.raises(TrainingDiverged, match=r"the loss became (nan|inf) in epoch 1; lower the learning rate"):
+        train(replace(RECIPE, learning_rate=float("nan"), warmup_steps=0), spoilt, bars["validation"])
+
+
+def test_a_patient_on_both_sides_is_refused(bars):
+    with pytest.raises(InvalidRequest, match="patients are in the training set and in the validation set"):
+        train(RECIPE, bars["train"], bars["train"])
+
+
+def test_too_few_joints_are_refused(bars):
+    with pytest.raises(InvalidRequest, match="at least 16 and 1 are needed"):
+        train(RECIPE, bars["train"].take(np.arange(15)), bars["validation"])
+
+
+def test_augmentation_is_seeded_bounded_and_moves_what_it_should():
+    rng = np.random.default_rng(0)
+    images = rng.random((6, 16, 16, 1), dtype=np.float32)
+    still = replace(RECIPE, rotation=0, zoom=0, shift=0, contrast=0, brightness=0, mirror=False)
+    np.testing.assert_allclose(augment(images, [1, 2], still), images, atol=1e-6)
+    one, same, other = (np.asarray(augment(images, seed, RECIPE)) for seed in ([1, 2], [1, 2], [1, 3]))
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+    assert one.min() >= 0
+    assert one.max() <= 1
+    mirrored = np.asarray(augment(images, [1, 2], replace(still, mirror=True)))
+    flipped = [np.allclose(a, b[:, ::-1], atol=1e-5) for a, b in zip(mirrored, images, strict=True)]
+    kept = [np.allclose(a, b, atol=1e-5) for a, b in zip(mirrored, images, strict=True)]
+    assert all(np.logical_xor(flipped, kept))
+    assert any(flipped)
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    facts = {"version": "bars", "architecture": RECIPE.architecture, "arguments": ARGUMENTS, "input_side": 16,
+             "preprocessing_version": PREPROCESSING_VERSION}  # fmt: skip
+    return StoredModel(facts, export.model_files(trained.network))
+
+
+def test_exported_files_are_the_network_in_half_precision(bars, trained, model):
+    images = bars["test"].images
+    engine = choose_engine("tensorflow", model, 8)
+    np.testing.assert_allclose(export.predict_with(engine, images), predict(trained.network, images), atol=1e-6)
+
+
+def test_engines_agree(bars, model):
+    found = export.measure_agreement(model, bars["test"].images)
+    assert found[0].precision == "float32"
+    assert found[0].cdf < 1e-4
+    assert found[0].other_grade == 0
+    facts = export.agreement_facts(found)
+    assert facts["measured"][0]["accepted"] is True
+
+
+def test_engines_that_disagree_are_refused(bars, model, trained):
+    """The graph of one network beside the weights of another."""
+    other = train(replace(RECIPE, epochs=1, seed=8), bars["train"], bars["validation"])
+    mixed = dict(model.files) | {"weights.npz": export.model_files(other.network)["weights.npz"]}
+    with pytest.raises(ModelRefused, match="OpenVINO and TensorFlow differ by"):
+        export.measure_agreement(StoredModel(model.manifest, mixed), bars["test"].images)
+
+
+def test_weights_that_do_not_fit_the_architecture_are_refused(model):
+    wrong = StoredModel(dict(model.manifest) | {"arguments": ARGUMENTS | {"dense": [8]}}, model.files)
+    with pytest.raises(ModelRefused, match="model bars: weight dense1/kernel has shape"):
+        choose_engine("tensorflow", wrong, 8)
+
+
+def test_a_graph_that_is_no_graph_is_refused(model):
+    broken = StoredModel(model.manifest, dict(model.files) | {"network.xml": b"<net></net>"})
+    with pytest.raises(ModelRefused, match=r"OpenVINO cannot load network.xml"):
+        choose_engine("openvino", broken, 8)

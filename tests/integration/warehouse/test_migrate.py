@@ -1,0 +1,349 @@
+"""Migrations, views and grants as PostgreSQL sees them afterwards."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import psycopg2
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from scoring import settings
+from scoring.errors import WarehouseNotMigrated, WarehouseUnavailable
+from scoring.warehouse import migrate as migrations
+from scoring.warehouse.engine import connect_engine, transaction
+from scoring.warehouse.migrate import MigrationResult, check_current, migrate
+
+SCHEMAS = ("registry", "imaging", "scoring", "analytics", "analyst")
+SQL = settings.sql_dir()
+
+
+def rows(engine, query, **parameters):
+    with transaction(engine) as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query), parameters)]
+
+
+@pytest.fixture
+def empty_database(postgres):
+    """A database that was never migrated, as a URL of the owner."""
+    administrator = sa.create_engine(
+        make_url(postgres.superuser_url).set(database="postgres"), isolation_level="AUTOCOMMIT"
+    )
+    with administrator.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE never_migrated OWNER scoring_owner")
+        yield make_url(postgres.owner_url).set(database="never_migrated").render_as_string()
+        connection.exec_driver_sql("DROP DATABASE never_migrated WITH (FORCE)")
+    administrator.dispose()
+
+
+@pytest.fixture
+def own_sql(tmp_path, monkeypatch) -> Path:
+    """A copy of sql/ that a test may change."""
+    copy = tmp_path / "sql"
+    shutil.copytree(SQL, copy)
+    monkeypatch.setattr(migrations, "sql_dir", lambda: copy)
+    return copy
+
+
+def change(path: Path) -> None:
+    path.write_text(path.read_text() + "-- changed\n")
+
+
+def test_migrating_again_changes_nothing(warehouse):
+    engine = warehouse.engine(warehouse.superuser_url)
+    catalogue = (
+        "SELECT c.oid, c.relname, c.relacl::text, c.xmin::text FROM pg_class AS c"
+        " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = ANY(:schemas) ORDER BY c.oid"
+    )
+    before = rows(engine, catalogue, schemas=list(SCHEMAS))
+    assert migrate(warehouse.owner_url) == MigrationResult((), ())
+    assert rows(engine, catalogue, schemas=list(SCHEMAS)) == before
+    check_current(warehouse.engine())
+
+
+def test_two_migrations_at_once_leave_one_result(empty_database):
+    results: list[MigrationResult] = []
+    threads = [threading.Thread(target=lambda: results.append(migrate(empty_database))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(len(result.revisions) for result in results) == [0, 0, 6]
+
+
+def test_an_empty_database_says_what_to_run(empty_database):
+    engine = connect_engine(empty_database)
+    with pytest.raises(WarehouseNotMigrated, match="scoring migrate"):
+        check_current(engine)
+    engine.dispose()
+
+
+def test_a_changed_view_is_applied_and_noticed_before(warehouse, own_sql):
+    view = own_sql / "views" / "090_quarantine_open.sql"
+    view.write_text(
+        view.read_text()
+        .replace("    quarantine.row_key,\n", "")
+        .replace("COMMENT ON COLUMN analyst.quarantine_open.row_key IS 'Names the landed row.';\n", "")
+    )
+    with pytest.raises(WarehouseNotMigrated, match="differ from sql/"):
+        check_current(warehouse.engine())
+    result = migrate(warehouse.owner_url)
+    assert result.revisions == ()
+    assert "views/090_quarantine_open.sql" in result.repeatables
+    analyst = warehouse.engine(warehouse.analyst_url)
+    with transaction(analyst) as connection:
+        columns = list(connection.execute(sa.text("SELECT * FROM analyst.quarantine_open")).keys())
+    assert "row_key" not in columns
+    check_current(warehouse.engine())
+
+
+def test_a_view_that_is_gone_from_the_files_is_dropped(warehouse, own_sql):
+    (own_sql / "views" / "110_lineage.sql").unlink()
+    migrate(warehouse.owner_url)
+    assert rows(warehouse.engine(), "SELECT to_regclass('analyst.lineage')") == [(None,)]
+
+
+def test_an_object_of_the_site_on_top_of_a_view_is_reported_and_kept(warehouse, own_sql):
+    owner = warehouse.engine(warehouse.superuser_url)
+    with transaction(owner) as connection:
+        connection.execute(sa.text("CREATE VIEW public.of_this_site AS SELECT batch_date FROM analyst.night"))
+    change(own_sql / "grants" / "020_analyst.sql")
+    with pytest.raises(WarehouseNotMigrated, match=r"(?s)analyst\.night cannot be replaced.*of_this_site"):
+        migrate(warehouse.owner_url)
+    assert rows(owner, "SELECT count(*) FROM public.of_this_site") == [(0,)]
+    assert rows(owner, "SELECT to_regclass('analyst.lineage') IS NOT NULL") == [(True,)]
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(warehouse, own_sql):
+    (own_sql / "views" / "120_broken.sql").write_text("CREATE VIEW analyst.broken AS SELECT no_such_column;")
+    with pytest.raises(psycopg2.errors.UndefinedColumn):
+        migrate(warehouse.owner_url)
+    assert rows(warehouse.engine(), "SELECT to_regclass('analyst.lineage') IS NOT NULL") == [(True,)]
+
+
+def test_a_newer_database_is_left_alone(warehouse):
+    with transaction(warehouse.engine(warehouse.owner_url)) as connection:
+        connection.execute(sa.text("UPDATE scoring.alembic_version SET version_num = '9999'"))
+    with pytest.raises(WarehouseNotMigrated, match="update the code"):
+        migrate(warehouse.owner_url)
+    with pytest.raises(WarehouseNotMigrated, match="9999"):
+        check_current(warehouse.engine())
+
+
+def test_migrating_without_rights_names_what_the_administrator_must_do(warehouse, own_sql):
+    change(own_sql / "grants" / "020_analyst.sql")
+    with pytest.raises(WarehouseNotMigrated, match="lacks a right"):
+        migrate(warehouse.analyst_url)
+
+
+def test_a_server_that_is_not_there_is_unavailable(tmp_path):
+    with pytest.raises(WarehouseUnavailable, match="database scoring at"):
+        migrate(f"postgresql://scoring_owner@/scoring?host={tmp_path}")
+
+
+def test_everything_is_commented(warehouse):
+    missing = rows(
+        warehouse.engine(),
+        """
+        SELECT n.nspname, c.relname, a.attname
+        FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum >= 0 AND NOT a.attisdropped
+        WHERE n.nspname = ANY(:schemas) AND c.relkind IN ('r', 'v', 'm', 'p')
+            AND col_description(c.oid, a.attnum) IS NULL
+        UNION ALL
+        SELECT n.nspname, c.relname, '' FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = ANY(:schemas) AND c.relkind IN ('r', 'v', 'm', 'p')
+            AND obj_description(c.oid, 'pg_class') IS NULL
+        UNION ALL
+        SELECT n.nspname, '', '' FROM pg_namespace AS n
+        WHERE n.nspname = ANY(:schemas) AND obj_description(n.oid, 'pg_namespace') IS NULL
+        """,
+        schemas=list(SCHEMAS),
+    )
+    assert missing == []
+
+
+def test_a_view_that_shows_a_prediction_says_whether_it_is_synthetic(warehouse):
+    marked = "SELECT table_name FROM information_schema.columns WHERE table_schema = 'analyst' AND column_name = :name"
+    owner = warehouse.engine(warehouse.owner_url)
+    with_model = rows(owner, marked, name="model_version")
+    assert with_model
+    assert set(with_model) <= set(rows(owner, marked, name="trained_on_synthetic"))
+
+
+def test_every_object_belongs_to_the_owner(warehouse):
+    strangers = rows(
+        warehouse.engine(),
+        "SELECT c.relname, pg_get_userbyid(c.relowner) FROM pg_class AS c JOIN pg_namespace AS n"
+        " ON n.oid = c.relnamespace WHERE n.nspname = ANY(:schemas)"
+        " AND pg_get_userbyid(c.relowner) <> 'scoring_owner'",
+        schemas=list(SCHEMAS),
+    )
+    assert strangers == []
+
+
+VIEWS = sorted(path.stem.partition("_")[2] for path in (SQL / "views").glob("*.sql"))
+TABLES = (
+    "registry.radiograph",
+    "registry.consultation",
+    "registry.joint_reading",
+    "registry.disease_activity",
+    "registry.landed_file",
+    "imaging.joint_image",
+    "scoring.run",
+    "scoring.run_count",
+    "scoring.run_result",
+    "scoring.run_quarantine",
+    "scoring.model_version",
+    "scoring.promotion",
+    "scoring.joint_prediction",
+    "scoring.rau_prediction",
+    "scoring.quarantine",
+    "analytics.correlation",
+)
+APPEND_ONLY = {
+    "imaging.joint_image",
+    "scoring.run",
+    "scoring.run_count",
+    "scoring.run_result",
+    "scoring.run_quarantine",
+    "scoring.model_version",
+    "scoring.promotion",
+    "scoring.joint_prediction",
+}
+
+
+def test_the_list_of_tables_is_complete(warehouse):
+    found = rows(
+        warehouse.engine(),
+        "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname = ANY(:schemas)",
+        schemas=list(SCHEMAS),
+    )
+    assert {name for (name,) in found} == {*TABLES, "scoring.alembic_version", "scoring.repeatable"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_job_may_do_just_what_it_must(warehouse, table):
+    granted = {
+        privilege
+        for (privilege,) in rows(
+            warehouse.engine(warehouse.superuser_url),
+            "SELECT p FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'])"
+            " AS p WHERE has_table_privilege('scoring_job', :table, p)",
+            table=table,
+        )
+    }
+    assert granted == {"SELECT", "INSERT"} | (set() if table in APPEND_ONLY else {"UPDATE"})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM scoring.quarantine",
+        "TRUNCATE scoring.run",
+        "UPDATE scoring.joint_prediction SET erosion_mean = 0",
+        "UPDATE scoring.run SET triggered_by = 'nobody'",
+        "CREATE TABLE scoring.mine (x int)",
+        "DROP VIEW analyst.night",
+        "ALTER TABLE scoring.run ADD COLUMN x int",
+        "UPDATE scoring.alembic_version SET version_num = '0001'",
+    ],
+)
+def test_the_job_is_refused_the_rest(warehouse, statement):
+    with pytest.raises(sa.exc.ProgrammingError, match=r"permission denied|must be owner"):
+        rows(warehouse.engine(), statement)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_analysts_read_every_view(warehouse, view):
+    assert rows(warehouse.engine(warehouse.analyst_url), f"SELECT * FROM analyst.{view}") == []  # noqa: S608 - our own names
+
+
+@pytest.mark.parametrize("table", [*TABLES, "scoring.repeatable"])
+def test_analysts_read_no_table(warehouse, table):
+    with pytest.raises(sa.exc.ProgrammingError, match="permission denied for schema"):
+        rows(warehouse.engine(warehouse.analyst_url), f"SELECT * FROM {table}")  # noqa: S608 - our own names
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE analyst.mine (x int)", "CREATE TEMP TABLE mine (x int)", "DROP VIEW analyst.night"],
+)
+def test_analysts_write_nothing(warehouse, statement):
+    analyst = warehouse.engine(warehouse.analyst_url)
+    with pytest.raises(sa.exc.InternalError, match="read-only transaction"):
+        rows(analyst, statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE analyst.mine (x int)",
+        "DROP VIEW analyst.night",
+        "UPDATE analyst.quarantine_open SET reason = 'x'",
+        "DELETE FROM analyst.quarantine_open",
+    ],
+)
+def test_analysts_who_lift_the_read_only_default_still_lack_the_rights(warehouse, statement):
+    with transaction(warehouse.engine(warehouse.analyst_url)) as connection:
+        connection.execute(sa.text("SET TRANSACTION READ WRITE"))
+        with pytest.raises(sa.exc.ProgrammingError, match=r"permission denied|must be owner"):
+            connection.execute(sa.text(statement))
+
+
+@pytest.mark.parametrize("role", ["scoring_analyst", "scoring_job"])
+@pytest.mark.parametrize("schema", ["public", *SCHEMAS])
+def test_nobody_but_the_owner_creates_tables(warehouse, role, schema):
+    with transaction(warehouse.engine(warehouse.superuser_url)) as connection:
+        connection.execute(sa.text(f"SET LOCAL ROLE {role}"))
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied for schema"):
+            connection.execute(sa.text(f"CREATE TABLE {schema}.mine (x int)"))
+
+
+CREATED_BY_ANYBODY = "SELECT has_schema_privilege('scoring_analyst', 'public', 'CREATE')"
+
+
+def test_a_schema_public_that_is_open_to_all_is_closed(warehouse):
+    """As databases of PostgreSQL 14 have it, and those upgraded from it."""
+    superuser = warehouse.engine(warehouse.superuser_url)
+    with transaction(superuser) as connection:
+        connection.execute(sa.text("GRANT CREATE ON SCHEMA public TO PUBLIC"))
+    assert rows(superuser, CREATED_BY_ANYBODY) == [(True,)]
+    migrate(warehouse.superuser_url)
+    assert rows(superuser, CREATED_BY_ANYBODY) == [(False,)]
+
+
+def test_who_may_not_close_schema_public_says_what_to_run(warehouse, caplog):
+    superuser = warehouse.engine(warehouse.superuser_url)
+    with transaction(superuser) as connection:
+        connection.execute(sa.text("ALTER SCHEMA public OWNER TO CURRENT_USER"))
+        connection.execute(sa.text("GRANT CREATE ON SCHEMA public TO PUBLIC"))
+    migrate(warehouse.owner_url)
+    assert "ask the administrator to run REVOKE CREATE ON SCHEMA public FROM PUBLIC" in caplog.text
+    assert rows(superuser, CREATED_BY_ANYBODY) == [(True,)]
+
+
+def test_the_job_is_granted_each_right_on_the_database_that_it_lacks(warehouse):
+    superuser = warehouse.engine(warehouse.superuser_url)
+    with transaction(superuser) as connection:
+        connection.execute(sa.text(f"REVOKE TEMP ON DATABASE {warehouse.name} FROM PUBLIC, scoring_job"))
+    held = "SELECT has_database_privilege('scoring_job', current_database(), 'TEMP')"
+    assert rows(superuser, held) == [(False,)]
+    migrate(warehouse.owner_url)
+    assert rows(superuser, held) == [(True,)]
+
+
+def test_a_member_of_the_analysts_has_their_rights(warehouse):
+    with transaction(warehouse.engine(warehouse.superuser_url)) as connection:
+        connection.execute(sa.text("SET ROLE scoring_analyst"))
+        connection.execute(sa.text("SELECT * FROM analyst.night"))
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied for schema"):
+            connection.execute(sa.text("SELECT * FROM scoring.run"))
+
+
+def test_analysts_have_a_time_limit(warehouse):
+    analyst = warehouse.engine(warehouse.analyst_url)
+    assert rows(analyst, "SHOW statement_timeout") == [("1min",)]
+    assert rows(analyst, "SHOW default_transaction_read_only") == [("on",)]

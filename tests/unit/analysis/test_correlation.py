@@ -1,0 +1,234 @@
+import datetime as dt
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from scoring.analysis.correlation import ACTIVITIES, COLUMNS, DAMAGES, METHODS, cluster_correlation, correlate
+
+SCIPY = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
+CONFIDENCE = 0.95
+
+# Whole numbers, so that ties are frequent, as they are in Rau scores.
+tied_pairs = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=4, max_size=25).filter(
+    lambda pairs: len({x for x, _ in pairs}) > 1 and len({y for _, y in pairs}) > 1
+)
+
+
+def clustered_normal(rng, n_patients, visits_a_patient, rho, shared=0.8):
+    """Pairs with correlation rho, of whose variance the share `shared` is the patient's and not the visit's."""
+    patient = np.repeat(np.arange(n_patients), visits_a_patient)
+    covariance = [[1, rho], [rho, 1]]
+    of_patient = rng.multivariate_normal([0, 0], covariance, n_patients)[patient]
+    of_visit = rng.multivariate_normal([0, 0], covariance, len(patient))
+    x, y = (np.sqrt(shared) * of_patient + np.sqrt(1 - shared) * of_visit).T
+    return x, y, patient
+
+
+def visits_of(n_visits, n_patients, seed=0, missing=0.0):
+    rng = np.random.default_rng(seed)
+    patient = rng.integers(0, n_patients, n_visits)
+    severity = rng.normal(size=n_patients)[patient]
+    visits = pd.DataFrame(
+        {
+            "patient_id": [f"{number:05d}" for number in patient],
+            "visit_date": [dt.date(2000, 1, 1) + dt.timedelta(days=day) for day in range(n_visits)],
+        }
+    )
+    for name in (*DAMAGES, *ACTIVITIES):
+        values = np.round(20 + 4 * severity + 6 * rng.normal(size=n_visits), 1)
+        visits[name] = np.where(rng.random(n_visits) < missing, np.nan, values)
+    return visits
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(pairs=tied_pairs)
+def test_estimate_is_that_of_scipy(method, pairs):
+    x, y = np.array(pairs, dtype=float).T
+    estimate, influence = METHODS[method](x, y)
+    assert estimate == pytest.approx(SCIPY[method](x, y).statistic, abs=1e-12)
+    assert influence.sum() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("grid", [0, 1], ids=["tied", "continuous"])
+def test_influence_is_what_a_little_more_weight_on_one_visit_does(method, grid):
+    # Weight by repetition: 200 copies of everything, and one more of visit i, move the estimate by influence / n.
+    rng = np.random.default_rng(3)
+    x = rng.gamma(2, 2, 12)
+    y = 0.4 * x + rng.normal(size=12)
+    if grid == 0:
+        x, y = np.round(x), np.round(y)
+    estimate, influence = METHODS[method](x, y)
+    copies = 200
+    for i in range(12):
+        with_one_more = np.append(np.tile(np.arange(12), copies), i)
+        moved = SCIPY[method](x[with_one_more], y[with_one_more]).statistic - estimate
+        assert moved * copies * 12 == pytest.approx(influence[i], rel=0.02, abs=0.01)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_interval_agrees_with_a_bootstrap_of_patients(method):
+    rng = np.random.default_rng(11)
+    x, y, patient = clustered_normal(rng, 120, 5, 0.3)
+    x = np.round(np.exp(x), 1)  # skewed and tied, as Rau is
+    found = cluster_correlation(x, y, patient, method, CONFIDENCE)
+    rows = np.arange(len(x)).reshape(120, 5)
+    drawn = [rows[rng.integers(0, 120, 120)].ravel() for _ in range(600)]
+    z = np.arctanh([METHODS[method](x[sample], y[sample])[0] for sample in drawn])
+    bootstrap_half = 1.96 * z.std(ddof=1)
+    half = (np.arctanh(found.ci_high) - np.arctanh(found.ci_low)) / 2
+    assert half == pytest.approx(bootstrap_half, rel=0.12)
+
+
+def coverage(n_patients, visits_a_patient, rho, repetitions, seed):
+    """Share of intervals that hold the truth, for each method, and for the textbook's Pearson interval."""
+    rng = np.random.default_rng(seed)
+    truth = {"pearson": rho, "spearman": 6 / np.pi * np.arcsin(rho / 2), "kendall": 2 / np.pi * np.arcsin(rho)}
+    held = dict.fromkeys([*METHODS, "naive"], 0)
+    for _ in range(repetitions):
+        x, y, patient = clustered_normal(rng, n_patients, visits_a_patient, rho)
+        for method in METHODS:
+            found = cluster_correlation(x, y, patient, method, CONFIDENCE)
+            held[method] += int(found.ci_low <= truth[method] <= found.ci_high)
+        naive = stats.pearsonr(x, y).confidence_interval(CONFIDENCE)
+        held["naive"] += int(naive.low <= rho <= naive.high)
+    return {method: count / repetitions for method, count in held.items()}
+
+
+def test_interval_covers_the_truth_where_the_naive_one_does_not():
+    # 300 repetitions know a coverage of 95 % to within 1.3 points (one standard error).
+    covered = coverage(n_patients=50, visits_a_patient=8, rho=0.2, repetitions=300, seed=5)
+    for method in METHODS:
+        assert 0.915 <= covered[method] <= 0.985, method
+    assert covered["naive"] < 0.75
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_patients", "rho"), [(20, 0.15), (100, 0.15), (100, 0.6), (400, -0.3)])
+def test_interval_covers_the_truth_in_many_settings(n_patients, rho):
+    covered = coverage(n_patients=n_patients, visits_a_patient=6, rho=rho, repetitions=2000, seed=n_patients)
+    lowest = 0.90 if n_patients < 50 else 0.93
+    for method in METHODS:
+        assert lowest <= covered[method] <= 0.97, method
+    assert covered["naive"] < 0.80
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(pairs=tied_pairs, patients=st.integers(3, 6), copies=st.integers(2, 4))
+@settings(max_examples=40)
+def test_copied_visits_of_a_patient_bring_no_certainty(method, pairs, patients, copies):
+    x, y = np.array(pairs, dtype=float).T
+    patient = np.arange(len(x)) % patients
+    once = cluster_correlation(x, y, patient, method, CONFIDENCE)
+    copied = cluster_correlation(*(np.tile(values, copies) for values in (x, y, patient)), method, CONFIDENCE)
+    for name in ("estimate", "ci_low", "ci_high"):
+        assert getattr(copied, name) == pytest.approx(getattr(once, name), abs=1e-7, nan_ok=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@given(pairs=tied_pairs, patients=st.integers(3, 6))
+@settings(max_examples=40)
+def test_interval_holds_the_estimate_and_mirrors_with_the_sign(method, pairs, patients):
+    x, y = np.array(pairs, dtype=float).T
+    patient = np.arange(len(x)) % patients
+    found = cluster_correlation(x, y, patient, method, CONFIDENCE)
+    mirrored = cluster_correlation(-x, y, patient, method, CONFIDENCE)
+    assert mirrored.estimate == pytest.approx(-found.estimate, abs=1e-9)
+    if not np.isnan(found.ci_low):
+        assert -1 <= found.ci_low <= found.estimate + 1e-9
+        assert found.estimate - 1e-9 <= found.ci_high <= 1
+        assert (mirrored.ci_low, mirrored.ci_high) == pytest.approx((-found.ci_high, -found.ci_low), abs=1e-6)
+
+
+@pytest.mark.parametrize("method", ["spearman", "kendall"])
+def test_rank_correlations_do_not_change_with_a_rising_transformation(method):
+    x, y, patient = clustered_normal(np.random.default_rng(2), 20, 3, 0.4)
+    as_is = cluster_correlation(x, y, patient, method, CONFIDENCE)
+    assert cluster_correlation(np.exp(x), y**3, patient, method, CONFIDENCE) == as_is
+
+
+def test_one_row_a_pair_and_method_with_its_own_n():
+    visits = visits_of(200, 40)
+    visits.loc[:49, "das28_crp3"] = np.nan
+    visits.loc[100:149, "reported_rau"] = np.nan
+    found = correlate(visits, confidence=0.9)
+    assert tuple(found.columns) == COLUMNS
+    assert list(zip(found["damage"], found["activity"], found["method"], strict=True)) == [
+        (damage, activity, method) for damage in DAMAGES for activity in ACTIVITIES for method in METHODS
+    ]
+    assert (found["confidence"] == 0.9).all()
+    n = found.set_index(["damage", "activity", "method"])
+    assert n.loc[("predicted_rau", "das28_esr4", "pearson"), "n_visits"] == 200
+    assert n.loc[("predicted_rau", "das28_crp3", "kendall"), "n_visits"] == 150
+    assert n.loc[("reported_rau", "das28_crp3", "spearman"), "n_visits"] == 100
+    both = visits[["reported_rau", "das28_crp3"]].notna().all(axis=1)
+    assert n.loc[("reported_rau", "das28_crp3", "spearman"), "n_patients"] == visits["patient_id"][both].nunique()
+    assert n.loc[("reported_rau", "das28_crp3", "spearman"), "estimate"] == pytest.approx(
+        stats.spearmanr(visits["reported_rau"][both], visits["das28_crp3"][both]).statistic
+    )
+
+
+def test_same_visits_in_another_order_give_the_same_table():
+    visits = visits_of(150, 30, missing=0.2)
+    shuffled = visits.sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(correlate(shuffled), correlate(visits), rtol=1e-9)
+
+
+def test_wider_confidence_is_a_wider_interval():
+    visits = visits_of(150, 30)
+    narrow, wide = correlate(visits, 0.8), correlate(visits, 0.99)
+    assert (wide["ci_low"] < narrow["ci_low"]).all()
+    assert (wide["ci_high"] > narrow["ci_high"]).all()
+
+
+@pytest.mark.parametrize(
+    ("visits", "n_visits", "n_patients"),
+    [
+        (visits_of(0, 1), 0, 0),
+        (visits_of(30, 2), 30, 2),
+        (visits_of(30, 9).assign(predicted_rau=12.0, reported_rau=0.0), 30, 9),
+        (visits_of(30, 9).assign(predicted_rau=None, reported_rau=None), 0, 0),
+    ],
+    ids=["no visits", "two patients", "damage never varies", "no damage known"],
+)
+def test_what_cannot_be_estimated_keeps_its_row_and_its_n(visits, n_visits, n_patients):
+    found = correlate(visits)
+    assert len(found) == 36
+    assert found[["estimate", "ci_low", "ci_high"]].isna().all(axis=None)
+    assert (found["n_visits"] == n_visits).all()
+    assert (found["n_patients"] == n_patients).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_perfect_correlation_has_no_interval(method):
+    x = np.arange(6.0)
+    found = cluster_correlation(x, 2 * x + 1, np.arange(6), method, CONFIDENCE)
+    assert found.estimate == pytest.approx(1)
+    assert np.isnan([found.ci_low, found.ci_high]).all()
+
+
+@pytest.mark.parametrize(
+    ("visits", "confidence", "message"),
+    [
+        (visits_of(9, 4).drop(columns=["das28_esr3", "visit_date"]), 0.95, "lack the columns visit_date, das28_esr3"),
+        (visits_of(9, 4).assign(visit_date=dt.date(2020, 1, 1)), 0.95, "visits are there more than once"),
+        (visits_of(9, 4).assign(patient_id=None), 0.95, "9 visits have no patient_id"),
+        (visits_of(9, 4), 1.0, "confidence must be between 0 and 1"),
+        (visits_of(9, 4), 95, "confidence must be between 0 and 1"),
+    ],
+)
+def test_visits_that_would_mislead_are_refused(visits, confidence, message):
+    with pytest.raises(ValueError, match=message):
+        correlate(visits, confidence)
+
+
+def test_twenty_thousand_visits_take_seconds():
+    visits = visits_of(20_000, 4_000, missing=0.1)
+    started = time.perf_counter()
+    correlate(visits)
+    assert time.perf_counter() - started < 10

@@ -1,0 +1,56 @@
+import io
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scoring.landing.readers import REQUIRED_COLUMNS
+
+
+@pytest.fixture(scope="session")
+def csv_bytes() -> Callable[..., bytes]:
+    """One dataset as CSV: the required columns, then whatever else the rows name."""
+
+    def write(dataset: str, *rows: dict[str, str], delimiter: str = ",", newline: str = "\n") -> bytes:
+        header = list(dict.fromkeys([*REQUIRED_COLUMNS[dataset], *(name for row in rows for name in row)]))
+        lines = [header, *([row.get(name, "") for name in header] for row in rows)]
+        return (newline.join(delimiter.join(line) for line in lines) + newline).encode()
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def jpeg() -> Callable[..., bytes]:
+    def encode(level: int = 100, side: int = 64) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(np.full((side, side), level, np.uint8)).save(buffer, "JPEG")
+        return buffer.getvalue()
+
+    return encode
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def write_night(landing: Path) -> Callable[..., Path]:
+    """Write a folder of the landing zone; file names are relative to it."""
+
+    def write(night: date, files: dict[str, bytes], *, closed: bool = True) -> Path:
+        folder = landing / night.isoformat()
+        folder.mkdir(exist_ok=True)
+        for name, data in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        if closed:
+            (folder / "_SUCCESS").touch()
+        return folder
+
+    return write

@@ -1,0 +1,100 @@
+import re
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from fsspec.registry import _registry
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.errors import InvalidRequest
+from scoring.landing.layout import closed_nights, landing_root, parse_image_name
+from scoring.settings import IMAGE_PATTERN
+
+PATTERN = re.compile(IMAGE_PATTERN)
+
+
+@pytest.mark.parametrize(
+    ("file_name", "film", "joint"),
+    [
+        ("1.2.840.113619.2_hand_left_1.jpg", "1.2.840.113619.2", "hand_left_1"),
+        ("1.2.3_foot_right_5.jpeg", "1.2.3", "foot_right_5"),
+        ("film-07_wrist_left.jpg", "film-07", "wrist_left"),
+    ],
+)
+def test_a_name_says_film_and_joint(file_name: str, film: str, joint: str) -> None:
+    assert parse_image_name(file_name, PATTERN) == (film, joint)
+
+
+@pytest.mark.parametrize(
+    "file_name",
+    [
+        "notes.txt",
+        "1.2.3_hand_left_1.png",
+        "1.2.3_hand_left_1.jpg.part",
+        "1.2.3_knee_left_1.jpg",
+        "../1.2.3_hand_left_1.jpg",
+        "..%2F1.2.3_hand_left_1.jpg",
+        "..\\1.2.3_hand_left_1.jpg",
+        "/etc/1.2.3_hand_left_1.jpg",
+        "1..3_hand_left_1.jpg",
+        "1.2.3_hand_left_1.jpg\0.txt",
+        "1.2.3_hand_left_1.jpg\n",
+        "1" * 300 + "_hand_left_1.jpg",
+    ],
+)
+def test_other_names_say_nothing(file_name: str) -> None:
+    assert parse_image_name(file_name, PATTERN) is None
+
+
+@given(st.text(max_size=40), st.sampled_from(["..", "/", "\\", "%", "\0", "\n"]), st.text(max_size=40))
+def test_no_pattern_lets_a_name_leave_its_folder(before: str, unsafe: str, after: str) -> None:
+    anything = re.compile(r"(?P<sop_iuid>[\s\S]*)(?P<joint>)")
+    assert parse_image_name(before + unsafe + after, anything) is None
+
+
+def test_a_local_landing_folder_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert landing_root("var/landing").path == str(tmp_path / "var/landing")
+
+
+def test_a_password_in_the_url_is_refused_without_repeating_it() -> None:
+    with pytest.raises(InvalidRequest, match="SCORING_LANDING_URL carries a password") as refused:
+        landing_root("sftp://extractor:hunter2@pacs.example/landing")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("s3://bucket/landing", r"pip install bone-erosion-scoring\[s3\]"),
+        ("sftp://pacs.example/landing", r"pip install bone-erosion-scoring\[sftp\]"),
+        ("ssh://pacs.example/landing", r"pip install bone-erosion-scoring\[sftp\]"),
+        ("gs://bucket/landing", "gcsfs"),
+        ("nowhere://bucket/landing", "no such storage"),
+    ],
+)
+@pytest.mark.parametrize("opens", [landing_root, lambda url: closed_nights(url, "_SUCCESS")])
+def test_a_file_system_that_is_not_installed_is_named(
+    url: str, remedy: str, opens: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whether or not they are installed here.
+    for module in ("s3fs", "gcsfs", "paramiko", "fsspec.implementations.sftp"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delitem(_registry, url.partition(":")[0], raising=False)
+    with pytest.raises(InvalidRequest, match=rf"SCORING_LANDING_URL is a {url.partition(':')[0]}:// URL.*{remedy}"):
+        opens(url)
+
+
+def test_closed_nights_are_the_dated_folders_with_a_marker(landing: Path, write_night: Callable[..., Path]) -> None:
+    write_night(date(2026, 11, 21), {})
+    write_night(date(2026, 11, 3), {"joints/a.jpg": b""})
+    write_night(date(2026, 11, 20), {}, closed=False)
+    for name in ("20261119", "2026-11-31", "archive"):
+        (landing / name).mkdir()
+        (landing / name / "_SUCCESS").touch()
+    (landing / "2026-11-18").touch()
+    assert closed_nights(str(landing), "_SUCCESS") == [date(2026, 11, 3), date(2026, 11, 21)]
+    assert closed_nights(str(landing / "missing"), "_SUCCESS") == []

@@ -1,0 +1,59 @@
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from upath import UPath
+
+from scoring.landing.schema import READINGS, parquet_writer, read_parquet
+
+READING = {
+    "source_file": "2026-11-21/consultations.csv",
+    "row_number": 2,
+    "folder_date": date(2026, 11, 21),
+    "row_key": "2026-11-21/consultations.csv:2:hand_left_1",
+    "id_x": "c1",
+    "patient_id": "00123",
+    "sop_iuid": None,
+    "joint": "hand_left_1",
+    "erosion_text": "n/a",
+    "erosion_percent": np.nan,
+}
+
+
+def write(frame: pd.DataFrame, path: UPath) -> None:
+    with parquet_writer(path, READINGS) as writer:
+        writer.write_table(pa.Table.from_pandas(frame, schema=READINGS, preserve_index=False))
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = UPath(tmp_path / "run" / "readings.parquet")
+    write(pd.DataFrame([READING]), path)
+    row = read_parquet(path).iloc[0]
+    assert row["patient_id"] == "00123"
+    assert row["folder_date"] == date(2026, 11, 21)
+    assert pd.isna(row["sop_iuid"])
+    assert np.isnan(row["erosion_percent"])
+
+
+def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
+    path = UPath(tmp_path / "readings.parquet")
+    write(pd.DataFrame(columns=READINGS.names), path)
+    assert list(read_parquet(path)) == READINGS.names
+
+
+def test_a_row_without_its_origin_is_a_programming_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="joint"):
+        write(pd.DataFrame([READING | {"joint": None}]), UPath(tmp_path / "r.parquet"))
+
+
+def test_a_broken_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = UPath(tmp_path / "readings.parquet")
+    write(pd.DataFrame([READING]), path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="schema"), parquet_writer(path, READINGS) as writer:
+        writer.write_table(pa.table({"another": ["table"]}))
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["readings.parquet"]

@@ -1,0 +1,128 @@
+"""The network, its loss, its weights and its OpenVINO graph: the modules here that need keras."""
+
+import numpy as np
+import pytest
+
+from scoring.networks.architecture import N_POINTS, build, erosion_cdf_network
+from scoring.networks.losses import cdf_target, crps_loss
+from scoring.networks.openvino_graph import build_graph, import_openvino
+from scoring.networks.weights import from_npz, get_weights, round_to_half, set_weights, to_npz
+from scoring.training import metrics
+
+keras = pytest.importorskip("keras")
+
+
+@pytest.fixture(scope="module")
+def small_network():
+    network = erosion_cdf_network(side=17, filters=(3, 5), dense=(7, 6), dropout=0.5)
+    rng = np.random.default_rng(0)
+    # Fresh batch normalisation is the identity and would hide a wrong order of axes.
+    values = {name: rng.uniform(0.2, 1.5, array.shape) for name, array in get_weights(network).items()}
+    set_weights(network, round_to_half({name: v if "norm" in name else v - 0.8 for name, v in values.items()}))
+    return network
+
+
+def test_thesis_configuration_has_the_published_number_of_parameters():
+    assert erosion_cdf_network(side=150, dense=(1024, 512)).count_params() == 1_785_605
+
+
+def test_shapes_and_range(small_network):
+    images = np.random.default_rng(1).random((4, 17, 17, 1), dtype=np.float32)
+    cdf = np.asarray(small_network(images))
+    assert cdf.shape == (4, N_POINTS)
+    assert cdf.min() >= 0
+    assert cdf.max() <= 1
+
+
+def test_an_image_too_small_for_its_poolings_is_refused():
+    with pytest.raises(ValueError, match="must be >= 64"):
+        erosion_cdf_network(side=63)
+
+
+def test_an_unknown_architecture_is_named():
+    with pytest.raises(ValueError, match="unknown architecture 'resnet'; this code builds erosion_cdf_network"):
+        build("resnet", {})
+
+
+def test_output_is_float32_under_mixed_precision():
+    previous = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = erosion_cdf_network(side=8, filters=(2,), dense=(3,))
+    finally:
+        keras.mixed_precision.set_dtype_policy(previous)
+    assert network.get_layer("block1_conv1").compute_dtype == "bfloat16"
+    assert np.asarray(network(np.zeros((1, 8, 8, 1), np.float32))).dtype == np.float32
+
+
+def test_target_is_a_step_at_the_reading():
+    target = np.asarray(cdf_target(np.array([0.0, 20.0, 57.5, 100.0], np.float32)))
+    assert target.shape == (4, N_POINTS)
+    assert target[0].all()
+    assert not target[1, 19]
+    assert target[1, 20]
+    assert not target[2, 57]
+    assert target[2, 58]
+    assert target[3].sum() == 1
+
+
+def test_loss_is_the_crps_of_the_metrics():
+    rng = np.random.default_rng(2)
+    cdf = rng.random((32, N_POINTS)).astype(np.float32)
+    readings = rng.uniform(0, 100, 32).astype(np.float32)
+    loss = np.asarray(crps_loss(cdf_target(readings), cdf))
+    assert loss.shape == (32,)
+    assert loss.mean() == pytest.approx(metrics.crps(cdf, readings), rel=1e-5)
+
+
+def test_weights_survive_a_file_bit_for_bit(small_network):
+    weights = round_to_half(get_weights(small_network))
+    other = erosion_cdf_network(side=17, filters=(3, 5), dense=(7, 6))
+    set_weights(other, from_npz(to_npz(weights)))
+    images = np.random.default_rng(3).random((2, 17, 17, 1), dtype=np.float32)
+    np.testing.assert_array_equal(np.asarray(other(images)), np.asarray(small_network(images)))
+
+
+def test_weights_of_another_network_are_refused_by_name(small_network):
+    weights = dict(get_weights(small_network))
+    moved = weights.pop("dense1/bias")
+    with pytest.raises(ValueError, match="dense1/bias in only one"):
+        set_weights(small_network, weights)
+    with pytest.raises(ValueError, match=r"dense1/bias has shape \(6,\)"):
+        set_weights(small_network, weights | {"dense1/bias": moved[:-1]})
+
+
+def test_weights_beyond_half_precision_are_refused():
+    with pytest.raises(ValueError, match="a, b; the training diverged"):
+        round_to_half({"a": np.array([1e6]), "b": np.array([np.nan]), "c": np.array([1.0])})
+
+
+def test_openvino_graph_is_the_same_network(small_network):
+    images = np.random.default_rng(4).random((3, 17, 17, 1), dtype=np.float32)
+    compiled = (
+        import_openvino()
+        .Core()
+        .compile_model(build_graph(small_network, 3), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    )
+    # Random weights give logits in the tens, so float32 rounds at the fifth digit; a wrong order of axes is off by 1.
+    np.testing.assert_allclose(compiled(images)[0], np.asarray(small_network(images)), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (lambda: keras.layers.Conv2D(2, 5, padding="same", name="odd"), "odd: only 3x3"),
+        (lambda: keras.layers.MaxPooling2D(3, name="odd"), "odd: only 2x2"),
+        (lambda: keras.layers.AveragePooling2D(2, name="odd"), "odd is a AveragePooling2D; the OpenVINO graph knows"),
+    ],
+)
+def test_a_layer_that_the_graph_does_not_know_is_named(layer, message):
+    network = keras.Sequential([keras.Input((9, 9, 1)), layer()])
+    with pytest.raises(ValueError, match=message):
+        build_graph(network, 1)
+
+
+def test_a_dense_activation_that_the_graph_does_not_know_is_named():
+    network = keras.Sequential([keras.Input((9, 9, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "tanh")])
+    with pytest.raises(ValueError, match="activation tanh"):
+        build_graph(network, 1)

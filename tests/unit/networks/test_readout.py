@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from scoring.clinical import ratingen
+from scoring.networks.readout import make_monotone, read_out
+
+raw_outputs = arrays(np.float32, st.tuples(st.integers(0, 4), st.just(101)), elements=st.floats(0, 1, width=32))
+
+
+def step(erosion_percent):
+    return (np.arange(101) >= np.atleast_1d(erosion_percent)[:, np.newaxis]).astype(np.float32)
+
+
+@given(raw_outputs)
+def test_monotone_output_rises_to_1_and_is_never_below_the_raw_one(cdf):
+    given_before = cdf.copy()
+    monotone = make_monotone(cdf)
+    assert monotone.dtype == cdf.dtype
+    assert (np.diff(monotone, axis=1) >= 0).all()
+    assert (monotone[:, -1] == 1).all()
+    assert (monotone >= cdf).all()
+    np.testing.assert_array_equal(cdf, given_before)
+    np.testing.assert_array_equal(make_monotone(monotone), monotone)
+
+
+@given(raw_outputs)
+def test_read_out_stays_within_its_bounds(cdf):
+    read = read_out(cdf)
+    assert ((read.mean >= 0) & (read.mean <= 100)).all()
+    assert ((read.q05 >= 0) & (read.q05 <= read.median) & (read.median <= read.q95) & (read.q95 <= 100)).all()
+    assert ((read.grade >= 0) & (read.grade <= 5)).all()
+    assert (read.grade_probability >= 0).all()
+    np.testing.assert_allclose(read.grade_probability.sum(axis=1), 1, rtol=1e-12)
+    assert [read.mean.dtype, read.grade_probability.dtype] == [np.float64] * 2
+    assert [values.dtype for values in (read.median, read.q05, read.q95, read.grade)] == [np.int64] * 4
+
+
+@given(raw_outputs)
+def test_reading_the_monotone_output_changes_nothing(cdf):
+    raw, monotone = read_out(cdf), read_out(make_monotone(cdf))
+    np.testing.assert_array_equal(raw.mean, monotone.mean)
+    np.testing.assert_array_equal(raw.grade_probability, monotone.grade_probability)
+
+
+def test_every_sure_distribution_is_recovered():
+    percents = np.arange(101)
+    read = read_out(step(percents))
+    for values in (read.mean, read.median, read.q05, read.q95):
+        np.testing.assert_array_equal(values, percents)
+    np.testing.assert_array_equal(read.grade, ratingen.grade(percents))
+    np.testing.assert_array_equal(read.grade_probability, np.eye(6)[read.grade])
+
+
+@given(raw_outputs)
+def test_quantiles_are_the_first_point_that_reaches_the_level(cdf):
+    read, monotone = read_out(cdf), make_monotone(cdf).astype(np.float64)
+    for level, quantiles in ((0.05, read.q05), (0.5, read.median), (0.95, read.q95)):
+        for cumulated, k in zip(monotone, quantiles, strict=True):
+            assert cumulated[k] >= level
+            assert k == 0 or cumulated[k - 1] < level
+
+
+@pytest.mark.parametrize(("mean", "grade"), [(0.0, 0), (0.999, 0), (1.0, 1), (20.0, 1), (20.5, 2)])
+def test_a_mean_below_one_percent_reads_as_grade_0(mean, grade):
+    # Mass on two neighbouring points makes any mean.
+    below = int(mean)
+    cdf = step([below + 1]).astype(np.float64)
+    cdf[0, below] = 1 - (mean - below)
+    assert read_out(cdf).mean[0] == pytest.approx(mean)
+    assert read_out(cdf).grade[0] == grade
+
+
+def test_mean_of_a_network_that_answers_0_everywhere_is_100_and_not_101():
+    assert read_out(np.zeros((1, 101))).mean[0] == 100
+
+
+def test_grade_probabilities_by_hand():
+    cdf = np.interp(np.arange(101), [0, 20, 40, 60, 80, 100], [0.5, 0.75, 0.875, 0.9375, 0.96875, 1])[np.newaxis]
+    np.testing.assert_allclose(read_out(cdf).grade_probability[0], [0.5, 0.25, 0.125, 0.0625, 0.03125, 0.03125])
+
+
+@pytest.mark.parametrize("value", [np.nan, -0.01, 1.01, np.inf])
+def test_an_output_that_is_no_probability_is_refused_with_its_index(value):
+    cdf = np.full((3, 101), 0.5)
+    cdf[1, 7] = value
+    with pytest.raises(ValueError, match=r"within 0 to 1: the value at index \(1, 7\) is not"):
+        read_out(cdf)
+
+
+@pytest.mark.parametrize("shape", [(101,), (2, 100), (1, 101, 1)])
+def test_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"shape \(n, 101\)"):
+        make_monotone(np.zeros(shape))

@@ -1,0 +1,84 @@
+import csv
+import hashlib
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from scoring.errors import InvalidRequest
+from scoring.imaging.decode import decode_grey
+from scoring.phantom.nights import write_nights
+from scoring.phantom.registry import ACTIVITY_COLUMNS, CONSULTATION_COLUMNS
+from scoring.settings import IMAGE_PATTERN
+
+FIRST_NIGHT = date(2026, 11, 19)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _digest(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("landing")
+    write_nights(str(folder), seed=4, first_night=FIRST_NIGHT, n_patients=6)
+    return folder
+
+
+def test_nights_have_the_landing_layout(landing: Path) -> None:
+    assert sorted(folder.name for folder in landing.iterdir()) == ["2026-11-19", "2026-11-20", "2026-11-21"]
+    for night in landing.iterdir():
+        assert {path.name for path in night.iterdir()} == {
+            "consultations.csv",
+            "disease_activity.csv",
+            "joints",
+            "_SUCCESS",
+            "_SYNTHETIC",
+        }
+        for image in (night / "joints").iterdir():
+            assert re.fullmatch(IMAGE_PATTERN, image.name)
+            decode_grey(image.read_bytes())
+        films, activity = _rows(night / "consultations.csv"), _rows(night / "disease_activity.csv")
+        assert len(list((night / "joints").iterdir())) == 10 * len(films)
+        assert tuple(films[0]) == CONSULTATION_COLUMNS
+        assert tuple(activity[0]) == ACTIVITY_COLUMNS
+        for row in films:
+            assert row["date_x"] <= (row["date_y"] or row["date_x"]) <= night.name
+        assert all(row["date"] <= night.name for row in activity)
+
+
+def test_every_film_lands_once_and_the_first_night_brings_the_backlog(landing: Path) -> None:
+    films = {night.name: [row["sop_iuid"] for row in _rows(night / "consultations.csv")] for night in landing.iterdir()}
+    every = [film for night in films.values() for film in night]
+    assert len(every) == len(set(every))
+    assert len(films["2026-11-19"]) > len(every) / 2
+
+
+def test_the_same_seed_writes_the_same_bytes(landing: Path, tmp_path: Path) -> None:
+    summaries = write_nights(str(tmp_path), seed=4, first_night=FIRST_NIGHT, n_patients=6)
+    assert _digest(tmp_path) == _digest(landing)
+    assert sum(summary.n_images for summary in summaries) == len(list(tmp_path.rglob("*.jpg")))
+
+
+def test_a_night_that_is_there_is_not_overwritten(landing: Path) -> None:
+    with pytest.raises(InvalidRequest, match="2026-11-20"):
+        write_nights(str(landing), seed=4, first_night=date(2026, 11, 20), n_patients=1, nights=1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"nights": 0}, {"history_share": 2.0}, {"fault_night": 3}, {"faults": ("no_such_fault",)}]
+)
+def test_impossible_nights_are_refused(wrong: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest):
+        write_nights(str(tmp_path), seed=1, first_night=FIRST_NIGHT, n_patients=2, **wrong)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,149 @@
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from scoring.errors import InvalidRequest
+from scoring.imaging.decode import decode_grey
+from scoring.phantom.radiograph import (
+    LOOKS,
+    Bone,
+    Defect,
+    bone_pair,
+    erode,
+    film_style,
+    joint_image,
+    joint_jpeg,
+    patient_style,
+)
+from scoring.phantom.registry import JOINT_COLUMNS
+from scoring.phantom.seeds import stream
+
+joints = st.sampled_from(JOINT_COLUMNS)
+percents = st.floats(0, 100)
+seeds = st.integers(0, 5000)
+
+PIXELS_PER_UNIT = 900
+
+
+def _pixels(points: np.ndarray) -> np.ndarray:
+    return (points + np.array([1.0, 1.2])) * PIXELS_PER_UNIT
+
+
+def _lost_outline(bone: Bone, defect: Defect) -> tuple[float, float]:
+    """Length of the articular outline and how much of it is gone, measured on a raster of the eroded bone."""
+    canvas = Image.new("L", (2 * PIXELS_PER_UNIT, int(2.4 * PIXELS_PER_UNIT)), 0)
+    brush = ImageDraw.Draw(canvas)
+    brush.polygon(_pixels(bone.outline).ravel().tolist(), fill=255)
+    for (x, y), radius in zip(_pixels(defect.centres), defect.radii * PIXELS_PER_UNIT, strict=True):
+        brush.ellipse((x - radius, y - radius, x + radius, y + radius), fill=0)
+    raster = np.asarray(canvas) > 0
+
+    following = np.roll(bone.outline, -1, axis=0)
+    middle, tangent = (bone.outline + following) / 2, following - bone.outline
+    length = np.hypot(tangent[:, 0], tangent[:, 1])
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1) / length[:, None]
+    x, y = bone.outline[:, 0], bone.outline[:, 1]
+    anticlockwise = np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) > 0
+    inside = _pixels(middle + (0.006 if anticlockwise else -0.006) * normal)[bone.articular].astype(int)
+    kept = raster[inside[:, 1], inside[:, 0]]
+    length = length[bone.articular]
+    return float(length.sum()), float(length[~kept].sum())
+
+
+@settings(max_examples=40, deadline=None)
+@given(joints, percents, seeds)
+def test_share_of_outline_removed_is_the_erosion(joint: str, percent: float, seed: int) -> None:
+    bones = bone_pair(joint, patient_style(seed, "00001"))
+    defects = erode(bones, percent, stream(seed, "lesions"))
+    measured = np.sum([_lost_outline(bone, defect) for bone, defect in zip(bones, defects, strict=True)], axis=0)
+    assert measured[1] / measured[0] * 100 == pytest.approx(percent, abs=2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(joints, percents, percents, seeds)
+def test_a_larger_erosion_contains_the_smaller_one(joint: str, first: float, second: float, seed: int) -> None:
+    bones = bone_pair(joint, patient_style(seed, "00001"))
+    small, large = (erode(bones, percent, stream(seed, "lesions")) for percent in sorted((first, second)))
+    for smaller, larger in zip(small, large, strict=True):
+        assert not (smaller.removed & ~larger.removed).any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(joints, seeds)
+def test_erosions_begin_at_the_margins(joint: str, seed: int) -> None:
+    for bone, defect in zip(
+        bones := bone_pair(joint, patient_style(seed, "00001")), erode(bones, 2.0, stream(seed, "lesions")), strict=True
+    ):
+        reach = np.abs(bone.outline[bone.articular, 0]).max()
+        assert (np.abs(defect.centres[:, 0]) > 0.5 * reach).all()
+
+
+def test_an_intact_joint_has_no_defect_and_a_destroyed_one_no_surface() -> None:
+    bones = bone_pair("hand_left_6", patient_style(1, "00001"))
+    assert all(not defect.removed.any() for defect in erode(bones, 0, stream(1, "x")))
+    assert all(
+        (defect.removed == bone.articular).all()
+        for bone, defect in zip(bones, erode(bones, 100, stream(1, "x")), strict=True)
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(joints, percents, seeds)
+def test_the_same_seed_gives_the_same_bytes(joint: str, percent: float, seed: int) -> None:
+    first = joint_jpeg(seed, "00007", "2.25.42", joint, percent)
+    joint_jpeg(seed + 1, "00008", "2.25.43", joint, percent)
+    assert joint_jpeg(seed, "00007", "2.25.42", joint, percent) == first
+    assert joint_jpeg(seed + 1, "00007", "2.25.42", joint, percent) != first
+
+
+@settings(max_examples=40, deadline=None)
+@given(joints, percents, seeds)
+def test_every_image_is_square_of_the_films_size_and_neither_blank_nor_saturated(
+    joint: str, percent: float, seed: int
+) -> None:
+    grey = joint_image(seed, "00007", "2.25.42", joint, percent)
+    side = film_style(seed, "2.25.42").side
+    assert grey.shape == (side, side)
+    assert grey.dtype == np.uint8
+    assert grey.std() > 8
+    assert (grey <= 2).mean() < 0.7
+    assert (grey >= 253).mean() < 0.02
+
+
+def test_jpegs_pass_the_projects_decoder() -> None:
+    for joint in JOINT_COLUMNS:
+        grey = decode_grey(joint_jpeg(3, "00007", "2.25.9", joint, 30.0))
+        original = joint_image(3, "00007", "2.25.9", joint, 30.0)
+        assert np.abs(grey.astype(float) - original).mean() < 6
+
+
+def test_erosion_darkens_the_joint_only_where_bone_was() -> None:
+    """The same film with and without an erosion: what changes is bone that becomes soft-tissue grey."""
+    darker = []
+    for seed in range(12):
+        intact, eroded = (joint_image(seed, "00007", "2.25.42", "hand_left_6", p).astype(float) for p in (0.0, 30.0))
+        darker.append((intact - eroded).mean())
+    assert np.mean(darker) > 0.5
+
+
+def test_looks_cover_the_ten_joints_of_a_left_hand() -> None:
+    assert tuple(LOOKS) == JOINT_COLUMNS
+
+
+@pytest.mark.parametrize(("joint", "percent"), [("foot_left_1", 0), ("hand_left_1", -1), ("hand_left_1", 100.5)])
+def test_what_cannot_be_drawn_is_refused(joint: str, percent: float) -> None:
+    with pytest.raises(InvalidRequest):
+        joint_image(1, "00001", "2.25.1", joint, percent)
+
+
+def test_drawing_is_quick_enough_for_a_training_set() -> None:
+    joint_image(1, "00001", "2.25.1", "hand_left_1", 10.0)
+    started = time.process_time()
+    for number in range(60):
+        joint_jpeg(1, "00001", f"2.25.{number}", JOINT_COLUMNS[number % 10], 10.0)
+    # 60 a second of processor time is the aim; a crowded test machine gets a factor of three.
+    assert time.process_time() - started < 3

@@ -1,0 +1,140 @@
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoring.clinical.ratingen import grade
+from scoring.errors import InvalidRequest
+from scoring.phantom.registry import (
+    ACTIVITY_COLUMNS,
+    CONSULTATION_COLUMNS,
+    JOINT_COLUMNS,
+    PhantomRegistry,
+    read_erosion,
+    simulate_registry,
+)
+
+FIRST, YEARS = date(2005, 1, 1), 12
+PUBLISHED_PREVALENCE = np.array([67, 27, 2.5, 1, 0.6, 1.5])
+"""Percent of readings with Ratingen grades 0-5 (thesis, figure 4)."""
+
+
+@pytest.fixture(scope="module")
+def registry() -> PhantomRegistry:
+    return simulate_registry(2000, 11, FIRST, YEARS)
+
+
+def test_prevalence_of_read_grades_is_near_the_published_one(registry: PhantomRegistry) -> None:
+    read = registry.joints["erosion_read"].dropna().to_numpy()
+    assert len(read) >= 20_000
+    prevalence = np.bincount(grade(read).astype(int), minlength=6) / len(read) * 100
+    tolerance = np.array([3, 3, 1, 0.5, 0.4, 0.8])
+    assert (np.abs(prevalence - PUBLISHED_PREVALENCE) <= tolerance).all(), prevalence
+
+
+def test_fully_eroded_joints_are_a_small_peak_of_their_own(registry: PhantomRegistry) -> None:
+    counts = registry.joints["erosion_read"].value_counts()
+    assert counts[100] > 3 * counts[[85, 90, 95]].max()
+    assert counts[100] < 0.03 * counts.sum()
+
+
+def test_damage_has_the_published_weak_relation_to_disease_activity(registry: PhantomRegistry) -> None:
+    visits = registry.visits.rename(columns={"visit_date": "date_x"})
+    both = registry.consultations.merge(visits, on=["patient_id", "date_x"], validate="one_to_one")
+    esr, crp = (both["rau_score"].corr(both[form]) for form in ("das28_esr4", "das28_crp3"))
+    assert 0.09 < esr < 0.21
+    assert 0.02 < crp < 0.14
+    assert esr > crp
+
+
+def test_erosion_never_heals(registry: PhantomRegistry) -> None:
+    in_order = registry.joints.sort_values(["patient_id", "joint", "visit_date"])
+    change = in_order.groupby(["patient_id", "joint"])["erosion_true"].diff().dropna()
+    assert (change >= 0).all()
+    assert (change > 1).any()
+
+
+def test_readings_are_on_the_grid_and_some_are_missing(registry: PhantomRegistry) -> None:
+    read = registry.joints["erosion_read"]
+    assert (read.dropna() % 5 == 0).all()
+    unread_films = registry.joints.groupby("sop_iuid")["erosion_read"].count().eq(0).mean()
+    assert 0.1 < unread_films < 0.4
+    read_films = registry.consultations.dropna(subset="date_y")
+    assert 0.005 < read_films[list(JOINT_COLUMNS)].isna().to_numpy().mean() < 0.03
+
+
+def test_consultations_have_the_landing_columns_and_possible_dates(registry: PhantomRegistry) -> None:
+    films = registry.consultations
+    assert tuple(films.columns) == CONSULTATION_COLUMNS
+    assert films["id_x"].is_unique
+    assert films["sop_iuid"].is_unique
+    assert films["sop_iuid"].str.fullmatch(r"2\.25\.[1-9]\d{0,38}").all()
+    read = films.dropna(subset="date_y")
+    assert (read["date_x"] <= read["date_y"]).all()
+    assert read["date_y"].max() <= FIRST + timedelta(days=366 * YEARS)
+    assert films["date_x"].min() >= FIRST
+
+
+def test_rau_is_the_scaled_sum_of_the_read_grades(registry: PhantomRegistry) -> None:
+    film = registry.consultations.dropna(subset="rau_score").sort_values("rau_score").iloc[-1]
+    read = film[list(JOINT_COLUMNS)].astype(float).dropna().to_numpy()
+    assert film["rau_score"] == pytest.approx(grade(read).sum() * 38 / len(read), abs=0.01)
+    assert registry.consultations.loc[lambda films: films["date_y"].isna(), "rau_score"].isna().all()
+
+
+def test_disease_activity_has_gaps_in_both_directions(registry: PhantomRegistry) -> None:
+    activity = registry.disease_activity
+    assert tuple(activity.columns) == ACTIVITY_COLUMNS
+    components = activity[["swollen_28", "tender_28", "esr", "global_patient_estimate_disease_activity"]]
+    score_alone = activity["das28bsr_score"].notna() & components.isna().any(axis=1)
+    components_alone = activity["das28bsr_score"].isna() & components.notna().all(axis=1)
+    assert score_alone.mean() > 0.2
+    assert components_alone.mean() > 0.02
+    assert not activity.duplicated(["patient_id", "date"]).any()
+
+
+def test_visits_are_half_a_year_to_a_year_apart(registry: PhantomRegistry) -> None:
+    days = pd.to_datetime(registry.visits["visit_date"]).groupby(registry.visits["patient_id"]).diff().dt.days.dropna()
+    assert days.between(170, 390).all()
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000), n_patients=st.integers(1, 6), years=st.floats(0.3, 6))
+def test_a_larger_registry_contains_the_smaller_one(seed: int, n_patients: int, years: float) -> None:
+    small = simulate_registry(n_patients, seed, FIRST, years)
+    large = simulate_registry(n_patients + 2, seed, FIRST, years)
+    for name in ("patients", "visits", "consultations", "disease_activity", "joints"):
+        frame = getattr(small, name)
+        pd.testing.assert_frame_equal(frame, getattr(large, name).head(len(frame)), check_dtype=False)
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=20), st.integers(0, 1000))
+def test_a_reading_is_a_multiple_of_five_within_the_range(truth: list[float], seed: int) -> None:
+    read = read_erosion(np.array(truth), np.random.default_rng(seed))
+    assert ((read >= 0) & (read <= 100) & (read % 5 == 0)).all()
+
+
+def test_readers_err_least_at_the_ends() -> None:
+    rng = np.random.default_rng(1)
+    spread = [read_erosion(np.full(4000, percent), rng).std() for percent in (0.0, 50.0, 100.0)]
+    assert spread[1] > 3 * max(spread[0], spread[2])
+
+
+@pytest.mark.parametrize(("n_patients", "years"), [(0, 1), (100_000, 1), (3, 0)])
+def test_impossible_registries_are_refused(n_patients: int, years: float) -> None:
+    with pytest.raises(InvalidRequest):
+        simulate_registry(n_patients, 1, FIRST, years)
+
+
+def test_a_registry_without_any_film_is_a_registry() -> None:
+    without = next(
+        registry
+        for registry in (simulate_registry(1, seed, FIRST, 0.3) for seed in range(200))
+        if registry.consultations.empty
+    )
+    assert without.joints.empty
+    assert tuple(without.consultations.columns) == CONSULTATION_COLUMNS
+    assert not without.disease_activity.empty

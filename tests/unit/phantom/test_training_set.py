@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from scoring.errors import InvalidRequest
+from scoring.phantom.training_set import make_training_set
+
+
+def test_the_set_does_not_depend_on_the_number_of_workers() -> None:
+    alone, shared = (make_training_set(8, 5, max_images=120, workers=workers) for workers in (1, 2))
+    assert np.array_equal(alone.images, shared.images)
+    assert np.array_equal(alone.erosion_read, shared.erosion_read, equal_nan=True)
+    assert alone.images.shape == (120, 128, 128)
+    assert alone.images.dtype == np.uint8
+
+
+def test_arrays_are_aligned_and_progress_is_told() -> None:
+    told: list[tuple[int, int]] = []
+    drawn = make_training_set(3, 5, max_images=33, progress=lambda done, total: told.append((done, total)))
+    assert len(drawn) == 33
+    assert told[-1] == (33, 33)
+    for array in (drawn.erosion_true, drawn.erosion_read, drawn.patient_id, drawn.joint, drawn.sop_iuid):
+        assert array.shape == (33,)
+    assert not drawn.enriched.any()
+    assert len(set(zip(drawn.sop_iuid.tolist(), drawn.joint.tolist(), strict=True))) == 33
+
+
+def test_enriching_makes_erosions_flat_and_marks_them() -> None:
+    drawn = make_training_set(10, 5, max_images=120, enrich=0.5)
+    assert 0.3 < drawn.enriched.mean() < 0.7
+    assert 35 < drawn.erosion_true[drawn.enriched].mean() < 65
+    assert np.isfinite(drawn.erosion_read[drawn.enriched]).all()
+
+
+@pytest.mark.parametrize("wrong", [{"enrich": 1.5}, {"max_images": 0}])
+def test_impossible_requests_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidRequest):
+        make_training_set(2, 1, **wrong)

@@ -1,0 +1,130 @@
+"""Invariants of the facts that duplicates and films rest on, and of a whole damaged night."""
+
+import subprocess
+import sys
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scoring.validation import facts
+from scoring.validation.night import Known, Staged, Thresholds, validate_night
+
+ANY_SHARE = Thresholds(max_bad_share=1, min_rows_for_bad_share=1, min_image_side=48, max_image_side=1024)
+NIGHT = date(2026, 11, 21)
+
+few = st.sampled_from
+consultation_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id_x": few(["c1", "c2", "c3", None]),
+            "patient_id": few(["p1", "p2", None]),
+            "sop_iuid": few(["1.1", "1.2", None, "../x"]),
+            "date_x_text": few(["2026-11-01", "01.11.2026"]),
+            "rau_score": few([19.0, 200.0, np.nan]),
+            "folder_date": few([NIGHT, NIGHT - timedelta(days=1)]),
+        }
+    ).map(lambda row: {**row, "date_x": date(2026, 11, 1) if row["date_x_text"].startswith("2026") else None}),
+    max_size=8,
+)
+activity_rows = st.lists(
+    st.fixed_dictionaries(
+        {"patient_id": few(["p1", "p2", None]), "esr": few([20.0, -1.0]), "swollen_28": few([3.0, 2.5])}
+    ),
+    max_size=8,
+)
+image_rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "sop_iuid": few(["1.1", "1.2", None]),
+            "joint": few(["hand_left_1", "hand_left_2", "hand_left_99", None]),
+            "sha256": few(["a", "b", "c"]),
+            "decodes": st.booleans(),
+            "width": few([128, 4, 5000]),
+        }
+    ),
+    max_size=8,
+)
+
+
+def staged_night(build, consultations, activity, images):
+    frame = build.consultations(*consultations)
+    cells = [
+        {"of": row, "joint": joint, "erosion_percent": percent}
+        for row in range(len(frame))
+        for joint, percent in (("hand_left_1", 10.0), ("hand_left_2", 120.0 if row % 3 == 0 else 58.0))
+    ]
+    named = [{**image, "file_name": f"{number}.jpg"} for number, image in enumerate(images)]
+    return Staged(frame, build.readings(frame, *cells), build.activity(*activity), build.images(*named))
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(consultations=consultation_rows, activity=activity_rows, images=image_rows, seed=st.integers(0, 2**16))
+def test_any_damaged_night_is_split_without_loss_and_whatever_its_order(build, consultations, activity, images, seed):
+    staged = staged_night(build, consultations, activity, images)
+    known = Known(build.known_films(**{"1_2": "p1"}), build.known_images(("1.2", "hand_left_1", "a")))
+    verdict = validate_night(staged, known, ANY_SHARE, NIGHT)
+    for each in verdict.all:
+        landed = getattr(staged, each.dataset)
+        excluded = set(each.quarantine.loc[~each.quarantine["kept"].astype(bool), "row_key"])
+        accepted = set(each.accepted["row_key"])
+        assert not accepted & excluded
+        assert accepted | excluded == set(landed["row_key"])
+        assert sum(each.counts.values()) == len(excluded)
+        assert list(each.accepted.columns) == list(landed.columns)
+
+    accepted = verdict.consultations.accepted
+    assert not accepted.duplicated(["folder_date", "id_x"]).any()
+    assert (accepted.dropna(subset="sop_iuid").groupby("sop_iuid")["patient_id"].nunique() == 1).all()
+    assert not verdict.disease_activity.accepted.duplicated(["folder_date", "patient_id", "date"]).any()
+    good = verdict.images.accepted
+    assert not good.duplicated(["sop_iuid", "joint"]).any()
+    assert good["sha256"].is_unique
+    assert set(good["sop_iuid"]) <= {*accepted["sop_iuid"], "1.2"}
+
+    order = np.random.default_rng(seed)
+    shuffled = Staged(
+        *(
+            frame.iloc[order.permutation(len(frame))].reset_index(drop=True)
+            for frame in (staged.consultations, staged.readings, staged.disease_activity, staged.images)
+        )
+    )
+    again = validate_night(shuffled, known, ANY_SHARE, NIGHT)
+    pd.testing.assert_frame_equal(again.quarantine, verdict.quarantine)
+
+
+def test_facts_judge_nothing_and_change_nothing(build):
+    rows = build.consultations({}, {"id_x": None})
+    before = rows.copy()
+    with_facts = facts.consultation_facts(rows, build.readings(rows), build.known_films())
+    pd.testing.assert_frame_equal(rows, before)
+    assert len(with_facts) == 2
+    assert set(rows.columns) < set(with_facts.columns)
+
+
+def test_facts_of_frames_without_rows_have_all_columns(build):
+    none = build.consultations()
+    with_facts = facts.consultation_facts(none, build.readings(none), build.known_films())
+    full = facts.consultation_facts(build.consultations({}), build.readings(none), build.known_films())
+    assert list(with_facts.columns) == list(full.columns)
+
+
+@pytest.mark.parametrize(("mean", "grade"), [(0.0, 0), (0.9, 0), (1.2, 1), (19.9, 1), (20.1, 2), (79.9, 4), (100.0, 5)])
+def test_the_grade_of_a_mean_is_that_of_the_read_out(build, mean, grade):
+    graded = [{"image_sha256": str(each), "erosion_mean": mean, "ratingen_grade": each} for each in range(6)]
+    rows = build.predictions(*graded)
+    fits = facts.prediction_facts(rows, rows)["grade_fits_mean"]
+    assert list(fits) == [each == grade for each in range(6)]
+
+
+def test_facts_need_no_great_expectations():
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, scoring.validation.facts; print('great_expectations' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.strip() == "False"

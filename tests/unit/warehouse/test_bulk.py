@@ -1,0 +1,39 @@
+"""COPY's text format, without a server."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from scoring.warehouse.bulk import UpsertCounts, copy_rows
+
+
+def test_each_row_is_one_line_whatever_its_text_holds():
+    frame = pd.DataFrame({"a": ["x\ty", "x\ny", "x\\y", "\\N", "", None]})
+    assert "".join(copy_rows(frame, ["a"])).split("\n") == ["x\\ty", "x\\ny", "x\\\\y", "\\\\N", "", "\\N", ""]
+
+
+def test_values_are_written_as_postgresql_reads_them():
+    frame = pd.DataFrame(
+        {
+            "whole": [2.0],
+            "real": [0.1],
+            "yes": [True],
+            "day": [date(2026, 11, 21)],
+            "shares": [np.array([0.5, 0.25], dtype=np.float32)],
+        }
+    )
+    assert list(copy_rows(frame, list(frame.columns))) == ["2\t0.1\tt\t2026-11-21\t{0.5,0.25}\n"]
+
+
+def test_columns_come_in_the_order_that_was_asked_for():
+    frame = pd.DataFrame({"a": ["1"], "b": ["2"], "ignored": ["3"]})
+    assert list(copy_rows(frame, ["b", "a"])) == ["2\t1\n"]
+
+
+def test_no_rows_are_no_chunks():
+    assert list(copy_rows(pd.DataFrame({"a": []}), ["a"])) == []
+
+
+def test_counts_add():
+    assert UpsertCounts(1, 2, 3, 4) + UpsertCounts(new=1) == UpsertCounts(2, 2, 3, 4)
