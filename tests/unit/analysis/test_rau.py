@@ -64,7 +64,7 @@ def test_table_equals_the_plain_loops_in_any_order_of_rows(drawn, random):
         assert (row.n_scored, row.extrapolated) == (len(joints), len(joints) < 32)
         assert row.rau_from_grades == pytest.approx(rau_score(joints["ratingen_grade"]))
         assert (row.rau_expected, row.rau_median, row.rau_q05, row.rau_q95) == pytest.approx(
-            (expectation(*distribution), *(quantile(*distribution, level) for level in (0.5, 0.05, 0.95)))
+            (float(expectation(*distribution)), *(float(quantile(*distribution, level)) for level in (0.5, 0.05, 0.95)))
         )
 
 
