@@ -26,6 +26,9 @@ export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__CORE__EXECUTOR := LocalExecutor
 export AIRFLOW__CORE__PARALLELISM := 4
 export AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL := 30
+# The scheduler may start a task before the API server answers; five seconds are too few on a small machine.
+export AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT := 60
+export AIRFLOW__WORKERS__EXECUTION_API_RETRIES := 10
 export SCORING_VAR_DIR := $(VAR)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
