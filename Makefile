@@ -25,6 +25,8 @@ export AIRFLOW__CORE__DAGS_FOLDER := $(CURDIR)/dags
 export AIRFLOW__CORE__LOAD_EXAMPLES := False
 export AIRFLOW__CORE__EXECUTOR := LocalExecutor
 export AIRFLOW__CORE__PARALLELISM := 4
+# For every target: the first command that meets the DAG decides, and a paused one lets no backfill begin.
+export AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION := False
 export AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL := 30
 # The scheduler may start a task before the API server answers; five seconds are too few on a small machine.
 export AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT := 60
@@ -73,7 +75,7 @@ airflow: $(INSTALLED) ## Start Airflow (scheduler, UI on port 8080) with its met
 	@$(BIN)/scoring phantom --if-empty
 	@$(AIRFLOW_METADATA); \
 		$(BIN)/airflow pools set gpu 1 "One slot a GPU, or one engine at a time on the CPU" >/dev/null; \
-		PATH="$(CURDIR)/$(BIN):$$PATH" AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=False exec airflow standalone
+		PATH="$(CURDIR)/$(BIN):$$PATH" exec airflow standalone
 
 test: lint ## Lint, type-check, all tests but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" --ignore=tests/benchmarks

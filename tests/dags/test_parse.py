@@ -74,3 +74,15 @@ def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):
     assert action(ModelRefused("x")) is RetryAction.FAIL
     assert action(WarehouseUnavailable("x")) is RetryAction.RETRY
     assert action(LandingNotReady("x")) is RetryAction.RETRY
+
+
+def test_whichever_command_meets_the_dag_first_leaves_it_unpaused():
+    """`make nightly` registers the DAG; paused, it would let no backfill of a later `make airflow` begin."""
+    shown = subprocess.run(
+        ["make", "--silent", "--eval", "show: ; @env", "show"],
+        cwd=DAGS.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION=False" in shown.stdout.splitlines()
