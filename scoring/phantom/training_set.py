@@ -35,6 +35,7 @@ class TrainingSet:
         patient_id: str (n,); a split must not cross it.
         joint: str (n,), registry column of the joint.
         sop_iuid: str (n,), the film.
+        year: int64 (n,), the year of the film.
         enriched: bool (n,), True where the erosion was drawn from the flat distribution instead of the registry.
     """
 
@@ -44,6 +45,7 @@ class TrainingSet:
     patient_id: npt.NDArray[np.str_]
     joint: npt.NDArray[np.str_]
     sop_iuid: npt.NDArray[np.str_]
+    year: npt.NDArray[np.int64]
     enriched: npt.NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -103,6 +105,7 @@ def make_training_set(
         patient_id=joints["patient_id"].to_numpy(dtype=np.str_),
         joint=joints["joint"].to_numpy(dtype=np.str_),
         sop_iuid=joints["sop_iuid"].to_numpy(dtype=np.str_),
+        year=np.array([day.year for day in joints["visit_date"]], dtype=np.int64),
         enriched=enriched,
     )
 

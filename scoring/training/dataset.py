@@ -34,6 +34,8 @@ class JointSet:
         truth: Erosion as it is, per cent, float32 `(n,)`; known of phantoms only, else NaN.
         patient_id: `(n,)` strings; decides the split.
         joint: `(n,)` strings, column names of the registry.
+        sop_iuid: `(n,)` strings, the film; joints of one film make its Rau score.
+        year: `(n,)` int64, the year in which the film was taken.
     """
 
     images: NDArray[np.uint8]
@@ -41,6 +43,8 @@ class JointSet:
     truth: NDArray[np.float32]
     patient_id: NDArray[np.str_]
     joint: NDArray[np.str_]
+    sop_iuid: NDArray[np.str_]
+    year: NDArray[np.int64]
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
@@ -57,9 +61,7 @@ class JointSet:
 
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "JointSet":
         """The chosen joints as a set of their own."""
-        return JointSet(
-            self.images[chosen], self.reading[chosen], self.truth[chosen], self.patient_id[chosen], self.joint[chosen]
-        )
+        return JointSet(**{name: getattr(self, name)[chosen] for name in self.__dataclass_fields__})
 
 
 def split_of(patient_id: str) -> SplitName:
@@ -90,10 +92,10 @@ def snapshot_sha256(joints: JointSet) -> str:
     The order of the joints counts: it decides which of them meet in a batch.
     """
     digest = hashlib.sha256()
-    for values in (joints.images, joints.reading, joints.truth):
+    for values in (joints.images, joints.reading, joints.truth, joints.year):
         digest.update(f"{values.dtype.str}{values.shape}".encode())
         digest.update(np.ascontiguousarray(values).data)
-    for names in (joints.patient_id, joints.joint):
+    for names in (joints.patient_id, joints.joint, joints.sop_iuid):
         digest.update("\n".join(map(str, names)).encode())
     return digest.hexdigest()
 

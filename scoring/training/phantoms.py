@@ -208,6 +208,8 @@ def draw_phantoms(
             truth=drawn.erosion_true[read].astype(np.float32),
             patient_id=drawn.patient_id[read],
             joint=names[read],
+            sop_iuid=drawn.sop_iuid[read],
+            year=drawn.year[read],
         )
 
     if cache_dir is None:

@@ -31,7 +31,9 @@ def bars():
     for image, percent in zip(images, reading, strict=True):
         image[: round(percent * 0.16)] = 200
     patients = np.array([f"{i // 4:05d}" for i in range(200)])
-    return split(JointSet(images, reading, reading, patients, np.array(["hand_left_1"] * 200)))
+    films = np.char.add("2.25.", patients)
+    joints = np.array(["hand_left_1"] * 200)
+    return split(JointSet(images, reading, reading, patients, joints, films, np.full(200, 2016)))
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,8 @@ def _joints(n, seed=0):
         truth=reading + 1,
         patient_id=np.array([f"{i // 3:05d}" for i in range(n)]),
         joint=np.array([f"hand_left_{i % 10 + 1}" for i in range(n)]),
+        sop_iuid=np.array([f"2.25.{i // 3}" for i in range(n)]),
+        year=np.full(n, 2016),
     )
 
 
@@ -42,7 +44,7 @@ def test_no_patient_is_in_two_parts_and_no_joint_is_lost(patients):
     n = len(patients)
     joints = JointSet(
         np.zeros((n, 2, 2), np.uint8), np.zeros(n, np.float32), np.zeros(n, np.float32), np.array(patients),
-        np.array(["hand_left_1"] * n),
+        np.array(["hand_left_1"] * n), np.array(["2.25.1"] * n), np.full(n, 2016),
     )  # fmt: skip
     parts = split(joints)
     assert sum(map(len, parts.values())) == n
@@ -54,22 +56,22 @@ def test_no_patient_is_in_two_parts_and_no_joint_is_lost(patients):
 def test_snapshot_hash_sees_every_field():
     joints = _joints(9)
     hashes = {snapshot_sha256(joints)}
-    for name in ("images", "reading", "truth"):
+    for name in ("images", "reading", "truth", "year"):
         values = getattr(joints, name).copy()
         values.flat[-1] += 1
         hashes.add(snapshot_sha256(JointSet(**{**vars(joints), name: values})))
-    for name in ("patient_id", "joint"):
+    for name in ("patient_id", "joint", "sop_iuid"):
         values = getattr(joints, name).copy()
         values[0] = values[-1]
         hashes.add(snapshot_sha256(JointSet(**{**vars(joints), name: values})))
-    assert len(hashes) == 6
+    assert len(hashes) == 8
     assert snapshot_sha256(_joints(9)) in hashes
 
 
 def test_arrays_of_unequal_length_are_refused():
     joints = _joints(6)
     with pytest.raises(ValueError, match="'reading': 5"):
-        JointSet(joints.images, joints.reading[:5], joints.truth, joints.patient_id, joints.joint)
+        JointSet(**{**vars(joints), "reading": joints.reading[:5]})
 
 
 def test_cache_is_made_once(tmp_path):

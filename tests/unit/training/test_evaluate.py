@@ -17,6 +17,8 @@ def _joints(reading, truth=None, per_patient=2):
         truth=reading if truth is None else np.asarray(truth, np.float32),
         patient_id=np.array([f"{i // per_patient:05d}" for i in range(n)]),
         joint=np.array(["hand_left_1"] * n),
+        sop_iuid=np.array([f"2.25.{i // per_patient}" for i in range(n)]),
+        year=np.full(n, 2016),
     )
 
 

@@ -29,6 +29,7 @@ def drawn(monkeypatch):
             patient_id=np.array([f"{i // 50:05d}" for i in range(n)]),
             joint=np.array([f"hand_left_{i % 10 + 1}" for i in range(n)]),
             sop_iuid=np.array([f"1.2.{i // 10}" for i in range(n)]),
+            year=np.full(n, 2016),
             enriched=rng.random(n) < enrich,
         )
 
