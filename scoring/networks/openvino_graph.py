@@ -37,7 +37,7 @@ def import_openvino() -> OpenVino:
 
 
 def build_graph(network: Any, batch_size: int) -> OpenVinoModel:
-    """Build the OpenVINO graph of a trained keras network that is a plain chain of layers.
+    """Build the OpenVINO graph of a trained keras network.
 
     Kernels are stored in half precision, so the network's weights should have been rounded to it before
     (`scoring.networks.weights.round_to_half`); all else is stored, and everything is computed, in float32 unless the
@@ -45,8 +45,7 @@ def build_graph(network: Any, batch_size: int) -> OpenVinoModel:
     them into the convolution when it loads the graph.
 
     Args:
-        network: A functional or sequential keras model of Conv2D (3x3, "same"), BatchNormalization, ReLU, MaxPooling2D
-            (2x2), Flatten, Dense and Dropout layers.
+        network: A functional or sequential keras model of the layers of `_BUILDERS`, each used once.
         batch_size: Number of images that one call takes, fixed in the graph.
 
     Returns:
@@ -63,12 +62,16 @@ def build_graph(network: Any, batch_size: int) -> OpenVinoModel:
     image = op.parameter([batch_size, side, side, channels], np.float32, name="image")
     # Keras keeps channels last, OpenVINO's convolutions want them before height and width.
     node = op.transpose(image, np.array([0, 3, 1, 2]))
+    # Keras lists the layers of a network so that each comes after those whose output it takes.
+    nodes = {id(network.inputs[0]): node}
     for layer in network.layers:
         kind = type(layer).__name__
         if kind not in _BUILDERS:
             raise ValueError(f"layer {layer.name} is a {kind}; the OpenVINO graph knows {', '.join(sorted(_BUILDERS))}")
-        node = _BUILDERS[kind](op, layer, node)
-    result = op.result(node, name="cdf")
+        if kind != "InputLayer":
+            taken = layer.input if isinstance(layer.input, list) else [layer.input]
+            nodes[id(layer.output)] = _BUILDERS[kind](op, layer, *(nodes[id(tensor)] for tensor in taken))
+    result = op.result(nodes[id(network.outputs[0])], name="cdf")
     model = ov.Model([result], [image], network.name)
     model.inputs[0].set_names({"image"})
     model.outputs[0].set_names({"cdf"})
@@ -99,15 +102,27 @@ def _dense(op: Any, layer: Any, node: Any) -> Any:
     node = op.matmul(node, _kernel(op, layer.kernel), False, False)
     node = op.add(node, op.constant(_per_channel(layer.bias, 2)))
     activation = layer.activation.__name__
-    if activation not in {"linear", "sigmoid"}:
+    if activation not in _ACTIVATIONS:
         raise ValueError(f"layer {layer.name}: activation {activation} is not known to the OpenVINO graph")
-    return op.sigmoid(node) if activation == "sigmoid" else node
+    return _ACTIVATIONS[activation](op, node)
 
 
 def _pool(op: Any, layer: Any, node: Any) -> Any:
     if tuple(layer.pool_size) != (2, 2) or tuple(layer.strides) != (2, 2) or layer.padding != "valid":
         raise ValueError(f"layer {layer.name}: only 2x2 pooling with stride 2 is known to the OpenVINO graph")
     return op.max_pool(node, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2]).output(0)
+
+
+def _average(op: Any, layer: Any, node: Any) -> Any:
+    if tuple(layer.pool_size) != tuple(layer.strides) or layer.padding != "valid":
+        raise ValueError(f"layer {layer.name}: only averages over squares side by side are known to the OpenVINO graph")
+    size = list(layer.pool_size)
+    return op.avg_pool(node, size, [0, 0], [0, 0], size, True)
+
+
+def _mixture(op: Any, layer: Any, node: Any) -> Any:
+    mixed = op.matmul(node, op.constant(layer.matrix), False, False)
+    return op.minimum(mixed, op.constant(np.float32(1)))
 
 
 def _flatten(op: Any, layer: Any, node: Any) -> Any:
@@ -121,8 +136,18 @@ def _per_channel(values: Any, rank: int) -> Any:
     return np.asarray(values, dtype=np.float32).reshape((1, -1) + (1,) * (rank - 2))
 
 
-_BUILDERS: dict[str, Callable[[Any, Any, Any], Any]] = {
+_ACTIVATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "linear": lambda _op, node: node,
+    "sigmoid": lambda op, node: op.sigmoid(node),
+    "softmax": lambda op, node: op.softmax(node, -1),
+}
+
+_BUILDERS: dict[str, Callable[..., Any]] = {
     "InputLayer": lambda _op, _layer, node: node,
+    "Add": lambda op, _layer, first, second: op.add(first, second),
+    "AveragePooling2D": _average,
+    "GlobalAveragePooling2D": lambda op, _layer, node: op.reduce_mean(node, np.array([2, 3]), False),
+    "Mixture": _mixture,
     "Conv2D": _conv,
     "BatchNormalization": _norm,
     "ReLU": lambda op, _layer, node: op.relu(node),

@@ -16,8 +16,39 @@ from scoring.clinical import ratingen
 N_POINTS = 101
 """Points of the distribution function: 0, 1, ..., 100 percent."""
 
-PREDICTED_ZERO_BELOW = 1.0
-"""A predicted mean below this, in percent, reads as grade 0: a mean of exactly 0 is never predicted."""
+MOST_PROBABLE = "most_probable"
+BY_MEAN = "mean"
+
+
+@dataclass(frozen=True)
+class Grading:
+    """How a Ratingen grade is read from a distribution; it stands in the model's manifest.
+
+    Attributes:
+        rule: `mean`, the grade in whose range the expected erosion lies, or `most_probable`.
+        borders: Upper borders of grades 0 to 4 for the expected erosion, in percent. The first one is not 0, because a
+            mean of exactly 0 is never predicted; a mean below it is grade 0. The others belong to the lower grade.
+    """
+
+    rule: str = BY_MEAN
+    borders: tuple[float, ...] = (1.0, 20.0, 40.0, 60.0, 80.0)
+
+    def __post_init__(self) -> None:
+        if self.rule not in {BY_MEAN, MOST_PROBABLE}:
+            raise ValueError(f"unknown rule {self.rule!r}; a grade is read by {BY_MEAN!r} or {MOST_PROBABLE!r}")
+        if len(self.borders) != ratingen.N_GRADES - 1 or list(self.borders) != sorted(self.borders):
+            raise ValueError(f"borders must be {ratingen.N_GRADES - 1} rising percentages")
+
+    def grade(self, mean: npt.NDArray[np.float64], probability: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Grades, int64 (n,), from expected erosions (n,) and grade probabilities (n, 6)."""
+        if self.rule == MOST_PROBABLE:
+            return np.asarray(np.argmax(probability, axis=1), dtype=np.int64)
+        above = np.maximum(np.searchsorted(self.borders, mean, side="left"), 1)
+        return np.asarray(np.where(mean < self.borders[0], 0, above), dtype=np.int64)
+
+
+USUAL_GRADING = Grading()
+"""The borders of the Ratingen score, but a predicted mean below 1 % as grade 0."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +60,7 @@ class ReadOut:
         median: Smallest whole percent whose probability of not being exceeded reaches 0.5, int64 (n,).
         q05: The same for 0.05.
         q95: The same for 0.95.
-        grade: Ratingen grade of the mean, with a mean below 1 % as grade 0, int64 (n,).
+        grade: Ratingen grade, int64 (n,).
         grade_probability: Probability of each grade 0-5, float64 (n, 6); rows sum to 1.
     """
 
@@ -67,7 +98,7 @@ def make_monotone(cdf: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return monotone
 
 
-def read_out(cdf: npt.NDArray[Any]) -> ReadOut:
+def read_out(cdf: npt.NDArray[Any], grading: Grading = USUAL_GRADING) -> ReadOut:
     """Read mean, quantiles and grades from the network's output.
 
     With F the monotone distribution function: mean = sum over k = 0..99 of (1 - F[k]); a quantile is the smallest k
@@ -75,6 +106,7 @@ def read_out(cdf: npt.NDArray[Any]) -> ReadOut:
 
     Args:
         cdf: Raw or monotone output of the network, float (n, 101).
+        grading: How the grade is read.
 
     Returns:
         The read-out of the n joints.
@@ -85,13 +117,14 @@ def read_out(cdf: npt.NDArray[Any]) -> ReadOut:
     cumulated = make_monotone(cdf).astype(np.float64)
     mean = np.sum(1 - cumulated[:, :-1], axis=1)
     borders = cumulated[:, [int(border) for border in ratingen.UPPER_BORDERS]]
+    probability = np.diff(borders, axis=1, prepend=0, append=1)
     return ReadOut(
         mean=mean,
         median=_quantile(cumulated, 0.50),
         q05=_quantile(cumulated, 0.05),
         q95=_quantile(cumulated, 0.95),
-        grade=np.where(mean < PREDICTED_ZERO_BELOW, 0, ratingen.grade(mean)).astype(np.int64),
-        grade_probability=np.diff(borders, axis=1, prepend=0, append=1),
+        grade=grading.grade(mean, probability),
+        grade_probability=probability,
     )
 
 

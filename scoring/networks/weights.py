@@ -15,12 +15,7 @@ def get_weights(network: Any) -> dict[str, NDArray[np.float32]]:
 
     The state of random generators (dropout) is no weight and is left out.
     """
-    return {
-        f"{layer.name}/{variable.name}": np.asarray(variable, dtype=np.float32)
-        for layer in network.layers
-        for variable in layer.weights
-        if "seed" not in variable.path
-    }
+    return {name: np.asarray(variable, dtype=np.float32) for name, variable in _named(network).items()}
 
 
 def set_weights(network: Any, weights: Weights) -> None:
@@ -29,18 +24,29 @@ def set_weights(network: Any, weights: Weights) -> None:
     Raises:
         ValueError: A weight is missing, left over or of another shape; the message names it.
     """
-    variables = {
-        f"{layer.name}/{variable.name}": variable
-        for layer in network.layers
-        for variable in layer.weights
-        if "seed" not in variable.path
-    }
+    variables = _named(network)
     if unmatched := sorted(variables.keys() ^ weights.keys()):
         raise ValueError(f"weights do not fit the network: {', '.join(unmatched)} in only one of the two")
     for name, variable in variables.items():
         if tuple(variable.shape) != weights[name].shape:
             raise ValueError(f"weight {name} has shape {weights[name].shape}, the network expects {variable.shape}")
         variable.assign(weights[name].astype(np.float32))
+
+
+def _named(network: Any) -> dict[str, Any]:
+    """A network's variables by layer and name; those of a network within the network by their place in it.
+
+    Keras numbers the layers of its ready-made networks by how many the process has built before.
+    """
+    named = {}
+    for layer in network.layers:
+        nested = bool(getattr(layer, "layers", None))
+        for place, variable in enumerate(layer.weights):
+            if "seed" not in variable.path:
+                named[f"{layer.name}/{place:03d}_{variable.name}" if nested else f"{layer.name}/{variable.name}"] = (
+                    variable
+                )
+    return named
 
 
 def round_to_half(weights: Weights) -> dict[str, NDArray[np.float16]]:

@@ -27,12 +27,19 @@ class EpochBatches:
         self._recipe = recipe
         self._pixels = tf.constant(joints.images)
         self._readings = tf.constant(joints.reading)
+        self._weights = tf.constant(
+            class_weights(joints.grades) if recipe.class_weights else np.ones(len(joints), np.float32)
+        )
         self._make = tf.function(
             self._make_eagerly,
-            input_signature=[tf.TensorSpec((recipe.batch_size,), tf.int64), tf.TensorSpec((2,), tf.int64)],
+            input_signature=[
+                tf.TensorSpec((recipe.batch_size,), tf.int64),
+                tf.TensorSpec((recipe.batch_size,), tf.float32),
+                tf.TensorSpec((2,), tf.int64),
+            ],
         )
 
-    def epoch(self, order: NDArray[np.int64], number: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    def epoch(self, order: NDArray[np.int64], number: int) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
         """Batches of one epoch, full ones only.
 
         Args:
@@ -40,40 +47,75 @@ class EpochBatches:
             number: Of the epoch; with the recipe's seed and the step it decides the augmentation.
 
         Yields:
-            Images, float32 `(batch_size, side, side, 1)` within 0 to 1, and target distributions, float32
-            `(batch_size, 101)`.
+            Images, float32 `(batch_size, side, side, 1)` within 0 to 1, target distributions, float32
+            `(batch_size, 101)`, and weights of the joints, float32 `(batch_size,)`.
         """
         size = self._recipe.batch_size
+        amount = _repeated(order) if self._recipe.augment_repeats_only else np.ones(len(order), np.float32)
         for step in range(len(order) // size):
             seed = np.array([self._recipe.seed * 100_003 + number, step], np.int64)
-            yield self._make(tf.constant(order[step * size : (step + 1) * size]), tf.constant(seed))
+            here = slice(step * size, (step + 1) * size)
+            yield self._make(tf.constant(order[here]), tf.constant(amount[here]), tf.constant(seed))
 
-    def _make_eagerly(self, index: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _make_eagerly(
+        self, index: tf.Tensor, amount: tf.Tensor, seed: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         images = tf.cast(tf.gather(self._pixels, index), tf.float32)[..., tf.newaxis] / 255.0
-        return augment(images, seed, self._recipe), cdf_target(tf.gather(self._readings, index))
+        if self._recipe.stretch:
+            images = stretch(images)
+        target = cdf_target(tf.gather(self._readings, index))
+        return augment(images, seed, self._recipe, amount), target, tf.gather(self._weights, index)
 
 
-def augment(images: tf.Tensor, seed: tf.Tensor, recipe: Any) -> tf.Tensor:
-    """Turn, zoom, shift, mirror and re-expose each image by its own random amount.
+def _repeated(order: NDArray[np.int64]) -> NDArray[np.float32]:
+    """1 where a joint has been shown before in this epoch, else 0."""
+    repeated = np.ones(len(order), np.float32)
+    repeated[np.unique(order, return_index=True)[1]] = 0
+    return repeated
+
+
+def class_weights(grades: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The weight of each joint so that all grades weigh alike and the mean weight is 1, float32 `(n,)`.
+
+    The thesis's: the weight of a grade times the number of its joints is the same for all grades.
+    """
+    counts = np.bincount(grades)
+    return (len(grades) / (np.count_nonzero(counts) * counts[grades])).astype(np.float32)
+
+
+def stretch(images: Any) -> Any:
+    """Map the darkest pixel of each image to 0 and the lightest to 1; the thesis calls it histogram equalisation.
+
+    Args:
+        images: `(n, side, side, 1)`, array or tensor; an image of one grey becomes black.
+    """
+    low, high = (reduce(images, axis=(1, 2, 3), keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
+    return (images - low) / tf.maximum(high - low, 1e-6)
+
+
+def augment(images: tf.Tensor, seed: tf.Tensor, recipe: Any, amount: Any = 1.0) -> tf.Tensor:
+    """Turn, shear, zoom, shift, mirror and re-expose each image by its own random amount.
 
     Args:
         images: float32 `(n, side, side, 1)` within 0 to 1.
         seed: int64 `(2,)`; the same seed gives the same result.
         recipe: The `scoring.training.fit.TrainingRecipe` with the largest amounts.
+        amount: 1 to augment an image, 0 to leave it as it is; scalar or float32 `(n,)`.
 
     Returns:
         Same shape and range. What a turn or shift brings in from outside repeats the nearest pixel.
     """
     n, side = tf.shape(images)[0], images.shape[1]
-    draws = tf.random.stateless_uniform((8, n), seed, -1.0, 1.0)
+    draws = tf.random.stateless_uniform((8, n), seed, -1.0, 1.0) * amount
     angle = draws[0] * math.radians(recipe.rotation)
     size = tf.exp(draws[1] * math.log1p(recipe.zoom))
     mirror = tf.where((draws[2] < 0) & recipe.mirror, -1.0, 1.0)
+    sheared = angle + draws[7] * recipe.shear
     shift_x, shift_y = draws[3] * recipe.shift * side, draws[4] * recipe.shift * side
     # Rows of the inverse map, output pixel to input pixel, about the image's centre.
     centre = (side - 1) / 2
-    a0, a1 = tf.cos(angle) * size * mirror, -tf.sin(angle) * size
-    b0, b1 = tf.sin(angle) * size * mirror, tf.cos(angle) * size
+    a0, a1 = tf.cos(angle) * size * mirror, -tf.sin(sheared) * size
+    b0, b1 = tf.sin(angle) * size * mirror, tf.cos(sheared) * size
     a2 = centre + shift_x - (a0 + a1) * centre
     b2 = centre + shift_y - (b0 + b1) * centre
     zero = tf.zeros_like(angle)

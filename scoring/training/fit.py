@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest, ScoringError
+from scoring.networks.readout import USUAL_GRADING, Grading, make_monotone, read_out
 from scoring.training import metrics
 from scoring.training.dataset import JointSet, sample_epoch, snapshot_sha256
 
@@ -35,13 +37,25 @@ class TrainingRecipe:
     Attributes:
         epochs: An epoch shows as many joints as the training set has, whatever the sampling.
         batch_size: Joints a step.
-        learning_rate: At its highest, after the warm-up; it then falls to zero along a cosine.
-        warmup_steps: Steps over which the learning rate rises from zero.
-        weight_decay: Of AdamW, on kernels only.
+        learning_rate: At its highest, after the warm-up.
+        schedule: `cosine`, it then falls to zero, or `constant`.
+        warmup_steps: Steps over which the learning rate rises from zero, if it falls afterwards.
+        weight_decay: Of AdamW, on kernels only; 0 makes it Adam.
+        loss: A key of `scoring.networks.losses.LOSSES`.
+        class_weights: Whether a joint's loss weighs the more, the rarer its grade, see `augment.class_weights`.
+        average: Momentum of a running average of the weights, which is what is kept instead of the last ones; 0 for
+            none.
         balance: How much more often rare grades are shown, 0 as they are to 1 equally, see `dataset.sample_epoch`.
         patience: Epochs without a better validation score after which training stops.
         precision: Keras's policy while training. bfloat16 halves the memory traffic; weights stay float32.
+        frozen_epochs: Epochs in which the layers of a network that was trained before (InceptionV3) stand still; then
+            all are trained, with a fresh optimiser.
+        grading: How grades are read from what the network gives, see `scoring.networks.readout.Grading`.
+        stretch: Whether the grey levels of each image are stretched to 0..1 first.
+        augment_repeats_only: Whether a joint is augmented only when it comes again within an epoch, as the copies that
+            make rare grades as frequent as common ones.
         rotation: Largest rotation of the augmentation, in degrees.
+        shear: Largest shear, in radians.
         zoom: Largest change of size, as a share.
         shift: Largest shift, as a share of the side.
         contrast: Largest change of contrast, as a share.
@@ -56,12 +70,21 @@ class TrainingRecipe:
     epochs: int = 4
     batch_size: int = 32
     learning_rate: float = 2e-3
+    schedule: str = "cosine"
     warmup_steps: int = 100
     weight_decay: float = 1e-4
+    loss: str = "crps"
+    class_weights: bool = False
+    average: float = 0.0
     balance: float = 0.0
     patience: int = 5
     precision: str = "mixed_bfloat16"
+    frozen_epochs: int = 0
+    grading: Grading = USUAL_GRADING
+    stretch: bool = False
+    augment_repeats_only: bool = False
     rotation: float = 10.0
+    shear: float = 0.0
     zoom: float = 0.10
     shift: float = 0.05
     contrast: float = 0.20
@@ -83,6 +106,8 @@ class TrainingRecipe:
             raise InvalidRequest("a recipe needs at least 1 epoch and a batch of at least 2")
         if not 0 <= self.balance <= 1:
             raise InvalidRequest(f"balance is {self.balance}; it must lie between 0 (as they are) and 1 (equal)")
+        if self.schedule not in {"cosine", "constant"}:
+            raise InvalidRequest(f"schedule is {self.schedule!r}; it is 'cosine' or 'constant'")
 
 
 @dataclass(frozen=True)
@@ -159,13 +184,28 @@ def selection_score(measures: dict[str, float]) -> float:
     return (measures["class_normalized_accuracy"] + measures["quadratic_weighted_kappa"]) / 2
 
 
-def predict(network: Any, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict(network: Any, images: NDArray[np.uint8], *, stretched: bool = False) -> NDArray[np.float32]:
     """Raw distribution functions of a keras network, float32 `(n, 101)`, for images as uint8 `(n, side, side)`."""
-    parts = [
-        np.asarray(network.predict_on_batch(_scale(images[start : start + _PREDICT_BATCH])))
-        for start in range(0, len(images), _PREDICT_BATCH)
-    ]
+    from scoring.training.augment import stretch
+
+    parts = []
+    for start in range(0, len(images), _PREDICT_BATCH):
+        batch = _scale(images[start : start + _PREDICT_BATCH])
+        parts.append(np.asarray(network.predict_on_batch(stretch(batch) if stretched else batch)))
     return np.concatenate(parts).astype(np.float32)
+
+
+def _measure(cdf: NDArray[np.float32], reading: NDArray[np.float32], grading: Grading) -> dict[str, float]:
+    """What an epoch is judged by."""
+    monotone = make_monotone(cdf)
+    confusion = metrics.confusion_matrix(ratingen.grade(reading), read_out(monotone, grading).grade)
+    return {
+        "accuracy": metrics.accuracy(confusion),
+        "class_normalized_accuracy": metrics.class_normalized_accuracy(confusion),
+        "within_one_accuracy": metrics.within_one_accuracy(confusion),
+        "quadratic_weighted_kappa": metrics.quadratic_weighted_kappa(confusion),
+        "crps": metrics.crps(monotone, reading),
+    }
 
 
 def _scale(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -189,7 +229,6 @@ class _Run:
         import keras
 
         from scoring.networks.architecture import build
-        from scoring.networks.losses import crps_loss
         from scoring.training.augment import EpochBatches
 
         self.recipe, self.training, self.validation = recipe, training, validation
@@ -197,12 +236,7 @@ class _Run:
         self.history: list[Epoch] = []
         keras.utils.set_random_seed(recipe.seed)
         self.network = build(recipe.architecture, dict(recipe.arguments))
-        optimizer = keras.optimizers.AdamW(_learning_rate(recipe, self.steps_per_epoch), recipe.weight_decay)
-        # Batch normalisation makes the scale of what precedes it irrelevant; decaying its own parameters and the biases
-        # only biases them.
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        self.network.compile(optimizer, loss=crps_loss, jit_compile=False)
-        optimizer.build(self.network.trainable_variables)
+        self._compile(frozen=recipe.frozen_epochs > 0)
         self.batches = EpochBatches(recipe, training)
         self.best = self._weights()
         self.checkpoint = None if work_dir is None else work_dir / _CHECKPOINT
@@ -210,6 +244,30 @@ class _Run:
             self.identity = _identity(recipe, training, validation)
             if self.checkpoint.exists():
                 self._restore(self.checkpoint)
+
+    def _compile(self, *, frozen: bool) -> None:
+        """Begin a phase: what stands still is only left out of training by compiling anew."""
+        import keras
+
+        from scoring.networks.architecture import TRANSFERRED
+        from scoring.networks.losses import LOSSES
+
+        recipe = self.recipe
+        if recipe.frozen_epochs:
+            self.network.get_layer(TRANSFERRED).trainable = not frozen
+        epochs = recipe.frozen_epochs if frozen else recipe.epochs - recipe.frozen_epochs
+        optimizer = keras.optimizers.AdamW(
+            _learning_rate(recipe, epochs * self.steps_per_epoch),
+            recipe.weight_decay,
+            use_ema=recipe.average > 0,
+            ema_momentum=recipe.average,
+        )
+        # Batch normalisation makes the scale of what precedes it irrelevant; decaying its own parameters and the biases
+        # only biases them.
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        self.network.compile(optimizer, loss=LOSSES[recipe.loss], jit_compile=False)
+        optimizer.build(self.network.trainable_variables)
+        self.frozen = frozen
 
     @property
     def finished(self) -> bool:
@@ -219,18 +277,28 @@ class _Run:
         return epochs >= self.recipe.epochs or epochs - self._best_epoch() >= self.recipe.patience
 
     def one_epoch(self, on_step: Callable[[int, int], None] | None) -> Epoch:
+        from scoring.networks.weights import set_weights
+
         number = len(self.history) + 1
+        if self.frozen and number > self.recipe.frozen_epochs:
+            self._compile(frozen=False)
         loss = self._fit_once(number, on_step)
         if not math.isfinite(loss):
             raise TrainingDiverged(
                 f"the loss became {loss} in epoch {number}; lower the learning rate ({self.recipe.learning_rate}) and"
                 " look for damaged images or readings in the training set"
             )
-        measures = metrics.evaluate(predict(self.network, self.validation.images), self.validation.reading)
+        trained = self._weights()
+        if self.recipe.average:
+            self.network.optimizer.finalize_variable_values(self.network.trainable_variables)
+        cdf = predict(self.network, self.validation.images, stretched=self.recipe.stretch)
+        measures = _measure(cdf, self.validation.reading, self.recipe.grading)
         epoch = Epoch(number, loss, selection_score(measures), measures)
         self.history.append(epoch)
         if self._best_epoch() == number:
             self.best = self._weights()
+        if self.recipe.average:
+            set_weights(self.network, trained)
         if self.checkpoint is not None:
             self._save(self.checkpoint)
         return epoch
@@ -258,8 +326,8 @@ class _Run:
         order = sample_epoch(self.training.grades, self.recipe.balance, rng)
         losses = []
         done = (number - 1) * self.steps_per_epoch
-        for step, (images, target) in enumerate(self.batches.epoch(order, number), start=1):
-            losses.append(self.network.train_on_batch(images, target, return_dict=True)["loss"])
+        for step, (images, target, weight) in enumerate(self.batches.epoch(order, number), start=1):
+            losses.append(self.network.train_on_batch(images, target, weight, return_dict=True)["loss"])
             if on_step is not None and (step % 10 == 0 or step == self.steps_per_epoch):
                 on_step(done + step, self.recipe.epochs * self.steps_per_epoch)
         return float(np.mean(losses))
@@ -292,18 +360,21 @@ class _Run:
                     f"{path} is the checkpoint of another recipe or of other data; delete it or choose another folder"
                 )
             arrays = {name: stored[name] for name in stored.files if name != "record"}
+        self.history = [Epoch(**epoch) for epoch in record["history"]]
+        if self.frozen and len(self.history) > self.recipe.frozen_epochs:
+            self._compile(frozen=False)
         set_weights(self.network, {k.removeprefix("now:"): v for k, v in arrays.items() if k.startswith("now:")})
         self.best = {k.removeprefix("best:"): v for k, v in arrays.items() if k.startswith("best:")}
         for i, variable in enumerate(self.network.optimizer.variables):
             variable.assign(arrays[f"optimizer:{i}"])
-        self.history = [Epoch(**epoch) for epoch in record["history"]]
         logger.info("training_resumed epochs_done=%d", len(self.history))
 
 
-def _learning_rate(recipe: TrainingRecipe, steps_per_epoch: int) -> Any:
+def _learning_rate(recipe: TrainingRecipe, total: int) -> Any:
     import keras
 
-    total = recipe.epochs * steps_per_epoch
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
     warmup = min(recipe.warmup_steps, total // 2)
     if not warmup:
         return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total)

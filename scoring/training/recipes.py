@@ -1,0 +1,90 @@
+"""The named recipes: every model of the thesis, and what beats them.
+
+The drafts of the thesis (Rohrbach, ZHAW 2017, sections 4.2 and 4.3) train a classifier of the grades and a regressor
+of the distribution of erosion, each on (a) the data as they are, (b) rare grades oversampled by augmented copies, (c) a
+loss weighted by class; a regressor of the mean alone; and InceptionV3 with new dense layers, first with the old weights
+frozen, then all together. They differ from the thesis in the size of the input, 128 instead of 150 pixels, and in the
+number of epochs, which is the caller's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from scoring.errors import InvalidRequest
+from scoring.networks.readout import MOST_PROBABLE, Grading
+from scoring.training.fit import TrainingRecipe
+
+_FILTERS = [32, 32, 64, 64, 128, 128]
+
+# The thesis trains with Adam at a constant rate on batches of 100 and changes no image unless it says so.
+_THESIS: dict[str, Any] = {
+    "batch_size": 100,
+    "learning_rate": 1e-3,
+    "schedule": "constant",
+    "weight_decay": 0.0,
+    "rotation": 0.0,
+    "zoom": 0.0,
+    "shift": 0.0,
+    "contrast": 0.0,
+    "brightness": 0.0,
+    "mirror": False,
+}
+_OVERSAMPLED: dict[str, Any] = {
+    "balance": 1.0,
+    "augment_repeats_only": True,
+    "rotation": 25.0,
+    "shear": 0.1,
+    "zoom": 0.10,
+}
+_CLASSIFICATION = TrainingRecipe(
+    **_THESIS,
+    loss="grade_crossentropy",
+    grading=Grading(MOST_PROBABLE),
+    arguments={"side": 128, "filters": _FILTERS, "dense": [256, 256], "dropout": 0.5, "head": "grades"},
+)
+_REGRESSION = TrainingRecipe(
+    **_THESIS,
+    loss="crps",
+    arguments={"side": 128, "filters": _FILTERS, "dense": [1024, 512], "dropout": 0.5, "head": "sigmoids"},
+)
+_TRANSFER: dict[str, Any] = {"architecture": "inception_network", "learning_rate": 1e-4}
+
+
+def _inception(head: str) -> dict[str, Any]:
+    return {"side": 128, "dense": [1024, 512], "dropout": 0.5, "head": head, "weights": None}
+
+
+RECIPES: Mapping[str, TrainingRecipe] = {
+    "classification-plain": _CLASSIFICATION,
+    "classification-oversampled": replace(_CLASSIFICATION, **_OVERSAMPLED),
+    "classification-weighted": replace(_CLASSIFICATION, class_weights=True),
+    "regression-plain": _REGRESSION,
+    "regression-oversampled": replace(_REGRESSION, **_OVERSAMPLED),
+    "regression-weighted": replace(_REGRESSION, class_weights=True),
+    "regression-stretched": replace(_REGRESSION, stretch=True),
+    "regression-of-the-mean": replace(
+        _REGRESSION, loss="squared_error", arguments={**_REGRESSION.arguments, "head": "point"}
+    ),
+    "inception-classification": replace(_CLASSIFICATION, **_TRANSFER, arguments=_inception("grades")),
+    "inception-regression": replace(_REGRESSION, **_TRANSFER, arguments=_inception("sigmoids")),
+}
+
+
+def recipe_named(name: str, *, seed: int, epochs: int | None = None) -> TrainingRecipe:
+    """A recipe by its name.
+
+    Args:
+        name: A key of `RECIPES`.
+        seed: Of the weights, the sampling, the augmentation and the dropout.
+        epochs: At most so many; None keeps the recipe's own number. Transfer learning spends half of them frozen.
+
+    Raises:
+        InvalidRequest: No such recipe.
+    """
+    if name not in RECIPES:
+        raise InvalidRequest(f"no recipe {name!r}; the recipes are {', '.join(sorted(RECIPES))}")
+    recipe = RECIPES[name]
+    epochs = epochs or recipe.epochs
+    frozen = epochs // 2 if recipe.architecture == "inception_network" else 0
+    return replace(recipe, seed=seed, epochs=epochs, frozen_epochs=frozen)
