@@ -1,22 +1,21 @@
 """How well a model reads a set of joints: every measure with its interval, and the trivial answer beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.clinical import ratingen
-from scoring.networks.readout import N_POINTS, read_out
-from scoring.training import metrics
+from scoring.networks.readout import N_POINTS
+from scoring.training import metrics, resampling
 from scoring.training.dataset import JointSet
+from scoring.training.resampling import Against, Answers, Interval, PatientSums
+from scoring.training.subgroups import Subgroup, evaluate_subgroups
 
-_BOOTSTRAP_ROUNDS = 1000
-_INTERVAL = (2.5, 97.5)
 _READING_GRID = 5
-
-Interval = tuple[float, float]
+_SPREAD = (5, 25, 50, 75, 95)
+_MIN_JOINTS = 5
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,14 @@ class Evaluation:
         against: `reading` or `truth` (known of phantoms only).
         n: Joints.
         n_patients: Patients.
-        measures: accuracy, class_normalized_accuracy, within_one_accuracy, quadratic_weighted_kappa, gross_errors (a
-            count), crps, mse, mae.
-        patient_intervals: 95 % intervals of the first four from a bootstrap over patients, whose joints are alike.
+        n_films: Films.
+        measures: accuracy, class_normalized_accuracy, within_one_accuracy, border_aware_accuracy,
+            quadratic_weighted_kappa, gross_errors (a count), erosion_unweighted_recall, sensitivity_at_99_specificity
+            (of grade 2 or more, by expected erosion), crps, mse, mae, r2, icc, pit_calibration_error,
+            grade_calibration_error, coverage_90 and interval_width (of the 90 % interval, in per cent of erosion); and
+            of the Rau scores of the films, predicted less read, bias, mae and sdc (smallest detectable change), as
+            `rau_...` for the score expected from the distributions and `rau_of_grades_...` for that of the grades.
+        patient_intervals: Their 95 % intervals from a bootstrap over patients, whose joints are alike.
         accuracy_wilson: 95 % Wilson interval of the accuracy, as publications give it; it takes joints as independent.
         recall: Share of the joints of each grade that got this grade; NaN for a grade without joints.
         recall_wilson: Their 95 % Wilson intervals; `(0, 1)` for a grade without joints.
@@ -37,12 +41,21 @@ class Evaluation:
         always_0: The same measures for the answer "no erosion" to every joint.
         errorless_reader: The same measures for the truth on the readers' 5 % grid: what a reader's error leaves to
             reach. Known of phantoms only, else None.
+        reader: Against the truth, the same measures for the readings: how well the simulated reader himself reads. None
+            against readings: the reader has nothing to be compared with, and figures against truth are another scale.
+        pit: Shares of the probability integral transform in ten equal parts of 0 to 1; a tenth each if calibrated.
+        reliability: For each bin of the likeliest grade's probability that has joints: n, mean confidence, hits
+            (share that was right).
+        spread: For each step of the readings' 5 % grid that has at least five joints: erosion, n, and the 5, 25, 50, 75
+            and 95 % quantiles of the predicted erosion.
+        subgroups: The main measures by joint, side, exposure, severity and year.
         engine: Name and precision of what computed the answers.
     """
 
     against: str
     n: int
     n_patients: int
+    n_films: int
     measures: dict[str, float]
     patient_intervals: dict[str, Interval]
     accuracy_wilson: Interval
@@ -51,6 +64,11 @@ class Evaluation:
     confusion: list[list[int]]
     always_0: dict[str, float]
     errorless_reader: dict[str, float] | None
+    reader: dict[str, float] | None
+    pit: list[float]
+    reliability: list[dict[str, float]]
+    spread: list[dict[str, float]]
+    subgroups: list[Subgroup]
     engine: str
 
     def to_dict(self, digits: int = 4) -> dict[str, Any]:
@@ -59,11 +77,20 @@ class Evaluation:
         return rounded
 
 
+@dataclass(frozen=True)
+class Difference:
+    """A measure of one model less that of another, and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 def evaluate_model(
     predict: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
     joints: JointSet,
     *,
-    against: Literal["reading", "truth"] = "reading",
+    against: Against = "reading",
     engine: str = "",
 ) -> Evaluation:
     """Let a model answer for every joint of a set and compare.
@@ -78,81 +105,137 @@ def evaluate_model(
 
 
 def evaluate_predictions(
-    cdf: NDArray[np.float32], joints: JointSet, *, against: Literal["reading", "truth"] = "reading", engine: str = ""
+    cdf: NDArray[np.float32],
+    joints: JointSet,
+    *,
+    against: Against = "reading",
+    engine: str = "",
+    grade: NDArray[np.int64] | None = None,
+    interval: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
 ) -> Evaluation:
     """Compare answers that were computed before; see `evaluate_model`.
+
+    Args:
+        cdf: Distribution functions, raw or monotone, `(n, 101)`.
+        joints: The set.
+        against: What counts as right.
+        engine: Named in the result.
+        grade: Predicted grades, `(n,)`, if the model decides them otherwise than by `read_out`.
+        interval: Ends of its 90 % intervals, `(n,)` each, if they are not the 5 % and 95 % quantiles.
 
     Raises:
         ValueError: There is no joint, or a joint has no reading (or truth).
     """
-    if not len(joints):
-        raise ValueError("there is no joint to evaluate on")
-    right = joints.reading if against == "reading" else joints.truth
-    grade, predicted = np.asarray(ratingen.grade(right), dtype=np.int64), read_out(cdf).grade
-    confusion = metrics.confusion_matrix(grade, predicted)
+    answers = Answers(cdf, grade, interval)
+    sums = resampling.patient_sums(answers, joints, against)
+    resampled = sums.measures(resampling.draws(sums.n_patients))
+    measures = _of_all(sums)
+    confusion = sums.sums["confusion"].sum(axis=0).astype(np.int64)
     of_grade = confusion.sum(axis=1)
     recall = [float(confusion[g, g] / n) if n else float("nan") for g, n in enumerate(of_grade)]
-    measures = _measures(cdf, right)
     n = len(joints)
+    right = joints.reading if against == "reading" else joints.truth
+    truth_known = not np.isnan(joints.truth).any()
     return Evaluation(
         against=against,
         n=n,
-        n_patients=len(np.unique(joints.patient_id)),
+        n_patients=sums.n_patients,
+        n_films=len(np.unique(joints.sop_iuid)),
         measures=measures,
-        patient_intervals=_bootstrap(grade, predicted, joints.patient_id),
+        patient_intervals={name: resampling.percentiles(values) for name, values in resampled.items()},
         accuracy_wilson=metrics.wilson_interval(measures["accuracy"], n),
         recall=recall,
         recall_wilson=[
             metrics.wilson_interval(r, int(k)) if k else (0.0, 1.0) for r, k in zip(recall, of_grade, strict=True)
         ],
         confusion=confusion.tolist(),
-        always_0=_measures(_sure(np.zeros(n)), right),
-        errorless_reader=None if np.isnan(joints.truth).any() else _measures(_sure(_on_grid(joints.truth)), right),
+        always_0=_sure_answer(np.zeros(n), joints, against),
+        errorless_reader=_sure_answer(_on_grid(joints.truth), joints, against) if truth_known else None,
+        reader=_sure_answer(joints.reading, joints, against) if against == "truth" else None,
+        pit=_pit_shares(sums),
+        reliability=_reliability(sums),
+        spread=_spread(right, sums.score),
+        subgroups=evaluate_subgroups(answers, joints, against),
         engine=engine,
     )
 
 
-def _measures(cdf: NDArray[np.float32], right: NDArray[np.float32]) -> dict[str, float]:
-    return {name: value for name, value in metrics.evaluate(cdf, right).items() if name != "n"}
+def difference_interval(
+    challenger: Answers,
+    champion: Answers,
+    joints: JointSet,
+    *,
+    measures: Sequence[str] = ("class_normalized_accuracy", "quadratic_weighted_kappa"),
+    against: Against = "reading",
+) -> dict[str, Difference]:
+    """How much better or worse a model is than another on the same joints, with 95 % intervals.
+
+    Both are resampled with the same patients, so what makes a joint hard for both cancels: the interval is narrower
+    than two single intervals suggest. A measure such as an error or a CRPS is better when it is smaller.
+
+    Args:
+        challenger: What the first model says of every joint.
+        champion: What the second one says.
+        joints: The set.
+        measures: Names of `Evaluation.measures`.
+        against: What counts as right.
+
+    Returns:
+        Challenger less champion, by measure.
+
+    Raises:
+        ValueError: A measure is not known, or the set is not fit for an evaluation.
+    """
+    sums = [resampling.patient_sums(answers, joints, against) for answers in (challenger, champion)]
+    first, second = (_of_all(one) for one in sums)
+    if unknown := sorted(set(measures) - set(first)):
+        raise ValueError(f"no measure {', '.join(unknown)}; the measures are {', '.join(first)}")
+    weights = resampling.draws(sums[0].n_patients)
+    resampled = [one.measures(weights) for one in sums]
+    return {
+        name: Difference(first[name] - second[name], *resampling.percentiles(resampled[0][name] - resampled[1][name]))
+        for name in measures
+    }
+
+
+def _of_all(sums: PatientSums) -> dict[str, float]:
+    return {name: float(value[0]) for name, value in sums.measures(resampling.all_once(sums.n_patients)).items()}
+
+
+def _sure_answer(percent: NDArray[Any], joints: JointSet, against: Against) -> dict[str, float]:
+    """The measures of an answer without doubt."""
+    cdf = (np.arange(N_POINTS) >= percent[:, np.newaxis]).astype(np.float32)
+    return _of_all(resampling.patient_sums(Answers(cdf), joints, against))
 
 
 def _on_grid(percent: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.rint(percent / _READING_GRID) * _READING_GRID
 
 
-def _sure(percent: NDArray[Any]) -> NDArray[np.float32]:
-    """The distributions of an answer without doubt."""
-    return (np.arange(N_POINTS) >= percent[:, np.newaxis]).astype(np.float32)
+def _pit_shares(sums: PatientSums) -> list[float]:
+    reached = (sums.sums["pit"].sum(axis=0) / sums.sums["n"].sum())[::2]
+    return [float(share) for share in np.diff(reached[1:], prepend=0)]
 
 
-def _bootstrap(
-    grade: NDArray[np.int64], predicted: NDArray[np.int64], patient_id: NDArray[np.str_]
-) -> dict[str, Interval]:
-    """Percentile intervals from resampling patients, not joints: a patient's joints resemble each other."""
-    patients, index = np.unique(patient_id, return_inverse=True)
-    n_cells = ratingen.N_GRADES**2
-    cell = grade * ratingen.N_GRADES + predicted
-    by_patient = np.bincount(index * n_cells + cell, minlength=len(patients) * n_cells).reshape(len(patients), n_cells)
-    rng = np.random.default_rng(0)
-    even = np.full(len(patients), 1 / len(patients))
-    drawn = rng.multinomial(len(patients), even, _BOOTSTRAP_ROUNDS) @ by_patient
-    confusions = drawn.reshape(_BOOTSTRAP_ROUNDS, ratingen.N_GRADES, ratingen.N_GRADES)
-    measures = {
-        "accuracy": metrics.accuracy,
-        "class_normalized_accuracy": metrics.class_normalized_accuracy,
-        "within_one_accuracy": metrics.within_one_accuracy,
-        "quadratic_weighted_kappa": metrics.quadratic_weighted_kappa,
-    }
-    return {name: _percentiles([measure(c) for c in confusions]) for name, measure in measures.items()}
+def _reliability(sums: PatientSums) -> list[dict[str, float]]:
+    return [
+        {"n": int(n), "confidence": float(confidence / n), "hits": float(hits / n)}
+        for n, confidence, hits in sums.sums["confidence"].sum(axis=0)
+        if n
+    ]
 
 
-def _percentiles(values: list[float]) -> Interval:
-    # A resample without any variation has no kappa; it says nothing about the interval.
-    known = np.array(values)[~np.isnan(values)]
-    if not known.size:
-        return (float("nan"), float("nan"))
-    low, high = np.percentile(known, _INTERVAL)
-    return (float(low), float(high))
+def _spread(right: NDArray[np.float32], predicted: NDArray[np.float64]) -> list[dict[str, float]]:
+    step = _on_grid(right)
+    return [
+        {"erosion": float(value), "n": int(n)}
+        | {
+            f"q{q:02d}": float(x)
+            for q, x in zip(_SPREAD, np.percentile(predicted[step == value], _SPREAD), strict=True)
+        }
+        for value, n in zip(*np.unique(step, return_counts=True), strict=True)
+        if n >= _MIN_JOINTS
+    ]
 
 
 def _rounded(value: Any, digits: int) -> Any:
@@ -161,5 +244,5 @@ def _rounded(value: Any, digits: int) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(item, digits) for item in value]
     if isinstance(value, float):
-        return None if np.isnan(value) else round(value, digits)
+        return None if np.isnan(value) else round(float(value), digits)
     return value

@@ -52,7 +52,10 @@ def test_evaluate_prints_what_the_shipped_manifest_states(tmp_path, caplog):
         found = evaluate_on_phantoms(SHIPPED_VERSION, "no-such-store", workers=2)
     stated = manifest["metrics"]["reading"]
     if "test_set_differs" not in caplog.text:
-        assert found.measures == pytest.approx(stated["measures"], abs=1e-3, rel=1e-3)
+        same = {name: found.measures[name] for name in stated["measures"]}
+        assert same == pytest.approx(stated["measures"], abs=1e-3, rel=1e-3)
+        for name, interval in stated["patient_intervals"].items():
+            assert found.patient_intervals[name] == pytest.approx(interval, abs=2e-3), name
         assert np.abs(np.array(found.confusion) - np.array(stated["confusion"])).sum() <= 4
     assert found.n == stated["n"]
     assert found.measures["class_normalized_accuracy"] > 0.45

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -212,3 +212,151 @@ def test_evaluate_of_nothing_is_missing_everywhere():
     evaluated = metrics.evaluate(np.empty((0, 101)), [])
     assert evaluated.pop("n") == evaluated.pop("gross_errors") == 0
     assert all(math.isnan(value) for value in evaluated.values())
+
+
+percents = st.lists(st.integers(0, 100), min_size=2, max_size=30)
+
+
+def _sums(read, predicted):
+    return metrics.moments(read, predicted).sum(axis=0)
+
+
+def test_icc_by_analysis_of_variance():
+    """ICC(2,1) from the mean squares of a two-way layout, as Shrout and Fleiss compute it."""
+    table = np.array([[9.0, 2], [6, 1], [8, 4], [7, 1], [10, 5], [6, 2]])
+    n, k = table.shape
+    grand = table.mean()
+    bms = k * ((table.mean(axis=1) - grand) ** 2).sum() / (n - 1)
+    jms = n * ((table.mean(axis=0) - grand) ** 2).sum() / (k - 1)
+    residual = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + grand
+    ems = (residual**2).sum() / ((n - 1) * (k - 1))
+    expected = (bms - ems) / (bms + (k - 1) * ems + k * (jms - ems) / n)
+    assert metrics.icc(_sums(table[:, 0], table[:, 1])) == pytest.approx(expected)
+
+
+@given(percents, st.data())
+def test_icc_is_one_for_equals_and_symmetric(read, data):
+    predicted = data.draw(st.lists(st.integers(0, 100), min_size=len(read), max_size=len(read)))
+    assume(len(set(read)) > 1)
+    assert metrics.icc(_sums(read, read)) == pytest.approx(1)
+    there, back = metrics.icc(_sums(read, predicted)), metrics.icc(_sums(predicted, read))
+    assert there == pytest.approx(back, nan_ok=True)
+    # Two joints that the raters see in opposite order leave nothing to divide by.
+    assert there <= 1 + 1e-9 or (math.isnan(there) and len(read) == 2)
+
+
+def test_a_constant_error_lowers_the_icc_and_not_the_correlation():
+    read = np.arange(0, 60, 5)
+    assert metrics.icc(_sums(read, read + 20)) < 0.7
+
+
+@given(percents)
+def test_r2_of_the_mean_is_zero_and_of_the_readings_one(read):
+    assume(len(set(read)) > 1)
+    assert metrics.r2(_sums(read, read)) == pytest.approx(1)
+    assert metrics.r2(_sums(read, np.full(len(read), np.mean(read)))) == pytest.approx(0, abs=1e-9)
+
+
+def test_measures_of_sums_are_undefined_where_nothing_varies():
+    assert math.isnan(metrics.r2(_sums([5, 5], [0, 10])))
+    assert math.isnan(metrics.icc(_sums([5, 5], [5, 5])))
+
+
+def test_sensitivity_at_a_specificity_by_hand():
+    """Of 100 healthy joints one may be called eroded: the threshold is the 99th score."""
+    score = np.concatenate([np.arange(100), [97.5, 98.5, 99.5, 200]])
+    positive = np.arange(104) >= 100
+    assert metrics.sensitivity_at_specificity(score, positive, np.ones(104)) == 0.75
+    assert metrics.sensitivity_at_specificity(score, positive, np.ones(104), specificity=1.0) == 0.5
+    # A weight of two is the joint twice, a weight of none is its absence.
+    weight = np.where(np.arange(104) == 100, 2.0, np.arange(104) != 103)
+    assert metrics.sensitivity_at_specificity(score, positive, weight) == 0.5
+    assert math.isnan(metrics.sensitivity_at_specificity(score, np.ones(104, bool), np.ones(104)))
+    assert math.isnan(metrics.sensitivity_at_specificity(score, np.zeros(104, bool), np.ones(104)))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.booleans(), st.integers(0, 3)), min_size=1, max_size=40),
+    st.sampled_from([0.5, 0.9, 0.99]),
+)
+def test_the_threshold_keeps_the_specificity_and_no_lower_one_does(joints, specificity):
+    score, positive, weight = (np.array(column) for column in zip(*joints, strict=True))
+    repeated, truly = np.repeat(score, weight), np.repeat(positive, weight)
+    assume(truly.any() and not truly.all())
+    threshold = min(s for s in repeated[~truly] if np.mean(repeated[~truly] <= s) >= specificity)
+    found = metrics.sensitivity_at_specificity(score, positive, weight, specificity)
+    assert found == pytest.approx(np.mean(repeated[truly] > threshold))
+
+
+@pytest.mark.parametrize(
+    ("reading", "right"),
+    [(0, {0, 1}), (5, {1}), (20, {1, 2}), (25, {2}), (40, {2, 3}), (58, {3, 4}), (80, {4, 5}), (100, {5})],
+)
+def test_a_reading_on_a_border_counts_as_either_side(reading, right):
+    hits = metrics.border_aware_hits([reading] * 6, range(6))
+    assert set(np.flatnonzero(hits)) == right
+
+
+@given(st.floats(0, 100), st.integers(0, 5))
+def test_the_grade_of_the_reading_is_always_right(reading, grade):
+    exact = metrics.ratingen.grade(reading) == grade
+    assert metrics.border_aware_hits([reading], [grade])[0] or not exact
+
+
+def test_pit_is_spread_over_the_step_at_the_reading():
+    """F jumps from .2 to .6 at 10 %: at a reading of 10 the transform is even between them."""
+    cdf = np.where(np.arange(101) < 10, 0.2, np.where(np.arange(101) < 50, 0.6, 1.0))[np.newaxis]
+    found = metrics.pit(cdf, [10])[0]
+    np.testing.assert_allclose(found[[0, 4, 8, 12, 20]], [0, 0, 0.5, 1, 1], atol=1e-12)
+    # Where F does not rise at the reading, the transform is one value.
+    np.testing.assert_allclose(metrics.pit(cdf, [30])[0], np.arange(21) / 20 >= 0.6)
+
+
+def test_calibrated_distributions_have_an_even_pit():
+    rng = np.random.default_rng(2)
+    cdf = np.cumsum(rng.dirichlet(np.ones(101), 20_000), axis=1).clip(0, 1)
+    cdf[:, -1] = 1
+    reading = np.argmax(cdf >= rng.random((20_000, 1)), axis=1)
+    even = metrics.pit_calibration_error(metrics.pit(cdf, reading).mean(axis=0))
+    assert even < 0.01
+    assert metrics.pit_calibration_error(metrics.pit(cdf, np.minimum(reading + 20, 100)).mean(axis=0)) > 10 * even
+    probability = np.diff(cdf[:, [0, 20, 40, 60, 80]], axis=1, prepend=0, append=1)
+    gaps = metrics.confidence_gaps(probability, metrics.ratingen.grade(reading)).sum(axis=0)
+    assert metrics.expected_calibration_error(gaps) < 0.02
+
+
+def test_expected_calibration_error_by_hand():
+    """Ten joints called with .9, six rightly; ten with .5, five rightly: |.9 - .6| / 2."""
+    probability = np.zeros((20, 6))
+    probability[:10, :2] = [0.9, 0.1]
+    probability[10:, 4:] = [0.5, 0.5]
+    grade = [0] * 6 + [1] * 4 + [4] * 5 + [5] * 5
+    found = metrics.expected_calibration_error(metrics.confidence_gaps(probability, grade).sum(axis=0))
+    assert found == pytest.approx(0.15)
+
+
+def test_erosion_unweighted_recall_is_the_mean_of_sensitivity_and_specificity():
+    found = metrics.of_confusions(ALWAYS_0)
+    assert found["erosion_unweighted_recall"] == 0.5
+    confusion = metrics.confusion_matrix([0, 0, 0, 0, 1, 5], [0, 0, 0, 1, 2, 0])
+    assert metrics.of_confusions(confusion)["erosion_unweighted_recall"] == pytest.approx((0.75 + 0.5) / 2)
+
+
+@settings(max_examples=30)
+@given(st.lists(confusions, min_size=1, max_size=4))
+def test_many_matrices_at_once_are_each_alone(several):
+    together = metrics.of_confusions(np.stack(several))
+    for i, confusion in enumerate(several):
+        alone = metrics.of_confusions(confusion)
+        for name, values in together.items():
+            assert values[i] == pytest.approx(float(alone[name]), nan_ok=True), name
+
+
+def test_the_smallest_detectable_change_of_human_readers():
+    """2.8 times a reader's SD; two readers whose films differ with sqrt(2) times that SD have the same."""
+    sd = metrics.HUMAN_RAU_SDC / 2.8
+    alone = metrics.smallest_detectable_change(np.array(30 * sd**2), np.array(30), both_err=False)
+    both = metrics.smallest_detectable_change(np.array(30 * 2 * sd**2), np.array(30), both_err=True)
+    assert alone == pytest.approx(metrics.HUMAN_RAU_SDC, rel=0.011)
+    assert both == pytest.approx(alone)
+    assert math.isnan(metrics.smallest_detectable_change(np.array(0.0), np.array(0), both_err=True))

@@ -1,0 +1,199 @@
+"""Make a trained network's answers fit: intervals that cover, borders that suit it, distributions as wide as the truth.
+
+Everything here is fitted on joints that the network has not learnt from and that no figure is reported on, such as the
+validation patients, and measured on others.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scoring.clinical import ratingen
+from scoring.errors import InvalidRequest
+from scoring.networks.readout import N_POINTS, PREDICTED_ZERO_BELOW, make_monotone
+from scoring.training import metrics
+
+DEFAULT_BORDERS = (PREDICTED_ZERO_BELOW, *ratingen.UPPER_BORDERS[1:])
+"""Where the expected erosion passes to the next grade unless borders were tuned, as in `read_out`."""
+
+_SWEEPS = 20
+_MAX_TEMPERATURE = 8.0
+
+Borders = tuple[float, ...]
+Floats = npt.NDArray[np.float64]
+Ends = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def conformal_level(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha: float = 0.10) -> float:
+    """The level of the central interval that covers a new joint with probability 1 - alpha or more.
+
+    Split-conformal prediction (Romano, Patterson, Candes, NeurIPS 2019, arXiv 1905.03222; Angelopoulos and Bates, arXiv
+    2107.07511): the score of a joint is the level at which its central interval just reaches the reading,
+    `max(1 - 2 F(y), 2 F(y - 1) - 1)`, and the level is the ceil((n + 1)(1 - alpha))-th smallest of n scores. The
+    guarantee needs calibration joints and new joints to be exchangeable: another hospital's films are not. It holds
+    over all joints, not within a grade; and as joints of one patient are alike, few patients leave it to chance.
+
+    Args:
+        cdf: Distribution functions of the calibration joints, raw or monotone, (n, 101).
+        erosion_percent: Their readings, 0-100, (n,).
+        alpha: Share of joints that may lie outside, between 0 and 1.
+
+    Returns:
+        The level for `central_interval`, 0 to 1; 1 if there are too few joints to promise less than 0 to 100 %.
+
+    Raises:
+        InvalidRequest: alpha is out of range, or there is no joint.
+        ValueError: Shapes do not fit, or a reading is missing or outside 0 to 100.
+    """
+    if not 0 < alpha < 1:
+        raise InvalidRequest(f"alpha is {alpha}; it is a share and must lie between 0 and 1")
+    below, upto = metrics.around(make_monotone(cdf), erosion_percent)
+    if not len(upto):
+        raise InvalidRequest("there is no joint to calibrate intervals on")
+    score = np.sort(np.maximum(1 - 2 * upto, 2 * below - 1))
+    rank = int(np.ceil((len(score) + 1) * (1 - alpha)))
+    # Below 0 the ends of an interval would cross.
+    return max(0.0, float(score[rank - 1])) if rank <= len(score) else 1.0
+
+
+def central_interval(cdf: npt.NDArray[Any], level: float) -> Ends:
+    """The interval that leaves out (1 - level) / 2 of the probability on either side, or less.
+
+    Args:
+        cdf: Distribution functions, raw or monotone, (n, 101).
+        level: 0 to 1.
+
+    Returns:
+        Smallest k with F(k) >= (1 - level) / 2 and smallest k with F(k) > (1 + level) / 2 (100 if there is none), in
+        whole per cent, (n,) each. A reading lies inside exactly if its score (`conformal_level`) is at most the level.
+    """
+    monotone = make_monotone(cdf).astype(np.float64)
+    low = np.argmax(1 - 2 * monotone <= level, axis=1)
+    beyond = 2 * monotone - 1 > level
+    high = np.where(beyond.any(axis=1), np.argmax(beyond, axis=1), N_POINTS - 1)
+    return low.astype(np.int64), high.astype(np.int64)
+
+
+def grade_by_borders(expected_erosion: npt.ArrayLike, borders: Borders) -> npt.NDArray[np.int64]:
+    """Grades of expected erosions: the number of borders passed.
+
+    With `DEFAULT_BORDERS` they are those of `read_out`: the first border belongs to grade 1, every other one to the
+    lower grade.
+
+    Args:
+        expected_erosion: Per cent, (n,).
+        borders: Five, in order.
+
+    Raises:
+        InvalidRequest: Not five borders, or not in order.
+    """
+    _check_borders(borders)
+    mean = np.asarray(expected_erosion, dtype=np.float64)
+    return (mean >= borders[0]).astype(np.int64) + np.searchsorted(borders[1:], mean, side="left")
+
+
+def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike, start: Borders = DEFAULT_BORDERS) -> Borders:
+    """Borders on the expected erosion under which the predicted grades agree best with the read ones.
+
+    Best is the highest mean of class-normalised accuracy and quadratic weighted kappa (`fit.selection_score`). One
+    border after the other moves to its best place between its neighbours, halfway between two expected erosions, until
+    none moves: a local optimum, never worse than the start. Of equally good places the nearest is taken.
+
+    Args:
+        expected_erosion: Of validation joints, per cent, (n,).
+        grade: Their read grades, (n,).
+        start: Where the search begins.
+
+    Returns:
+        Five borders, in order.
+
+    Raises:
+        InvalidRequest: There is no joint, or the start is not five borders in order.
+    """
+    _check_borders(start)
+    mean, truth = np.asarray(expected_erosion, dtype=np.float64), np.asarray(grade, dtype=np.int64)
+    if not len(mean):
+        raise InvalidRequest("there is no joint to tune the borders on")
+    values, index = np.unique(mean, return_inverse=True)
+    # A border at place i has the i smallest values below it; of these joints, so many have each true grade.
+    counts = np.zeros((len(values), ratingen.N_GRADES))
+    np.add.at(counts, (index, truth), 1)
+    below = np.concatenate([np.zeros((1, ratingen.N_GRADES)), np.cumsum(counts, axis=0)])
+    at = [int(np.searchsorted(values, start[0], "left")), *map(int, np.searchsorted(values, start[1:], "right"))]
+    borders, best = list(start), float(_agreement(below[at], below[-1]))
+    for _ in range(_SWEEPS):
+        before = best
+        for i, border in enumerate(borders):
+            left, right = at[i - 1] if i else 0, at[i + 1] if i + 1 < len(at) else len(values)
+            places = np.arange(left + 1, right)
+            if not len(places):
+                continue
+            cuts = np.repeat(below[at][np.newaxis], len(places), axis=0)
+            cuts[:, i] = below[places]
+            score = _agreement(cuts, below[-1])
+            if not score.max() > best:
+                continue
+            best, places = float(score.max()), places[score == score.max()]
+            halfway = (values[places - 1] + values[places]) / 2
+            nearest = int(np.argmin(np.abs(halfway - border)))
+            at[i], borders[i] = int(places[nearest]), float(halfway[nearest])
+        if best == before:
+            break
+    return tuple(borders)
+
+
+def fit_temperature(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike) -> float:
+    """The temperature under which distributions fit readings best, by CRPS; see `at_temperature`.
+
+    Guo, Pleiss, Sun, Weinberger, ICML 2017 (arXiv 1706.04599), for the sigmoids of a distribution function and its own
+    score instead of a softmax and the log-likelihood.
+
+    Args:
+        cdf: Distribution functions of the calibration joints, raw or monotone, (n, 101).
+        erosion_percent: Their readings, 0-100, (n,).
+
+    Returns:
+        Between 1/8 and 8; above 1 the distributions were too sure.
+
+    Raises:
+        InvalidRequest: There is no joint.
+        ValueError: Shapes do not fit, or a reading is missing or outside 0 to 100.
+    """
+    from scipy.optimize import minimize_scalar
+
+    if not len(cdf):
+        raise InvalidRequest("there is no joint to fit the temperature on")
+    found = minimize_scalar(
+        lambda log: metrics.crps(make_monotone(at_temperature(cdf, float(np.exp(log)))), erosion_percent),
+        bounds=(-np.log(_MAX_TEMPERATURE), np.log(_MAX_TEMPERATURE)),
+        method="bounded",
+    )
+    return float(np.exp(found.x))
+
+
+def at_temperature(cdf: npt.NDArray[Any], temperature: float) -> Floats:
+    """Distribution functions with their logits divided by the temperature: above 1 wider, below 1 narrower.
+
+    The median stays where it is, since a probability of one half does.
+
+    Args:
+        cdf: Probabilities, (n, 101).
+        temperature: Above 0.
+    """
+    from scipy.special import expit, logit
+
+    return np.asarray(expit(logit(np.asarray(cdf, dtype=np.float64)) / temperature))
+
+
+def _check_borders(borders: Borders) -> None:
+    if len(borders) != ratingen.MAX_GRADE or list(borders) != sorted(borders):
+        raise InvalidRequest(f"five borders in rising order are needed, not {', '.join(f'{b:g}' for b in borders)}")
+
+
+def _agreement(below: Floats, of_grade: Floats) -> Floats:
+    """Selection score of joints cut into grades: those below each border, (..., 5, 6), and all, (6,), by true grade."""
+    ends = (*below.shape[:-2], 1, ratingen.N_GRADES)
+    cumulated = np.concatenate([np.zeros(ends), below, np.broadcast_to(of_grade, ends)], axis=-2)
+    found = metrics.of_confusions(np.swapaxes(np.diff(cumulated, axis=-2), -1, -2))
+    return (found["class_normalized_accuracy"] + found["quadratic_weighted_kappa"]) / 2

@@ -1,0 +1,229 @@
+"""Every measure of a set of joints as a function of weights on its patients, so that resampling costs a matrix product.
+
+A patient's joints resemble each other, so the patient is what a bootstrap draws. Each measure follows from sums over
+joints or films; these are kept by patient, and a resample weighs them by how often each patient was drawn. The one
+measure that needs the joints in order, a sensitivity at a specificity, weighs them one by one.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.clinical import ratingen
+from scoring.clinical.rau import RATINGEN_TOTAL
+from scoring.networks.readout import make_monotone, read_out
+from scoring.training import metrics
+from scoring.training.dataset import JointSet
+
+ROUNDS = 1000
+_INTERVAL = (2.5, 97.5)
+# Bounds the weights of single joints to some tens of MB.
+_ROUNDS_AT_ONCE = 100
+
+_GRADES = np.arange(ratingen.N_GRADES)
+_SERIOUS = 2
+"""The grade from which on a missed erosion is serious."""
+
+Against = Literal["reading", "truth"]
+Floats = NDArray[np.float64]
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of the joints of a set.
+
+    Attributes:
+        cdf: Its distribution functions, raw or monotone, `(n, 101)`.
+        grade: Its grades, `(n,)`, if it decides them otherwise than by `read_out` (a classifier, tuned borders).
+        interval: Lower and upper ends of its 90 % intervals in per cent, `(n,)` each, if they are not the 5 % and 95 %
+            quantiles (`calibration.central_interval`).
+    """
+
+    cdf: NDArray[np.float32]
+    grade: NDArray[np.int64] | None = None
+    interval: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    def take(self, chosen: NDArray[np.int64]) -> "Answers":
+        """The answers for the chosen joints."""
+        return Answers(
+            self.cdf[chosen],
+            None if self.grade is None else self.grade[chosen],
+            None if self.interval is None else (self.interval[0][chosen], self.interval[1][chosen]),
+        )
+
+
+@dataclass(frozen=True)
+class PatientSums:
+    """What the measures of a set of joints are computed from.
+
+    Attributes:
+        sums: Sums over the joints, or films, of each of p patients, `(p, ...)` each, by name.
+        score: Expected erosion of each joint, `(n,)`.
+        serious: Whether each joint has grade 2 or more, `(n,)`.
+        patient: Index of each joint's patient, `(n,)`.
+        both_err: Whether the figures compare with readings, which err as well.
+    """
+
+    sums: dict[str, Floats]
+    score: Floats
+    serious: NDArray[np.bool_]
+    patient: NDArray[np.int64]
+    both_err: bool
+
+    @property
+    def n_patients(self) -> int:
+        """Number of patients."""
+        return len(self.sums["n"])
+
+    def measures(self, weights: Floats) -> dict[str, Floats]:
+        """Every measure, with each patient counted as often as its weight says.
+
+        Args:
+            weights: `(rounds, p)`.
+
+        Returns:
+            `(rounds,)` by the name of the measure; NaN where it is not defined.
+        """
+        total = {name: np.tensordot(weights, values, axes=1) for name, values in self.sums.items()}
+        n = total["n"]
+        mean = {name: metrics.divide(total[name], n) for name in ("crps", "squares", "absolute", "covered", "width")}
+        found = {
+            **metrics.of_confusions(total["confusion"]),
+            "border_aware_accuracy": metrics.mean_share(total["border_hits"], total["confusion"].sum(axis=-1)),
+            "sensitivity_at_99_specificity": self._sensitivity(weights),
+            "crps": mean["crps"],
+            "mse": mean["squares"],
+            "mae": mean["absolute"],
+            "r2": metrics.r2(total["moments"]),
+            "icc": metrics.icc(total["moments"]),
+            "pit_calibration_error": metrics.pit_calibration_error(metrics.divide(total["pit"], n[:, np.newaxis])),
+            "grade_calibration_error": metrics.expected_calibration_error(total["confidence"]),
+            "coverage_90": mean["covered"],
+            "interval_width": mean["width"],
+        }
+        return found | self._rau(total, "rau", "rau_error") | self._rau(total, "rau_of_grades", "rau_error_of_grades")
+
+    def _rau(self, total: dict[str, Floats], name: str, errors: str) -> dict[str, Floats]:
+        films, error, absolute, squares, freedom = np.moveaxis(total[errors], -1, 0)
+        change = metrics.smallest_detectable_change(squares, freedom, both_err=self.both_err)
+        return {
+            f"{name}_bias": metrics.divide(error, films),
+            f"{name}_mae": metrics.divide(absolute, films),
+            f"{name}_sdc": change,
+        }
+
+    def _sensitivity(self, weights: Floats) -> Floats:
+        parts = [
+            metrics.sensitivity_at_specificity(
+                self.score, self.serious, weights[start : start + _ROUNDS_AT_ONCE][:, self.patient]
+            )
+            for start in range(0, len(weights), _ROUNDS_AT_ONCE)
+        ]
+        return np.concatenate(parts)
+
+
+def patient_sums(answers: Answers, joints: JointSet, against: Against = "reading") -> PatientSums:
+    """Add up, by patient, all that the measures of a model's answers need.
+
+    Raises:
+        ValueError: There is no joint, a joint has no reading (or truth), or shapes do not fit.
+    """
+    if not len(joints):
+        raise ValueError("there is no joint to evaluate on")
+    right = np.asarray(joints.reading if against == "reading" else joints.truth, dtype=np.float64)
+    read = read_out(answers.cdf)
+    cdf = make_monotone(answers.cdf)
+    grade = np.asarray(ratingen.grade(right), dtype=np.int64)
+    predicted = read.grade if answers.grade is None else answers.grade
+    low, high = (read.q05, read.q95) if answers.interval is None else answers.interval
+    patients, patient = np.unique(joints.patient_id, return_inverse=True)
+    add = _Adder(patient, len(patients))
+    expected_grade = read.grade_probability @ _GRADES
+    sums = {
+        "n": add(np.ones(len(joints))),
+        "confusion": add.confusions(grade, predicted),
+        "border_hits": add(
+            metrics.border_aware_hits(right, predicted)[:, np.newaxis] & (grade[:, np.newaxis] == _GRADES)
+        ),
+        "crps": add(metrics.squared_distance(cdf, right)),
+        "squares": add((read.mean - right) ** 2),
+        "absolute": add(np.abs(read.mean - right)),
+        # The mean of a distribution over 0..100 may pass 100 by a rounding error.
+        "moments": add(metrics.moments(right, np.clip(read.mean, 0, 100))),
+        "pit": add(metrics.pit(cdf, right)),
+        "confidence": add(metrics.confidence_gaps(read.grade_probability, grade)),
+        "covered": add((low <= right) & (right <= high)),
+        "width": add((high - low).astype(np.float64)),
+        "rau_error": _rau_errors(expected_grade - grade, joints.sop_iuid, patient, len(patients)),
+        "rau_error_of_grades": _rau_errors(predicted - grade, joints.sop_iuid, patient, len(patients)),
+    }
+    return PatientSums(sums, read.mean, grade >= _SERIOUS, patient, both_err=against == "reading")
+
+
+def draws(n_patients: int, rounds: int = ROUNDS) -> Floats:
+    """How often each patient is drawn in each round, `(rounds, n_patients)`; the same numbers every time."""
+    even = np.full(n_patients, 1 / n_patients)
+    return np.random.default_rng(0).multinomial(n_patients, even, rounds).astype(np.float64)
+
+
+def all_once(n_patients: int) -> Floats:
+    """The weights under which a measure is that of the set itself, `(1, n_patients)`."""
+    return np.ones((1, n_patients))
+
+
+def percentiles(values: Floats) -> Interval:
+    """The middle 95 % of resampled values."""
+    # A resample without any variation has no kappa; it says nothing about the interval.
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return (float("nan"), float("nan"))
+    low, high = np.percentile(known, _INTERVAL)
+    return (float(low), float(high))
+
+
+class _Adder:
+    """Sums over the joints of each patient."""
+
+    def __init__(self, patient: NDArray[np.int64], n_patients: int) -> None:
+        self.n_patients = n_patients
+        self.patient = patient
+        self.order = np.argsort(patient, kind="stable")
+        self.starts = np.searchsorted(patient[self.order], np.arange(n_patients))
+
+    def __call__(self, values: NDArray[np.float64] | NDArray[np.bool_]) -> Floats:
+        """Sums of `(n, ...)` by patient, `(p, ...)`."""
+        return np.add.reduceat(values[self.order].astype(np.float64), self.starts, axis=0)
+
+    def confusions(self, truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> Floats:
+        """Confusion matrices by patient, `(p, 6, 6)`."""
+        n = ratingen.N_GRADES
+        cell = (self.patient * n + truth) * n + predicted
+        counts = np.bincount(cell, minlength=self.n_patients * n * n)
+        return counts.astype(np.float64).reshape(self.n_patients, n, n)
+
+
+def _rau_errors(
+    grade_error: NDArray[np.float64] | NDArray[np.int64],
+    sop_iuid: NDArray[np.str_],
+    patient: NDArray[np.int64],
+    n_patients: int,
+) -> Floats:
+    """Sums by patient over the Rau errors of the films, `(p, 5)`.
+
+    They are the number of films, the errors, the absolute errors, the squared distances to the patient's mean error,
+    and the degrees of freedom. The Rau score of a film is extrapolated from the joints that were read on it.
+    """
+    _, first, film, n_joints = np.unique(sop_iuid, return_index=True, return_inverse=True, return_counts=True)
+    error = np.bincount(film, weights=grade_error) * RATINGEN_TOTAL / n_joints
+    of_patient = patient[first]
+
+    def by_patient(values: Floats) -> Floats:
+        return np.bincount(of_patient, weights=values, minlength=n_patients).astype(np.float64)
+
+    films = by_patient(np.ones_like(error))
+    total = by_patient(error)
+    squares = by_patient((error - (total / films)[of_patient]) ** 2)
+    return np.stack([films, total, by_patient(np.abs(error)), squares, films - 1], axis=-1)

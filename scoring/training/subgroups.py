@@ -1,0 +1,102 @@
+"""The measures of parts of a test set: where a model is worse than its mean says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.clinical import ratingen
+from scoring.clinical.joints import joint_by_column
+from scoring.training import resampling
+from scoring.training.dataset import JointSet
+from scoring.training.resampling import Against, Answers, Interval
+
+MIN_PATIENTS = 5
+"""Groups of fewer patients are suppressed: they tell about persons, not about the model."""
+
+MEASURES = (
+    "accuracy",
+    "class_normalized_accuracy",
+    "within_one_accuracy",
+    "quadratic_weighted_kappa",
+    "mae",
+    "crps",
+    "coverage_90",
+)
+
+By = Literal["joint", "side", "exposure", "severity", "year"]
+EXPOSURES = ("dark", "medium", "bright")
+"""Thirds of a set's images by mean grey value."""
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """The measures of some joints of a set.
+
+    Attributes:
+        by: What the set was parted by.
+        group: A registry column, `left` or `right`, a third of the images by mean brightness, a Ratingen grade as read,
+            or a year.
+        n: Joints; None where suppressed.
+        n_patients: Patients; None where suppressed.
+        measures: `MEASURES`; empty where suppressed. By severity there is no kappa, which needs several grades, and
+            the class-normalised accuracy is the recall of the grade.
+        patient_intervals: Their 95 % intervals from a bootstrap over patients.
+    """
+
+    by: By
+    group: str
+    n: int | None
+    n_patients: int | None
+    measures: dict[str, float]
+    patient_intervals: dict[str, Interval]
+
+
+def evaluate_subgroups(answers: Answers, joints: JointSet, against: Against = "reading") -> list[Subgroup]:
+    """The main measures by joint, side, exposure, severity and year.
+
+    A difference between groups may come from chance alone: with some thirty groups one or two lie outside their
+    interval. Groups of fewer than `MIN_PATIENTS` patients are named and suppressed.
+
+    Args:
+        answers: What the model says of every joint of the set.
+        joints: The set.
+        against: What counts as right.
+    """
+    found = []
+    for by, group in _keys(joints, against):
+        for name in dict.fromkeys(EXPOSURES if by == "exposure" else np.unique(group)):
+            chosen = np.flatnonzero(group == name)
+            found.append(_evaluate(by, str(name), answers.take(chosen), joints.take(chosen), against))
+    return found
+
+
+def _keys(joints: JointSet, against: Against) -> Iterator[tuple[By, NDArray[np.generic]]]:
+    columns, index = np.unique(joints.joint, return_inverse=True)
+    brightness = joints.images.mean(axis=(1, 2))
+    third = np.searchsorted(np.quantile(brightness, (1 / 3, 2 / 3)), brightness)
+    right = joints.reading if against == "reading" else joints.truth
+    yield "joint", joints.joint
+    yield "side", np.array([joint_by_column(str(column)).side for column in columns])[index]
+    yield "exposure", np.array(EXPOSURES)[third]
+    yield "severity", np.asarray(ratingen.grade(right), dtype=np.int64)
+    yield "year", joints.year
+
+
+def _evaluate(by: By, group: str, answers: Answers, joints: JointSet, against: Against) -> Subgroup:
+    if len(np.unique(joints.patient_id)) < MIN_PATIENTS:
+        return Subgroup(by, group, None, None, {}, {})
+    sums = resampling.patient_sums(answers, joints, against)
+    names = [name for name in MEASURES if by != "severity" or name != "quadratic_weighted_kappa"]
+    values = sums.measures(resampling.all_once(sums.n_patients))
+    resampled = sums.measures(resampling.draws(sums.n_patients))
+    return Subgroup(
+        by=by,
+        group=group,
+        n=len(joints),
+        n_patients=sums.n_patients,
+        measures={name: float(values[name][0]) for name in names},
+        patient_intervals={name: resampling.percentiles(resampled[name]) for name in names},
+    )

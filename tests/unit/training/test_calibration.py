@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scoring.errors import InvalidRequest
+from scoring.networks.readout import N_POINTS, make_monotone, read_out
+from scoring.training import calibration, metrics
+from scoring.training.fit import selection_score
+
+seeds = st.integers(0, 10_000)
+
+
+def _joints(n, seed, sure=1.0):
+    """Readings, and distributions around a noisy sight of them; `sure` makes these narrower than the noise."""
+    rng = np.random.default_rng(seed)
+    reading = rng.choice([0, 0, 0, 5, 10, 20, 25, 40, 45, 60, 75, 80, 90, 100], n)
+    centre = reading + rng.logistic(0, 4, n)
+    cdf = 1 / (1 + np.exp(-(np.arange(N_POINTS) - centre[:, None]) * sure / 4))
+    return cdf.astype(np.float32), reading
+
+
+def _covered(cdf, reading, level):
+    low, high = calibration.central_interval(cdf, level)
+    return (low <= reading) & (reading <= high)
+
+
+@given(seeds, st.sampled_from([0.5, 1.0, 3.0]), st.sampled_from([0.05, 0.1, 0.2]))
+@settings(max_examples=40)
+def test_intervals_cover_joints_like_those_they_were_fitted_on(seed, sure, alpha):
+    """Whether the network is too sure or not sure enough."""
+    cdf, reading = _joints(4000, seed, sure)
+    level = calibration.conformal_level(cdf[:2000], reading[:2000], alpha)
+    covered = _covered(cdf[2000:], reading[2000:], level).mean()
+    # Four standard errors of two samples of 2,000 are 3.8 points at 10 %.
+    assert covered >= 1 - alpha - 4 * np.sqrt(alpha * (1 - alpha) * 2 / 2000)
+
+
+def test_coverage_is_not_far_above_what_was_asked_for():
+    """A network that is not sure enough: its own intervals are too wide, the fitted ones are not."""
+    cdf, reading = _joints(8000, 1, sure=0.4)
+    level = calibration.conformal_level(cdf[:4000], reading[:4000])
+    prediction = read_out(cdf[4000:])
+    own = ((prediction.q05 <= reading[4000:]) & (reading[4000:] <= prediction.q95)).mean()
+    assert own > 0.97
+    assert 0.88 < _covered(cdf[4000:], reading[4000:], level).mean() < 0.93
+    low, high = calibration.central_interval(cdf[4000:], level)
+    assert (high - low).mean() < 0.8 * (prediction.q95 - prediction.q05).mean()
+
+
+@given(seeds, st.floats(0, 1))
+def test_a_joint_is_covered_exactly_if_its_score_is_at_most_the_level(seed, level):
+    cdf, reading = _joints(50, seed)
+    below, upto = metrics.around(make_monotone(cdf), reading)
+    score = np.maximum(1 - 2 * upto, 2 * below - 1)
+    np.testing.assert_array_equal(_covered(cdf, reading, level), score <= level)
+    for own in score[score >= 0]:
+        np.testing.assert_array_equal(_covered(cdf, reading, own), score <= own)
+
+
+@given(seeds, st.floats(0, 1), st.floats(0, 1))
+def test_a_higher_level_gives_an_interval_that_holds_the_lower_ones(seed, one, other):
+    cdf, _ = _joints(20, seed)
+    inner, outer = (calibration.central_interval(cdf, level) for level in sorted((one, other)))
+    assert (outer[0] <= inner[0]).all()
+    assert (inner[0] <= inner[1]).all()
+    assert (inner[1] <= outer[1]).all()
+
+
+def test_the_rank_of_the_level_by_hand():
+    """Nine joints at 10 %: the ceil(10 * .9) = 9th, the largest score. Eight promise nothing."""
+    cdf, reading = _joints(9, 4)
+    below, upto = metrics.around(make_monotone(cdf), reading)
+    assert calibration.conformal_level(cdf, reading) == np.maximum(1 - 2 * upto, 2 * below - 1).max()
+    assert calibration.conformal_level(cdf[:8], reading[:8]) == 1
+    low, high = calibration.central_interval(cdf, 1.0)
+    assert (low == 0).all()
+    assert (high == 100).all()
+
+
+@given(seeds)
+def test_default_borders_are_those_of_the_read_out(seed):
+    cdf, _ = _joints(60, seed)
+    cdf[:5] = np.arange(N_POINTS) >= np.array([0, 1, 20, 80, 100])[:, None]
+    prediction = read_out(cdf)
+    np.testing.assert_array_equal(
+        calibration.grade_by_borders(prediction.mean, calibration.DEFAULT_BORDERS), prediction.grade
+    )
+
+
+@given(seeds, st.integers(1, 120), st.floats(0.2, 2))
+@settings(max_examples=50)
+def test_tuned_borders_rise_and_are_no_worse_than_the_start(seed, n, scale):
+    rng = np.random.default_rng(seed)
+    reading = rng.choice([0, 5, 20, 30, 50, 70, 100], n)
+    mean = np.round(np.clip(reading * scale + rng.normal(0, 6, n), 0, 100), 1)
+    grade = np.asarray(metrics.ratingen.grade(reading), dtype=np.int64)
+
+    def score(borders):
+        confusion = metrics.confusion_matrix(grade, calibration.grade_by_borders(mean, borders))
+        return selection_score({name: float(value) for name, value in metrics.of_confusions(confusion).items()})
+
+    borders = calibration.tune_borders(mean, grade)
+    assert len(borders) == 5
+    assert list(borders) == sorted(borders)
+    before, after = score(calibration.DEFAULT_BORDERS), score(borders)
+    assert after >= before or np.isnan(before)
+    assert after > before or borders == calibration.DEFAULT_BORDERS
+
+
+def test_borders_find_the_scale_of_the_network():
+    """A network that answers half of what is read: half the borders."""
+    reading = np.repeat(np.arange(0, 101, 5), 10)
+    grade = np.asarray(metrics.ratingen.grade(reading), dtype=np.int64)
+    borders = calibration.tune_borders(reading / 2, grade)
+    np.testing.assert_array_equal(calibration.grade_by_borders(reading / 2, borders), grade)
+
+
+@given(seeds, st.sampled_from([0.5, 1.0, 2.0]))
+@settings(max_examples=20)
+def test_the_temperature_undoes_what_made_a_network_too_sure(seed, sure):
+    cdf, reading = _joints(2000, seed, sure)
+    assert calibration.fit_temperature(cdf, reading) == pytest.approx(sure, rel=0.25)
+
+
+@given(seeds, st.floats(0.2, 5))
+def test_a_temperature_keeps_distributions_and_their_medians(seed, temperature):
+    cdf, _ = _joints(30, seed)
+    scaled = make_monotone(calibration.at_temperature(make_monotone(cdf), temperature))
+    assert (np.diff(scaled, axis=1) >= 0).all()
+    np.testing.assert_array_equal(read_out(scaled).median, read_out(cdf).median)
+
+
+def test_what_makes_no_sense_is_refused():
+    cdf, reading = _joints(20, 1)
+    with pytest.raises(InvalidRequest, match="alpha is 0"):
+        calibration.conformal_level(cdf, reading, alpha=0)
+    with pytest.raises(InvalidRequest, match="no joint to calibrate"):
+        calibration.conformal_level(cdf[:0], [])
+    with pytest.raises(InvalidRequest, match="no joint to fit"):
+        calibration.fit_temperature(cdf[:0], [])
+    with pytest.raises(InvalidRequest, match="no joint to tune"):
+        calibration.tune_borders([], [])
+    with pytest.raises(InvalidRequest, match="rising order are needed, not 1, 40, 20, 60, 80"):
+        calibration.grade_by_borders([5], (1, 40, 20, 60, 80))
+    with pytest.raises(ValueError, match="must have shape"):
+        calibration.conformal_level(cdf, reading[:5])
