@@ -17,7 +17,7 @@ from rich.table import Table
 
 from scoring import __version__
 from scoring.errors import ScoringError
-from scoring.pipeline import correlation, installation, models, nightly, phantoms, status
+from scoring.pipeline import benchmark, correlation, installation, models, nightly, phantoms, status
 from scoring.pipeline.batch import parse_batch_date
 from scoring.settings import get_settings
 
@@ -243,6 +243,36 @@ def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
     with progress_bar("evaluating on synthetic phantoms") as progress:
         title, rows = models.evaluate(
             get_settings(), version=version, joints=joints, against_truth=truth, progress=progress
+        )
+    show_table(title, rows)
+
+
+@main.command("benchmark")
+@click.option("--recipe", "recipes", multiple=True, help="Recipe to compare; may be repeated; default: all.")
+@click.option("--patients", default=330, show_default=True, type=click.IntRange(20), help="Behind the training set.")
+@click.option("--test-joints", default=10_000, show_default=True, type=click.IntRange(100))
+@click.option("--epochs", default=8, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=1, show_default=True)
+@click.option("--shrink", default=2, show_default=True, type=click.IntRange(1, 2), help="2: half the resolution.")
+def benchmark_command(  # noqa: PLR0917 - click hands over options by name
+    recipes: tuple[str, ...], patients: int, test_joints: int, epochs: int, seed: int, shrink: int
+) -> None:
+    """Train every recipe of the thesis, and what beats them, on equal synthetic data; print them side by side.
+
+    Goes on where it was stopped.
+
+    Example: scoring benchmark --recipe classification-weighted --recipe grid-residual --epochs 4
+    """
+    with progress_bar("benchmark on synthetic phantoms") as progress:
+        title, rows = benchmark.run(
+            get_settings(),
+            recipes=recipes,
+            patients=patients,
+            test_joints=test_joints,
+            epochs=epochs,
+            seed=seed,
+            shrink=shrink,
+            progress=progress,
         )
     show_table(title, rows)
 

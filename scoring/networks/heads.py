@@ -20,6 +20,10 @@ GRID_STEP = 5
 """Readers read in steps of 5 per cent."""
 
 
+EMBEDDING = "embedding"
+"""Name of the layer that holds a network's last features."""
+
+
 def grade_cells() -> NDArray[np.float32]:
     """Distribution functions of the six Ratingen grades, float32 `(6, 101)`: even within the range of a grade."""
     points = np.arange(N_POINTS, dtype=np.float64)
@@ -131,4 +135,5 @@ def add_head(head: str, x: Any) -> Any:
     """
     if head not in HEADS:
         raise ValueError(f"unknown head {head!r}; this code has {', '.join(sorted(HEADS))}")
-    return HEADS[head](x)
+    # A name for what comes in, so that neighbours can be looked for among it.
+    return HEADS[head](layers.Identity(name=EMBEDDING)(x))

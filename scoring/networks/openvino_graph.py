@@ -154,6 +154,7 @@ _BUILDERS: dict[str, Callable[..., Any]] = {
     "MaxPooling2D": _pool,
     "Flatten": _flatten,
     "Dense": _dense,
+    "Identity": lambda _op, _layer, node: node,
     # Dropout only acts while training.
     "Dropout": lambda _op, _layer, node: node,
 }

@@ -16,6 +16,9 @@ from scoring.clinical import ratingen
 N_POINTS = 101
 """Points of the distribution function: 0, 1, ..., 100 percent."""
 
+PREDICTED_ZERO_BELOW = 1.0
+"""A predicted mean below this, in percent, reads as grade 0: a mean of exactly 0 is never predicted."""
+
 MOST_PROBABLE = "most_probable"
 BY_MEAN = "mean"
 
@@ -26,12 +29,12 @@ class Grading:
 
     Attributes:
         rule: `mean`, the grade in whose range the expected erosion lies, or `most_probable`.
-        borders: Upper borders of grades 0 to 4 for the expected erosion, in percent. The first one is not 0, because a
-            mean of exactly 0 is never predicted; a mean below it is grade 0. The others belong to the lower grade.
+        borders: Upper borders of grades 0 to 4 for the expected erosion, in percent. The first belongs to grade 1, the
+            others to the lower grade.
     """
 
     rule: str = BY_MEAN
-    borders: tuple[float, ...] = (1.0, 20.0, 40.0, 60.0, 80.0)
+    borders: tuple[float, ...] = (PREDICTED_ZERO_BELOW, *ratingen.UPPER_BORDERS[1:])
 
     def __post_init__(self) -> None:
         if self.rule not in {BY_MEAN, MOST_PROBABLE}:

@@ -1,0 +1,271 @@
+"""Recipes against each other: the same synthetic joints, the same number of joints shown, the same questions.
+
+Three named sets, made on demand and kept: `phantom-train` and `phantom-validation` are patients of one synthetic
+registry, told apart by `dataset.split_of`; `phantom-test` is drawn from a registry with another seed. Whatever is tuned
+(the best epoch, the number of neighbours, the borders between grades, the level of the intervals) is tuned on
+`phantom-validation`. The answers of every recipe are kept too, so that a benchmark that was stopped goes on.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.networks.readout import Grading, make_monotone, read_out
+from scoring.training import calibration, metrics, phantoms
+from scoring.training.dataset import JointSet, snapshot_sha256, split
+from scoring.training.evaluate import Evaluation, difference_interval, evaluate_predictions
+from scoring.training.fit import TrainingRecipe, predict, selection_score, train
+from scoring.training.neighbours import embed, neighbours_cdf
+from scoring.training.recipes import BEST, recipe_named
+from scoring.training.resampling import Answers
+
+logger = logging.getLogger(__name__)
+
+TRAINING_SEED = 11
+TEST_SEED = 7_011
+
+NEIGHBOURS = (11, 31, 51, 91)
+"""Numbers of neighbours to choose from; the thesis found 51 to 91 best."""
+
+WITH_NEIGHBOURS = frozenset({"classification-weighted", "regression-plain", "inception-regression"})
+"""The thesis's recipes whose embeddings it asks for neighbours (section 4.6.1)."""
+
+COMPARED = ("class_normalized_accuracy", "quadratic_weighted_kappa")
+
+Cdf = NDArray[np.float32]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class BenchmarkSets:
+    """The three named sets: `phantom-train`, `phantom-validation`, `phantom-test`."""
+
+    train: JointSet
+    validation: JointSet
+    test: JointSet
+
+    @property
+    def sha256(self) -> str:
+        """Names the content of all three."""
+        return hashlib.sha256(
+            "".join(snapshot_sha256(part) for part in (self.train, self.validation, self.test)).encode()
+        ).hexdigest()
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """What one recipe answers: distributions for both sets that nothing was learnt from, and what it took."""
+
+    name: str
+    validation: Cdf
+    test: Cdf
+    grading: Grading
+    seconds: float
+    best_epoch: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One line of the comparison.
+
+    Attributes:
+        name: The recipe.
+        evaluation: Of its answers on `phantom-test`.
+        behind_best: The best recipe less this one, by measure, with paired 95 % intervals; empty for the best itself.
+        seconds: Training time.
+        best_epoch: The epoch that was kept.
+    """
+
+    name: str
+    evaluation: Evaluation
+    behind_best: dict[str, tuple[float, float, float]]
+    seconds: float
+    best_epoch: int
+
+
+def phantom_sets(
+    n_patients: int,
+    test_joints: int,
+    *,
+    cache_dir: Path | None,
+    workers: int = 1,
+    on_draw: Callable[[int, int], None] | None = None,
+) -> BenchmarkSets:
+    """Draw the named sets, or take them from the cache.
+
+    Args:
+        n_patients: Patients of the registry behind `phantom-train` and `phantom-validation`; about 50 joints each, 70 %
+            to learn from and 20 % to choose by.
+        test_joints: Joints of `phantom-test`, at the registry's prevalence.
+        cache_dir: Local folder that keeps them.
+        workers: Processes that draw.
+        on_draw: Called with joints drawn and joints in all.
+    """
+    drawn = phantoms.draw_phantoms(
+        n_patients, TRAINING_SEED, cache_dir=cache_dir, workers=workers, on_draw=on_draw
+    ).joints
+    parts = split(drawn)
+    test = phantoms.held_out(TEST_SEED, test_joints, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    return BenchmarkSets(parts["train"], parts["validation"], test)
+
+
+def contest(
+    names: Sequence[str],
+    sets: BenchmarkSets,
+    *,
+    epochs: int,
+    seed: int,
+    shrink: int,
+    folder: Path,
+    progress: Progress | None = None,
+) -> list[Contestant]:
+    """Train every recipe on the same sets with the same number of epochs; what is in the folder is not trained again.
+
+    Args:
+        names: Keys of `RECIPES`.
+        sets: The sets.
+        epochs: Of every recipe, so that each sees as many joints.
+        seed: Of every recipe.
+        shrink: Every network sees the image averaged over squares of this side; 2 costs a quarter of the arithmetic.
+        folder: Local folder for answers and checkpoints.
+        progress: Called with the recipe's name, steps done and steps in all.
+
+    Returns:
+        The recipes in the order given, each of `WITH_NEIGHBOURS` followed by the neighbours on its embeddings.
+    """
+    found = []
+    for name in names:
+        recipe = shrunk(recipe_named(name, seed=seed, epochs=epochs), shrink)
+        found += _answers(name, recipe, sets, folder, progress)
+    return found
+
+
+def shrunk(recipe: TrainingRecipe, shrink: int) -> TrainingRecipe:
+    """The recipe for an image that is averaged over squares of side `shrink` first."""
+    if shrink == 1:
+        return recipe
+    if recipe.architecture == "inception_network":
+        # InceptionV3 takes nothing smaller than 75 pixels.
+        seen = max(75, recipe.arguments["side"] // shrink)
+        return replace(recipe, arguments={**recipe.arguments, "seen_side": seen})
+    return replace(recipe, arguments={**recipe.arguments, "shrink": shrink})
+
+
+def place(contestants: Sequence[Contestant], sets: BenchmarkSets) -> list[Placed]:
+    """Evaluate every contestant on `phantom-test`, the best of the validation set first among equals.
+
+    The best is the one with the highest `selection_score` on `phantom-validation`; the others are compared with it on
+    `phantom-test`, on the same resamples of patients.
+    """
+    best = max(contestants, key=lambda one: _score(one, sets.validation))
+    answers = {one.name: _tested(one) for one in contestants}
+    placed = []
+    for one in contestants:
+        given = answers[one.name]
+        behind = {}
+        if one is not best:
+            differences = difference_interval(answers[best.name], given, sets.test, measures=COMPARED)
+            behind = {name: (found.value, found.low, found.high) for name, found in differences.items()}
+        evaluation = evaluate_predictions(given.cdf, sets.test, grade=given.grade, interval=given.interval)
+        placed.append(Placed(one.name, evaluation, behind, one.seconds, one.best_epoch))
+    return placed
+
+
+def _tested(one: Contestant) -> Answers:
+    read = read_out(one.test, one.grading)
+    return Answers(make_monotone(one.test), read.grade)
+
+
+def _score(one: Contestant, joints: JointSet) -> float:
+    confusion = metrics.confusion_matrix(joints.grades, read_out(one.validation, one.grading).grade)
+    return selection_score(
+        {
+            "class_normalized_accuracy": metrics.class_normalized_accuracy(confusion),
+            "quadratic_weighted_kappa": metrics.quadratic_weighted_kappa(confusion),
+        }
+    )
+
+
+def _answers(
+    name: str, recipe: TrainingRecipe, sets: BenchmarkSets, folder: Path, progress: Progress | None
+) -> list[Contestant]:
+    key = hashlib.sha256((json.dumps(asdict(recipe), sort_keys=True) + sets.sha256).encode()).hexdigest()[:16]
+    path = folder / f"{name}-{key}.npz"
+    if not path.exists():
+        _write(path, _train(name, recipe, sets, folder / f"{name}-{key}", progress))
+    return _read(path)
+
+
+def _train(
+    name: str, recipe: TrainingRecipe, sets: BenchmarkSets, work_dir: Path, progress: Progress | None
+) -> list[Contestant]:
+    started = time.monotonic()
+    on_step = None if progress is None else lambda done, total: progress(name, done, total)
+    trained = train(recipe, sets.train, sets.validation, work_dir=work_dir, on_step=on_step)
+    seconds = time.monotonic() - started
+    of_validation, of_test = (
+        predict(trained.network, part.images, stretched=recipe.stretch) for part in (sets.validation, sets.test)
+    )
+    grading = recipe.grading
+    if name == BEST:
+        grading = Grading(borders=calibration.tune_borders(read_out(of_validation).mean, sets.validation.grades))
+    found = [Contestant(name, of_validation, of_test, grading, seconds, trained.best_epoch)]
+    if name in WITH_NEIGHBOURS:
+        found.append(_neighbours(name, recipe, trained.network, sets, found[0]))
+    return found
+
+
+def _neighbours(name: str, recipe: TrainingRecipe, network: Any, sets: BenchmarkSets, head: Contestant) -> Contestant:
+    known, of_validation, of_test = (
+        embed(network, part.images, stretched=recipe.stretch) for part in (sets.train, sets.validation, sets.test)
+    )
+    candidates = [
+        replace(
+            head,
+            name=f"{name}, {k} neighbours",
+            validation=neighbours_cdf(of_validation, known, sets.train.reading, k),
+            test=neighbours_cdf(of_test, known, sets.train.reading, k),
+        )
+        for k in NEIGHBOURS
+        if k <= len(known)
+    ]
+    return max(candidates, key=lambda one: _score(one, sets.validation))
+
+
+def _write(path: Path, found: list[Contestant]) -> None:
+    arrays: dict[str, Any] = {}
+    for number, one in enumerate(found):
+        arrays |= {f"{number}:validation": one.validation, f"{number}:test": one.test}
+    facts = [
+        {"name": one.name, "grading": asdict(one.grading), "seconds": one.seconds, "best_epoch": one.best_epoch}
+        for one in found
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
+    partial.replace(path)
+
+
+def _read(path: Path) -> list[Contestant]:
+    with np.load(path, allow_pickle=False) as stored:
+        return [
+            Contestant(
+                name=facts["name"],
+                validation=stored[f"{number}:validation"],
+                test=stored[f"{number}:test"],
+                grading=Grading(facts["grading"]["rule"], tuple(facts["grading"]["borders"])),
+                seconds=facts["seconds"],
+                best_epoch=facts["best_epoch"],
+            )
+            for number, facts in enumerate(json.loads(str(stored["facts"])))
+        ]
