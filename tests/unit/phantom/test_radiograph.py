@@ -8,17 +8,9 @@ from PIL import Image, ImageDraw
 
 from scoring.errors import InvalidRequest
 from scoring.imaging.decode import decode_grey
-from scoring.phantom.radiograph import (
-    LOOKS,
-    Bone,
-    Defect,
-    bone_pair,
-    erode,
-    film_style,
-    joint_image,
-    joint_jpeg,
-    patient_style,
-)
+from scoring.phantom.anatomy import LOOKS, Bone, bone_pair, patient_style
+from scoring.phantom.erosion import Defect, erode
+from scoring.phantom.radiograph import film_style, joint_image, joint_jpeg
 from scoring.phantom.registry import JOINT_COLUMNS
 from scoring.phantom.seeds import stream
 
