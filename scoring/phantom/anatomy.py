@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.errors import InvalidRequest
+from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.phantom.seeds import stream
 
 Points = npt.NDArray[np.float64]
@@ -111,7 +112,7 @@ def _control_points(text: str) -> Points:
     return np.array(text.split(), dtype=np.float64).reshape(-1, 2)
 
 
-def _smooth_closed(points: Points, rounds: int = 3) -> Points:
+def smooth_closed(points: Points, rounds: int = 3) -> Points:
     """Chaikin's corner cutting on a closed polygon."""
     for _ in range(rounds):
         following = np.roll(points, -1, axis=0)
@@ -126,7 +127,42 @@ def _resample(points: Points, step: float) -> Points:
     return np.stack([np.interp(at, travelled, closed[:, 0]), np.interp(at, travelled, closed[:, 1])], axis=1)
 
 
-def _bone(half: str, *, is_head: bool, slenderness: float, rng: np.random.Generator) -> Bone:
+def inward_normals(outline: Points) -> Points:
+    """Unit vectors into the bone at each point of its closed outline."""
+    along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
+    x, y = outline[:, 0], outline[:, 1]
+    turns_left = np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) > 0
+    across = (
+        np.stack([-along[:, 1], along[:, 0]], axis=1) if turns_left else np.stack([along[:, 1], -along[:, 0]], axis=1)
+    )
+    normals: Points = across / np.hypot(across[:, 0], across[:, 1])[:, None]
+    return normals
+
+
+def _notched(outline: Points, probability: float, rng: np.random.Generator, *, is_head: bool) -> Points:
+    """The outline with natural dents at its two margins, each with this probability; they belong to the bone."""
+    for side in (-1.0, 1.0):
+        present, height, depth, width = rng.random(4)
+        if present >= probability:
+            continue
+        # A point beside the bone, at the height of the bare area: the dent is where the outline comes nearest to it.
+        beside = np.array([side, -0.12 - 0.26 * height if is_head else 0.06 + 0.22 * height])
+        deepest = int(np.argmin(np.hypot(*(outline - beside).T)))
+        away = np.hypot(*(outline - outline[deepest]).T)
+        dent = (0.02 + 0.04 * depth) * np.exp(-((away / (0.06 + 0.06 * width)) ** 2))
+        outline = _resample(outline + dent[:, None] * inward_normals(outline), OUTLINE_STEP)
+    return outline
+
+
+def _bone(
+    half: str,
+    slenderness: float,
+    rng: np.random.Generator,
+    notches: float,
+    notch_rng: np.random.Generator,
+    *,
+    is_head: bool,
+) -> Bone:
     right = _control_points(half).copy()
     left = right.copy()
     left[:, 0] *= -1
@@ -137,19 +173,21 @@ def _bone(half: str, *, is_head: bool, slenderness: float, rng: np.random.Genera
     right[shaft, 0] *= slenderness
     left[shaft, 0] *= slenderness
     ring = np.vstack([right, left[:0:-1]])
-    outline = _resample(_smooth_closed(ring), OUTLINE_STEP)
+    outline = _resample(smooth_closed(ring), OUTLINE_STEP)
+    outline = _notched(outline, notches, notch_rng, is_head=is_head)
     articular = outline[:, 1] > -_MARGIN_HEAD if is_head else outline[:, 1] < _MARGIN_BASE
     # The outline starts at the midline of the joint surface; turn it so that the articular part is one run of points.
     turn = int(np.argmin(outline[:, 1] if is_head else -outline[:, 1]))
     return Bone(np.roll(outline, -turn, axis=0), np.roll(articular, -turn), is_head)
 
 
-def bone_pair(joint: str, patient: PatientStyle) -> tuple[Bone, Bone]:
+def bone_pair(joint: str, patient: PatientStyle, difficulty: Difficulty = PLAIN) -> tuple[Bone, Bone]:
     """The two intact bone ends of a joint.
 
     Args:
         joint: Registry column of one of the ten joints of the left hand.
         patient: The patient whose joint it is.
+        difficulty: How often bones have natural notches.
 
     Returns:
         The proximal bone (head) and the distal bone (base), each in its own frame.
@@ -165,10 +203,12 @@ def bone_pair(joint: str, patient: PatientStyle) -> tuple[Bone, Bone]:
         "MCP1": (_HEAD_MCP1, _BASE_MCP1),
         "IP1": (_HEAD_IP1, _BASE_IP1),
     }[kind]
-    return (
-        _bone(head, is_head=True, slenderness=patient.slenderness, rng=rng),
-        _bone(base, is_head=False, slenderness=patient.slenderness, rng=rng),
-    )
+    notch_rng = stream(patient.seed, "notches", patient.patient_id, joint)
+
+    def bone(half: str, *, is_head: bool) -> Bone:
+        return _bone(half, patient.slenderness, rng, difficulty.notches, notch_rng, is_head=is_head)
+
+    return bone(head, is_head=True), bone(base, is_head=False)
 
 
 def joint_look(joint: str) -> JointLook:

@@ -27,9 +27,9 @@ class Difficulty:
         overlaps: Probability, for a joint on a film, that a neighbour's soft tissue or bone lies over it.
         rings: Probability, for a patient, of a ring on the ring finger.
         coupling: Least to greatest share of the usual loss of space, slip and collapse that a severe erosion brings.
-        bite_contrast: Least to greatest share of the bone's opacity that a small bite takes away: bites seen face-on
-            have bone before and behind them. Large ones come close to 1.
-        bite_depth: Least to greatest depth of bites, relative to `plain`.
+        bite_contrast: Least to greatest contrast of a small bite, relative to `plain`: bites seen face-on have bone
+            before and behind them. The larger the erosion, the closer to 1.
+        bite_depth: Least to greatest depth of small bites, relative to `plain`.
         bite_softness: How much softer the border of a bite is, in units of its radius.
         bite_hiding: Greatest share by which a place within a bite is less visible than the rest.
         exposure: Spread of exposure and contrast between films; 0 is the spread of `plain`, 1 is wide.
@@ -54,7 +54,7 @@ class Difficulty:
     overlaps: float = 0.0
     rings: float = 0.0
     coupling: tuple[float, float] = (1.0, 1.0)
-    bite_contrast: tuple[float, float] | None = None
+    bite_contrast: tuple[float, float] = (1.0, 1.0)
     bite_depth: tuple[float, float] = (1.0, 1.0)
     bite_softness: float = 0.0
     bite_hiding: float = 0.0
@@ -88,13 +88,13 @@ LIFELIKE = Difficulty(
     bite_depth=(0.4, 1.1),
     bite_softness=0.25,
     bite_hiding=0.5,
-    exposure=1.0,
-    blur=0.9,
-    noise=1.6,
-    reader_error=1.5,
-    reader_error_middle=0.15,
+    exposure=0.75,
+    blur=0.8,
+    noise=1.4,
+    reader_error=2.0,
+    reader_error_middle=0.20,
     reader_bias=2.5,
-    halo=0.15,
+    halo=0.2,
     overlooked=1.5,
     operated=0.25,
 )

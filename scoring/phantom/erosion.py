@@ -25,7 +25,9 @@ class Defect:
     """For each point of the bone's outline: eroded away."""
 
 
-def erode(bones: tuple[Bone, Bone], erosion_percent: float, rng: np.random.Generator) -> tuple[Defect, Defect]:
+def erode(
+    bones: tuple[Bone, Bone], erosion_percent: float, rng: np.random.Generator, depth: float = 1.0
+) -> tuple[Defect, Defect]:
     """Lay out the defects that remove `erosion_percent` of the articular outline.
 
     Every point of the articular outline gets a time at which the erosion reaches it: defects start at the four margins
@@ -37,6 +39,7 @@ def erode(bones: tuple[Bone, Bone], erosion_percent: float, rng: np.random.Gener
         bones: Proximal and distal bone.
         erosion_percent: 0 to 100.
         rng: Generator of this patient's joint; the same one gives nested defects as the percentage grows.
+        depth: How deep the bites are, relative; the removed share does not depend on it.
 
     Returns:
         The defects of the proximal and of the distal bone.
@@ -53,7 +56,7 @@ def erode(bones: tuple[Bone, Bone], erosion_percent: float, rng: np.random.Gener
         reached.append((onset + np.abs(place[:, None] - sites) / speed).min(axis=1))
         bumps = ndimage.gaussian_filter1d(rng.standard_normal(n_points), 0.05 / OUTLINE_STEP, mode="nearest")
         ruggedness.append(bumps / max(float(bumps.std()), 1e-9))
-    depth = rng.uniform(0.11, 0.22)
+    deepest = depth * rng.uniform(0.11, 0.22)
 
     times = np.concatenate(reached)
     n_removed = round(len(times) * erosion_percent / 100)
@@ -66,7 +69,7 @@ def erode(bones: tuple[Bone, Bone], erosion_percent: float, rng: np.random.Gener
         removed = np.zeros(len(bone.outline), dtype=bool)
         removed[np.flatnonzero(bone.articular)] = part
         centres = bone.outline[removed]
-        limit = depth * (1 + 0.7 * erosion_percent / 100) * np.clip(1 + 0.4 * bumps[part], 0.3, 1.8)
+        limit = deepest * (1 + 0.7 * erosion_percent / 100) * np.clip(1 + 0.4 * bumps[part], 0.3, 1.8)
         defects.append(Defect(centres, np.minimum(limit, _distance_to_kept(bone.outline, removed)), removed))
     return defects[0], defects[1]
 

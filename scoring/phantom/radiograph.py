@@ -4,7 +4,9 @@ A beam through a bone meets a shell of compact bone around a spongy core. `anato
 bitten out of them, `confounders` what else a film shows, `raster` the canvas.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +26,19 @@ from scoring.phantom.anatomy import (
     joint_look,
     patient_style,
 )
+from scoring.phantom.confounders import (
+    BiteLook,
+    BoneTrouble,
+    JointTrouble,
+    joint_trouble,
+    paint_cyst,
+    paint_growth_plate,
+    paint_overlap,
+    paint_ring,
+)
+from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.phantom.erosion import Defect, erode
+from scoring.phantom.implants import Operation, paint_fusion, paint_prosthesis
 from scoring.phantom.raster import (
     Canvas,
     Floats,
@@ -46,6 +60,7 @@ from scoring.phantom.seeds import stream
 class FilmStyle:
     """What all joints of one film share: detector, exposure, how the hand lay."""
 
+    sop_iuid: str
     side: int
     background: float
     soft: float
@@ -60,12 +75,13 @@ class FilmStyle:
     collimated: bool
 
 
-def film_style(seed: int, sop_iuid: str) -> FilmStyle:
+def film_style(seed: int, sop_iuid: str, difficulty: Difficulty = PLAIN) -> FilmStyle:
     """Draw what all joints of one film share."""
     rng = stream(seed, "film-style", sop_iuid)
     flat = rng.random() < 0.13
     background = rng.uniform(40, 85) if flat else abs(rng.normal(2.0, 2.5))
-    return FilmStyle(
+    film = FilmStyle(
+        sop_iuid=sop_iuid,
         side=int(rng.choice([84, 96, 112, 128, 144, 150, 160, 176, 190, 216])),
         background=float(background),
         soft=float(np.clip(rng.normal(46, 11), 22, 85)),
@@ -79,6 +95,23 @@ def film_style(seed: int, sop_iuid: str) -> FilmStyle:
         quality=int(rng.integers(60, 96)),
         collimated=bool(rng.random() < 0.05),
     )
+    return _exposed_otherwise(film, stream(seed, "film-difficulty", sop_iuid), difficulty)
+
+
+def _exposed_otherwise(film: FilmStyle, rng: np.random.Generator, difficulty: Difficulty) -> FilmStyle:
+    """The film with more spread of exposure, contrast, sharpness and noise."""
+    wide = difficulty.exposure
+    light, contrast, gamma = rng.standard_normal(3).tolist()
+    blur, noise, haze = rng.random(), rng.gamma(1.5, 1 / 1.5), rng.exponential()
+    return replace(
+        film,
+        background=film.background + 9.0 * wide * float(haze),
+        soft=film.soft * float(np.exp(0.28 * wide * light - 0.12 * wide * contrast)),
+        bone=film.bone * float(np.exp(0.16 * wide * light + 0.24 * wide * min(contrast, 1.5))),
+        gamma=film.gamma * float(np.exp(0.15 * wide * gamma)),
+        noise=film.noise + difficulty.noise * float(noise),
+        blur=film.blur + difficulty.blur * float(blur) ** 2,
+    )
 
 
 @dataclass(frozen=True)
@@ -91,6 +124,8 @@ class _Placed:
     is_head: bool
     contrast: float
     sclerosis: float
+    bite: BiteLook
+    trouble: BoneTrouble
 
 
 def _bites(placed: _Placed, view: View, side: int) -> Image.Image:
@@ -106,7 +141,8 @@ def _bites(placed: _Placed, view: View, side: int) -> Image.Image:
 def _shade(placed: _Placed, canvas: Canvas, patient: PatientStyle) -> Floats:
     """Opacity of one bone: compact shell, spongy core with its net of trabeculae, subchondral plate, less its bites."""
     view, side = canvas.view, canvas.side
-    cover = as_share(coverage(view.to_pixels(placed.outline), side))
+    outlines = [placed.outline, *(spur.outline for spur in placed.trouble.spurs)]
+    cover = as_share(coverage([view.to_pixels(outline) for outline in outlines], side))
     opacity = np.zeros((side, side), dtype=np.float32)
     rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
     if not len(rows):
@@ -132,10 +168,14 @@ def _shade(placed: _Placed, canvas: Canvas, patient: PatientStyle) -> Floats:
         # The base is a shallow cup: its front and back rims overlap as a broad band behind the thin plate.
         plate = np.float32(0.42) * bell(depth, 0.04, 0.04) + np.float32(0.22) * bell(depth, 0.13, 0.07)
     bone = np.float32(0.88) * (1 + np.float32(0.22) * canvas.patches[window]) * shell + spongy + near_surface * plate
+    bone = _troubled(bone, depth, placed.trouble, canvas, window)
 
     if len(placed.centres):
         uneven = np.float32(0.35) * texture + canvas.patches[window]
-        bitten = _ragged(as_share(_bites(placed, view, side))[window], uneven, float(placed.radii.max()) * view.scale)
+        radius = float(placed.radii.max()) * view.scale
+        bitten = _ragged(as_share(_bites(placed, view, side))[window], uneven, radius, placed.bite.softness)
+        if placed.bite.hiding:
+            bitten = bitten * placed.bite.visible(canvas.across[window], canvas.along[window])
         bone = bone * (1 - np.float32(placed.contrast) * bitten)
         if placed.sclerosis:
             wider = ndimage.gaussian_filter(bitten, 0.04 * view.scale)
@@ -144,11 +184,23 @@ def _shade(placed: _Placed, canvas: Canvas, patient: PatientStyle) -> Floats:
     return opacity
 
 
-def _ragged(bitten: Floats, uneven: Floats, radius: float) -> Floats:
+def _troubled(bone: Floats, depth: Floats, trouble: BoneTrouble, canvas: Canvas, window: tuple[slice, slice]) -> Floats:
+    """The opacity of a bone with its sclerosis, cysts and growth plate."""
+    if trouble.sclerosis:
+        near = bell(canvas.along[window], 0.0, 0.28) * bell(depth, 0.08, 0.10)
+        bone = bone + np.float32(trouble.sclerosis) * near * (1 + np.float32(0.4) * canvas.patches[window])
+    for cyst in trouble.cysts:
+        bone = paint_cyst(bone, cyst, canvas, window)
+    if trouble.growth_plate is not None:
+        bone = paint_growth_plate(bone, trouble.growth_plate, canvas, window)
+    return bone
+
+
+def _ragged(bitten: Floats, uneven: Floats, radius: float, softness: float) -> Floats:
     """The bites with a border as uneven as the spongy bone they eat into; a larger bite has a coarser border."""
-    soft: Floats = ndimage.gaussian_filter(bitten, min(max(0.25 * radius, 0.4), 6.0))
+    soft: Floats = ndimage.gaussian_filter(bitten, min(max((0.25 + softness) * radius, 0.4), 6.0))
     border = 4 * soft * (1 - soft)
-    return ramp(soft + np.float32(0.16) * uneven * border, 0.22, 0.78)
+    return ramp(soft + np.float32(0.16) * uneven * border, 0.22 - 0.6 * softness, 0.78 + 0.6 * softness)
 
 
 def _soft_tissue(look: JointLook, canvas: Canvas, patient: PatientStyle, pitch: float) -> Floats:
@@ -183,17 +235,24 @@ class _Stance:
 
 
 def _stance(
-    erosion_percent: float, patient: PatientStyle, film: FilmStyle, deviation: float, rng: np.random.Generator
+    erosion_percent: float,
+    patient: PatientStyle,
+    film: FilmStyle,
+    trouble: JointTrouble,
+    *,
+    deviation: float,
+    rng: np.random.Generator,
 ) -> _Stance:
     """Damaged joints lose their space and, when severe, slip and deviate to one side."""
     severe = max(0.0, erosion_percent - 40) / 60
+    collapse = trouble.coupling
     return _Stance(
-        space=patient.joint_space * (1 - 0.55 * min(1.0, erosion_percent / 70))
-        - 0.34 * severe**2
+        space=patient.joint_space * (1 - 0.55 * collapse * min(1.0, erosion_percent / 70)) * (1 - trouble.narrowing)
+        - 0.34 * collapse * severe**2
         + rng.normal(0, 0.008),
-        lateral=0.16 * severe * deviation + rng.normal(0, 0.012),
+        lateral=0.16 * collapse * severe * deviation + rng.normal(0, 0.012) + trouble.slip,
         turn_head=rng.normal(0, 0.035),
-        turn_base=rng.normal(0, 0.025) + 0.12 * severe * deviation,
+        turn_base=rng.normal(0, 0.025) + 0.12 * collapse * severe * deviation + trouble.slip,
         pitch=1.30 + 0.18 * film.spread + rng.normal(0, 0.05),
     )
 
@@ -203,9 +262,11 @@ def _place_joint(
     bones: tuple[Bone, Bone],
     defects: tuple[Defect, Defect],
     stance: _Stance,
+    trouble: JointTrouble,
+    *,
     lesion: np.random.Generator,
 ) -> list[_Placed]:
-    contrast = float(np.clip(lesion.normal(0.95, 0.04), 0.84, 1.0))
+    contrast = float(np.clip(lesion.normal(0.95, 0.04), 0.84, 1.0)) * trouble.bite.contrast
     sclerosis = float(lesion.uniform(0.05, 0.14)) if lesion.random() < 0.3 else 0.0
     lift = stance.space / 2
     head_shift, base_shift = (-stance.lateral / 2, -lift - 0.01), (stance.lateral / 2, lift - CLOSING[look.kind])
@@ -214,9 +275,30 @@ def _place_joint(
         shift, turn, pivot = (
             (head_shift, stance.turn_head, -0.2) if bone.is_head else (base_shift, stance.turn_base, 0.0)
         )
-        outline, centres = (place(points, shift, turn, pivot) for points in (bone.outline, defect.centres))
-        placed.append(_Placed(outline, centres, defect.radii, bone.is_head, contrast, sclerosis))
+        moved = partial(place, shift=shift, turn=turn, pivot=pivot)
+        placed.append(
+            _Placed(
+                moved(bone.outline),
+                moved(defect.centres),
+                defect.radii,
+                bone.is_head,
+                contrast,
+                sclerosis,
+                trouble.bite,
+                _place_trouble(trouble.head if bone.is_head else trouble.base, defect, moved),
+            )
+        )
     return placed
+
+
+def _place_trouble(trouble: BoneTrouble, defect: Defect, moved: Callable[[Points], Points]) -> BoneTrouble:
+    return replace(
+        trouble,
+        spurs=tuple(
+            replace(spur, outline=moved(spur.outline)) for spur in trouble.spurs if not defect.removed[spur.root]
+        ),
+        cysts=tuple(replace(cyst, centre=moved(cyst.centre)) for cyst in trouble.cysts),
+    )
 
 
 def _place_neighbours(
@@ -230,7 +312,9 @@ def _place_neighbours(
             lift = -0.01 if bone.is_head else stance.space - CLOSING[look.kind]
             mirrored = bone.outline * np.array([-1.0, 1.0])
             outline = place(mirrored, (side * stance.pitch, drop + lift), rng.normal(-0.06 * side, 0.04), 0.0)
-            placed.append(_Placed(outline, np.zeros((0, 2)), np.zeros(0), bone.is_head, 0.0, 0.0))
+            placed.append(
+                _Placed(outline, np.zeros((0, 2)), np.zeros(0), bone.is_head, 0.0, 0.0, BiteLook(), BoneTrouble())
+            )
     return placed
 
 
@@ -245,6 +329,9 @@ def draw_joint(
     patient: PatientStyle,
     film: FilmStyle,
     rng: np.random.Generator,
+    *,
+    difficulty: Difficulty = PLAIN,
+    operation: Operation | None = None,
 ) -> Grey:
     """Draw the radiograph of one joint.
 
@@ -254,6 +341,8 @@ def draw_joint(
         patient: Constant looks of the patient's hand.
         film: What all joints of the film share.
         rng: Generator of this joint on this film: small pose differences and quantum noise.
+        difficulty: What else the picture shows.
+        operation: How the joint was operated on; an operated joint shows no erosion.
 
     Returns:
         Grey values, uint8, (side, side) of the film.
@@ -276,19 +365,51 @@ def draw_joint(
     texture = net(across, along, 120.0 / patient.trabecula, rng)
     canvas = Canvas(view, side, across, along, texture, net(across, along, 16.0, rng))
 
-    bones = bone_pair(joint, patient)
+    bones = bone_pair(joint, patient, difficulty)
+    trouble = joint_trouble(joint, bones, patient, difficulty).of_size(erosion_percent)
+    if operation == "fusion":
+        trouble = replace(trouble, narrowing=1.3)
     lesion = stream(patient.seed, "lesions", patient.patient_id, joint)
-    defects = erode(bones, erosion_percent, lesion)
-    stance = _stance(erosion_percent, patient, film, float(lesion.normal()), rng)
-    in_view = _place_joint(look, bones, defects, stance, lesion) + _place_neighbours(look, bones, stance, rng)
+    defects = erode(bones, erosion_percent, lesion, trouble.bite.depth)
+    stance = _stance(erosion_percent, patient, film, trouble, deviation=float(lesion.normal()), rng=rng)
+    in_view = _place_joint(look, bones, defects, stance, trouble, lesion=lesion)
+    in_view += _place_neighbours(look, bones, stance, rng)
     opacity = np.zeros((side, side), dtype=np.float32)
     for placed in in_view:
         opacity += _shade(placed, canvas, patient)
     if look.kind == "MCP1":
-        place = (-0.58 + float(rng.normal(0, 0.07)), -0.22 + float(rng.normal(0, 0.09)))
-        opacity += _sesamoid(across, along, place, size=0.17)
+        beside = (-0.58 + float(rng.normal(0, 0.07)), -0.22 + float(rng.normal(0, 0.09)))
+        opacity += _sesamoid(across, along, beside, size=0.17)
     soft = _soft_tissue(look, canvas, patient, stance.pitch)
+    if operation is not None:
+        opacity = _operated(opacity, operation, canvas, joint, patient)
+    soft, opacity = _overlaid(soft, opacity, canvas, joint, patient=patient, film=film, difficulty=difficulty)
     return _expose(soft, opacity, film, factor, rng)
+
+
+def _operated(opacity: Floats, operation: Operation, canvas: Canvas, joint: str, patient: PatientStyle) -> Floats:
+    rng = stream(patient.seed, "operation-look", patient.patient_id, joint)
+    if operation == "prosthesis":
+        return paint_prosthesis(opacity, canvas, rng)
+    return paint_fusion(opacity, canvas, patient, rng)
+
+
+def _overlaid(
+    soft: Floats,
+    opacity: Floats,
+    canvas: Canvas,
+    joint: str,
+    *,
+    patient: PatientStyle,
+    film: FilmStyle,
+    difficulty: Difficulty,
+) -> tuple[Floats, Floats]:
+    """Soft tissue and bone with what lies over the joint."""
+    overlap = paint_overlap(canvas, joint, patient, film.sop_iuid, difficulty)
+    if overlap is not None:
+        soft, opacity = soft + overlap[0], opacity + overlap[1]
+    ring = paint_ring(canvas, joint, patient, difficulty)
+    return soft, opacity if ring is None else opacity + ring
 
 
 def _expose(soft: Floats, opacity: Floats, film: FilmStyle, factor: int, rng: np.random.Generator) -> Grey:
@@ -309,7 +430,16 @@ def _expose(soft: Floats, opacity: Floats, film: FilmStyle, factor: int, rng: np
     return np.clip(np.rint(light), 0, 255).astype(np.uint8)
 
 
-def joint_image(seed: int, patient_id: str, sop_iuid: str, joint: str, erosion_percent: float) -> Grey:
+def joint_image(
+    seed: int,
+    patient_id: str,
+    sop_iuid: str,
+    joint: str,
+    erosion_percent: float,
+    *,
+    difficulty: Difficulty = PLAIN,
+    operation: Operation | None = None,
+) -> Grey:
     """Draw one joint of one film, all looks derived from the seed and the ids.
 
     Args:
@@ -318,6 +448,8 @@ def joint_image(seed: int, patient_id: str, sop_iuid: str, joint: str, erosion_p
         sop_iuid: The film.
         joint: Registry column of the joint.
         erosion_percent: True erosion, 0 to 100.
+        difficulty: What else the picture shows.
+        operation: How the joint was operated on.
 
     Returns:
         Grey values, uint8, (side, side).
@@ -326,16 +458,27 @@ def joint_image(seed: int, patient_id: str, sop_iuid: str, joint: str, erosion_p
         joint,
         erosion_percent,
         patient_style(seed, patient_id),
-        film_style(seed, sop_iuid),
+        film_style(seed, sop_iuid, difficulty),
         stream(seed, "joint-on-film", sop_iuid, joint),
+        difficulty=difficulty,
+        operation=operation,
     )
 
 
-def joint_jpeg(seed: int, patient_id: str, sop_iuid: str, joint: str, erosion_percent: float) -> bytes:
+def joint_jpeg(
+    seed: int,
+    patient_id: str,
+    sop_iuid: str,
+    joint: str,
+    erosion_percent: float,
+    *,
+    difficulty: Difficulty = PLAIN,
+    operation: Operation | None = None,
+) -> bytes:
     """The same as `joint_image`, as the grey JPEG file an extractor would write, at the film's quality."""
     import simplejpeg
 
-    grey = joint_image(seed, patient_id, sop_iuid, joint, erosion_percent)
+    grey = joint_image(seed, patient_id, sop_iuid, joint, erosion_percent, difficulty=difficulty, operation=operation)
     encoded: bytes = simplejpeg.encode_jpeg(
         grey[:, :, None], quality=film_style(seed, sop_iuid).quality, colorspace="GRAY"
     )

@@ -111,10 +111,12 @@ def finger(across: Floats, half_width: Floats | np.float32) -> Floats:
     return thickness
 
 
-def coverage(polygon: Points, side: int) -> Image.Image:
-    """A filled polygon (pixels), at twice the resolution of the picture."""
+def coverage(polygons: list[Points], side: int) -> Image.Image:
+    """Filled polygons (pixels), at twice the resolution of the picture."""
     canvas = Image.new("L", (side * 2, side * 2), 0)
-    ImageDraw.Draw(canvas).polygon(((polygon + 0.5) * 2 - 0.5).ravel().tolist(), fill=255)
+    brush = ImageDraw.Draw(canvas)
+    for polygon in polygons:
+        brush.polygon(((polygon + 0.5) * 2 - 0.5).ravel().tolist(), fill=255)
     return canvas
 
 
