@@ -9,6 +9,7 @@ import pandas as pd
 from upath import UPath
 
 from scoring.errors import InvalidRequest
+from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.phantom.faults import (
     CONSULTATIONS,
     DISEASE_ACTIVITY,
@@ -60,6 +61,7 @@ def write_nights(
     n_patients: int = 40,
     nights: int = 3,
     years: float = 1.5,
+    difficulty: Difficulty = PLAIN,
     history_share: float = 0.8,
     faults: tuple[str, ...] = (),
     fault_night: int = -1,
@@ -77,6 +79,7 @@ def write_nights(
         n_patients: Patients of the registry.
         nights: Number of folders, one a day.
         years: Years of the registry before the first night; about one film a patient and year.
+        difficulty: How hard images are to read, how readers err, how many joints are operated on.
         history_share: Share of the films that the first night brings, 0 to 1.
         faults: Names of `scoring.phantom.faults.FAULTS` to be done to one of the nights.
         fault_night: Which night, counted from 0; -1 is the last one.
@@ -98,14 +101,14 @@ def write_nights(
             "Choose another last night (--last-night) or landing folder, or remove these folders."
         )
     first_visit = first_night - timedelta(days=int(years * DAYS_PER_YEAR) + 1)
-    registry = simulate_registry(n_patients, seed, first_visit, years)
+    registry = simulate_registry(n_patients, seed, first_visit, years, difficulty)
     summaries = []
     for day, (consultations, activity) in enumerate(_split(registry, nights, history_share)):
         folder_date = first_night + timedelta(days=day)
         damaged = faults if day == fault_night % nights else ()
         joints = registry.joints[registry.joints["sop_iuid"].isin(consultations["sop_iuid"])]
         night = Night(folders[day], folder_date, seed)
-        summaries.append(_write_night(night, joints, consultations, activity, damaged))
+        summaries.append(_write_night(night, joints, consultations, activity, faults=damaged, difficulty=difficulty))
     return summaries
 
 
@@ -135,12 +138,21 @@ def _split(registry: PhantomRegistry, nights: int, history_share: float) -> list
 
 
 def _write_night(
-    night: Night, joints: pd.DataFrame, consultations: pd.DataFrame, activity: pd.DataFrame, faults: tuple[str, ...]
+    night: Night,
+    joints: pd.DataFrame,
+    consultations: pd.DataFrame,
+    activity: pd.DataFrame,
+    *,
+    faults: tuple[str, ...],
+    difficulty: Difficulty,
 ) -> NightSummary:
     folder = night.folder
-    columns = ("patient_id", "sop_iuid", "joint", "erosion_true")
-    for patient_id, sop_iuid, joint, erosion in zip(*(joints[column] for column in columns), strict=True):
-        data = joint_jpeg(night.seed, patient_id, sop_iuid, joint, erosion)
+    columns = ("patient_id", "sop_iuid", "joint", "erosion_true", "operation")
+    for patient_id, sop_iuid, joint, erosion, operation in zip(*(joints[column] for column in columns), strict=True):
+        erosion_shown = 0.0 if operation else erosion
+        data = joint_jpeg(
+            night.seed, patient_id, sop_iuid, joint, erosion_shown, difficulty=difficulty, operation=operation
+        )
         put(night.image(sop_iuid, joint), data)
     put(folder / CONSULTATIONS, _csv(consultations))
     put(folder / DISEASE_ACTIVITY, _csv(activity))

@@ -19,9 +19,10 @@ from scoring.clinical.joints import LEFT_HAND
 from scoring.clinical.ratingen import grade
 from scoring.clinical.rau import rau_score
 from scoring.errors import InvalidRequest
+from scoring.phantom.difficulty import PLAIN, Difficulty
+from scoring.phantom.implants import Operation
+from scoring.phantom.readers import Values, read_film
 from scoring.phantom.seeds import stream
-
-Values = npt.NDArray[np.float64]
 
 JOINT_COLUMNS: tuple[str, ...] = tuple(joint.column for joint in LEFT_HAND)
 CONSULTATION_COLUMNS: tuple[str, ...] = (
@@ -48,7 +49,6 @@ ACTIVITY_COLUMNS: tuple[str, ...] = (
 )
 
 DAYS_PER_YEAR = 365.25
-READING_GRID = 5
 
 # Erosion in percent = exp(level + patient + joint) * (years of disease / 8) - 0.6, within 0-100. Spread in log units;
 # the patient's part has heavy tails (Student t): most patients hardly erode, a few lose every joint.
@@ -61,6 +61,10 @@ _FAST_JOINTS = {"MCP2": 0.45, "MCP3": 0.3, "PIP3": 0.15, "MCP1": -0.25}
 
 _FILM_SHARE_FIRST, _FILM_SHARE_LATER = 0.92, 0.55
 _FILM_READ_SHARE, _JOINT_UNREAD_SHARE = 0.88, 0.015
+
+# Some joints are operated on for another reason than erosion; most finger joints are fused, most knuckles replaced.
+_OTHER_OPERATIONS = 0.004
+_REPLACED_SHARE = {"PIP": 0.3, "MCP": 0.85, "IP": 0.05}
 
 # How far one standard deviation of (log) damage moves each component of DAS28.
 _DAMAGE_ON_JOINT_COUNTS = 0.20
@@ -79,7 +83,8 @@ class PhantomRegistry:
         consultations: One row a film in the columns of the landing contract (`CONSULTATION_COLUMNS`): readings in
             percent, NaN where not read; date_y and rau_score empty where the film was not read.
         disease_activity: One row a visit in the columns of the landing contract (`ACTIVITY_COLUMNS`), with gaps.
-        joints: One row a joint on a film: sop_iuid, patient_id, visit_date, joint, erosion_true, erosion_read.
+        joints: One row a joint on a film: sop_iuid, patient_id, visit_date, joint, erosion_true, erosion_read and
+            operation (None, prosthesis or fusion); an operated joint has neither erosion (NaN), and it stays operated.
     """
 
     patients: pd.DataFrame
@@ -89,7 +94,9 @@ class PhantomRegistry:
     joints: pd.DataFrame
 
 
-def simulate_registry(n_patients: int, seed: int, first_visit: date, years: float) -> PhantomRegistry:
+def simulate_registry(
+    n_patients: int, seed: int, first_visit: date, years: float, difficulty: Difficulty = PLAIN
+) -> PhantomRegistry:
     """Simulate patients from their first visit on.
 
     A patient depends on the seed and on his number alone: a larger registry contains the smaller one.
@@ -99,6 +106,7 @@ def simulate_registry(n_patients: int, seed: int, first_visit: date, years: floa
         seed: 0 or more.
         first_visit: No visit is before this day.
         years: No visit and no reading is later than this many years after it.
+        difficulty: How readers err and how many joints are operated on; patients and erosions do not depend on it.
 
     Returns:
         The registry, patients in the order of their ids, visits in the order of their dates.
@@ -111,7 +119,9 @@ def simulate_registry(n_patients: int, seed: int, first_visit: date, years: floa
     if years <= 0:
         raise InvalidRequest(f"years is {years}; a registry needs a span greater than 0.")
     last_day = first_visit + timedelta(days=int(years * DAYS_PER_YEAR))
-    patients = [_simulate_patient(number, seed, first_visit, last_day) for number in range(1, n_patients + 1)]
+    patients = [
+        _simulate_patient(number, seed, first_visit, last_day, difficulty) for number in range(1, n_patients + 1)
+    ]
     visits = pd.DataFrame([row for patient in patients for row in patient.visits])
     visits = _with_das28(visits)
     films = pd.DataFrame([row for patient in patients for row in patient.films], columns=CONSULTATION_COLUMNS[:6])
@@ -123,6 +133,7 @@ def simulate_registry(n_patients: int, seed: int, first_visit: date, years: floa
             "joint": list(JOINT_COLUMNS) * len(films),
             "erosion_true": _joined([truth for patient in patients for truth in patient.erosion_true]),
             "erosion_read": _joined([read for patient in patients for read in patient.erosion_read]),
+            "operation": [operation for patient in patients for film in patient.operations for operation in film],
         }
     )
     return PhantomRegistry(
@@ -134,25 +145,6 @@ def simulate_registry(n_patients: int, seed: int, first_visit: date, years: floa
     )
 
 
-def read_erosion(erosion_true: Values, rng: np.random.Generator, reader_bias: float = 0.0) -> Values:
-    """What a reader writes down: the truth with an error, on the 5 % grid, within 0-100.
-
-    The error is largest in the middle: an intact and a mutilated joint are hard to misjudge.
-
-    Args:
-        erosion_true: True erosion in percent, any shape.
-        rng: Generator of this reading.
-        reader_bias: Percentage points by which this reader sees more than there is, halfway between the ends.
-
-    Returns:
-        Readings in percent, multiples of 5, same shape.
-    """
-    difficulty = np.sqrt(erosion_true * (100 - erosion_true))
-    error = rng.standard_normal(erosion_true.shape) * (1.15 + 0.11 * difficulty) + reader_bias * difficulty / 50
-    grid = np.rint((erosion_true + error) / READING_GRID) * READING_GRID
-    return np.asarray(np.clip(grid, 0, 100) + 0.0, dtype=np.float64)
-
-
 @dataclass(frozen=True)
 class _Patient:
     row: dict[str, object]
@@ -160,9 +152,10 @@ class _Patient:
     films: list[dict[str, object]]
     erosion_true: list[Values]
     erosion_read: list[Values]
+    operations: list[list[Operation | None]]
 
 
-def _simulate_patient(number: int, seed: int, first_visit: date, last_day: date) -> _Patient:
+def _simulate_patient(number: int, seed: int, first_visit: date, last_day: date, difficulty: Difficulty) -> _Patient:
     patient_id = f"{number:05d}"
     rng = stream(seed, "patient", patient_id)
     span = (last_day - first_visit).days
@@ -176,27 +169,33 @@ def _simulate_patient(number: int, seed: int, first_visit: date, last_day: date)
     films: list[dict[str, object]] = []
     truths: list[Values] = []
     readings: list[Values] = []
+    operations: list[list[Operation | None]] = []
     for visit, day in enumerate(days):
         visit_rng = stream(seed, "visit", patient_id, str(visit))
         visit_date = entry + timedelta(days=int(day))
         truth = np.clip(rate * (disease_years + day / DAYS_PER_YEAR) / 8 - 0.6, 0, 100)
         visits.append({"patient_id": patient_id, "visit_date": visit_date, **_activity(visit_rng, level, truth)})
         if visit_rng.random() < (_FILM_SHARE_FIRST if visit == 0 else _FILM_SHARE_LATER):
-            read, read_on = _reading(visit_rng, truth, visit_date, last_day)
-            truths.append(truth)
+            sop_iuid = _film_uid(seed, patient_id, visit)
+            operated = _operations(seed, patient_id, truth, difficulty)
+            here = np.array([operation is None for operation in operated])
+            read = np.where(here, read_film(truth, visit_rng, seed, sop_iuid, difficulty), np.nan)
+            read, read_on = _written_down(read, visit_rng, visit_date, last_day)
+            truths.append(np.where(here, truth, np.nan))
             readings.append(read)
+            operations.append(operated)
             films.append(
                 {
                     "id_x": str(number * 1000 + visit),
                     "patient_id": patient_id,
                     "date_x": visit_date,
                     "date_y": read_on,
-                    "sop_iuid": _film_uid(seed, patient_id, visit),
+                    "sop_iuid": sop_iuid,
                     "body_part": "HAND_LEFT" if visit_rng.random() < 0.85 else "HAND_BOTH",
                 }
             )
     row = {"patient_id": patient_id, "first_visit": entry, "disease_years": disease_years}
-    return _Patient(row, visits, films, truths, readings)
+    return _Patient(row, visits, films, truths, readings, operations)
 
 
 def _visit_days(rng: np.random.Generator, available: int) -> npt.NDArray[np.int64]:
@@ -280,10 +279,25 @@ def _with_gaps(visits: pd.DataFrame, seed: int) -> pd.DataFrame:
     return landed[list(ACTIVITY_COLUMNS)]
 
 
-def _reading(rng: np.random.Generator, truth: Values, visit_date: date, last_day: date) -> tuple[Values, date | None]:
+def _operations(seed: int, patient_id: str, truth: Values, difficulty: Difficulty) -> list[Operation | None]:
+    """How each joint was operated on by now; since nothing heals, an operated joint stays operated."""
+    if not difficulty.operated:
+        return [None] * len(truth)
+    operations: list[Operation | None] = []
+    for joint, erosion in zip(LEFT_HAND, truth.tolist(), strict=True):
+        limit, chosen, other, replaced = stream(seed, "operation", patient_id, joint.column).random(4)
+        damaged = chosen < difficulty.operated and erosion >= 50 + 50 * limit
+        if not damaged and other >= _OTHER_OPERATIONS * difficulty.operated:
+            operations.append(None)
+        else:
+            operations.append("prosthesis" if replaced < _REPLACED_SHARE[joint.kind] else "fusion")
+    return operations
+
+
+def _written_down(
+    read: Values, rng: np.random.Generator, visit_date: date, last_day: date
+) -> tuple[Values, date | None]:
     """Readings of a film's joints, and when they were made; all NaN and None for a film that nobody has read."""
-    reader_bias = float(rng.normal(0, 1.2))
-    read = read_erosion(truth, rng, reader_bias)
     read[rng.random(len(read)) < _JOINT_UNREAD_SHARE] = np.nan
     delay = int(rng.exponential(20)) if rng.random() < 0.8 else int(rng.exponential(900))
     read_on = visit_date + timedelta(days=delay)

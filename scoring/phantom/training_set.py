@@ -14,8 +14,10 @@ import pandas as pd
 from scoring.errors import InvalidRequest
 from scoring.imaging.decode import decode_grey
 from scoring.imaging.preprocess import SIDE, to_network_input
+from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.phantom.radiograph import joint_jpeg
-from scoring.phantom.registry import read_erosion, simulate_registry
+from scoring.phantom.readers import read_erosion, reader_bias
+from scoring.phantom.registry import simulate_registry
 from scoring.phantom.seeds import stream
 
 FIRST_VISIT, YEARS = date(2005, 1, 1), 12
@@ -59,9 +61,10 @@ def make_training_set(
     max_images: int | None = None,
     workers: int = 1,
     enrich: float = 0.0,
+    difficulty: Difficulty = PLAIN,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainingSet:
-    """Draw every joint of every film of a synthetic registry.
+    """Draw every joint of every film of a synthetic registry, but the operated ones: nobody reads them.
 
     The prevalence of erosions is the registry's (about two thirds of the readings are 0) unless `enrich` is set.
 
@@ -71,7 +74,9 @@ def make_training_set(
         max_images: Keep this many joints at most, from films chosen at random.
         workers: Processes that draw; the result does not depend on it.
         enrich: Share of joints, 0 to 1, whose erosion is drawn anew, flat between 0 and 100 %, so that rare grades are
-            seen. Such a joint no longer follows its patient's course. A model card must state it.
+            seen. Such a joint no longer follows its patient's course, and no halo pulls its reading. A model card must
+            state it.
+        difficulty: What the pictures show besides erosion, and how readers err.
         progress: Called with (joints drawn, joints in all).
 
     Returns:
@@ -84,16 +89,17 @@ def make_training_set(
         raise InvalidRequest(f"enrich is {enrich}; it is a share and must lie in 0-1.")
     if max_images is not None and max_images < 1:
         raise InvalidRequest(f"max_images is {max_images}; at least one image is needed.")
-    joints = simulate_registry(n_patients, seed, FIRST_VISIT, YEARS).joints
+    joints = simulate_registry(n_patients, seed, FIRST_VISIT, YEARS, difficulty).joints
+    joints = joints[joints["operation"].isna()]
     if max_images is not None:
         joints = _some_films(joints, max_images, seed)
-    truth, read, enriched = _enrich(joints, enrich, seed)
+    truth, read, enriched = _enrich(joints, enrich, seed, difficulty)
     requests: list[_Request] = list(
         zip(joints["patient_id"], joints["sop_iuid"], joints["joint"], truth.tolist(), strict=True)
     )
     images = np.empty((len(requests), SIDE, SIDE), dtype=np.uint8)
     done = 0
-    for drawn in _draw(requests, seed, workers):
+    for drawn in _draw(requests, seed, workers, difficulty):
         images[done : done + len(drawn)] = drawn
         done += len(drawn)
         if progress:
@@ -117,7 +123,7 @@ def _some_films(joints: pd.DataFrame, max_images: int, seed: int) -> pd.DataFram
 
 
 def _enrich(
-    joints: pd.DataFrame, share: float, seed: int
+    joints: pd.DataFrame, share: float, seed: int, difficulty: Difficulty
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     truth = joints["erosion_true"].to_numpy(dtype=np.float64, copy=True)
     read = joints["erosion_read"].to_numpy(dtype=np.float64, copy=True)
@@ -128,14 +134,14 @@ def _enrich(
         rng = stream(seed, "enrich", sop_iuid, joint)
         if rng.random() < share:
             truth[row] = rng.uniform(0, 100)
-            read[row] = read_erosion(truth[row : row + 1], rng)[0]
+            read[row] = read_erosion(truth[row : row + 1], rng, reader_bias(seed, sop_iuid, difficulty), difficulty)[0]
             enriched[row] = True
     return truth, read, enriched
 
 
-def _draw(requests: list[_Request], seed: int, workers: int) -> Iterator[npt.NDArray[np.uint8]]:
+def _draw(requests: list[_Request], seed: int, workers: int, difficulty: Difficulty) -> Iterator[npt.NDArray[np.uint8]]:
     chunks = [requests[start : start + _CHUNK] for start in range(0, len(requests), _CHUNK)]
-    draw = partial(_draw_chunk, seed)
+    draw = partial(_draw_chunk, seed, difficulty)
     if workers == 1:
         yield from map(draw, chunks)
         return
@@ -144,5 +150,6 @@ def _draw(requests: list[_Request], seed: int, workers: int) -> Iterator[npt.NDA
         yield from pool.map(draw, chunks)
 
 
-def _draw_chunk(seed: int, chunk: list[_Request]) -> npt.NDArray[np.uint8]:
-    return np.stack([to_network_input(decode_grey(joint_jpeg(seed, *request))) for request in chunk])
+def _draw_chunk(seed: int, difficulty: Difficulty, chunk: list[_Request]) -> npt.NDArray[np.uint8]:
+    jpegs = (joint_jpeg(seed, *request, difficulty=difficulty) for request in chunk)
+    return np.stack([to_network_input(decode_grey(jpeg)) for jpeg in jpegs])

@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import pytest
 
 from scoring.errors import InvalidRequest
 from scoring.imaging.decode import decode_grey
+from scoring.phantom.difficulty import LIFELIKE
 from scoring.phantom.nights import write_nights
-from scoring.phantom.registry import ACTIVITY_COLUMNS, CONSULTATION_COLUMNS
+from scoring.phantom.registry import ACTIVITY_COLUMNS, CONSULTATION_COLUMNS, JOINT_COLUMNS
 from scoring.settings import IMAGE_PATTERN
 
 FIRST_NIGHT = date(2026, 11, 19)
@@ -68,6 +70,17 @@ def test_the_same_seed_writes_the_same_bytes(landing: Path, tmp_path: Path) -> N
     summaries = write_nights(str(tmp_path), seed=4, first_night=FIRST_NIGHT, n_patients=6)
     assert _digest(tmp_path) == _digest(landing)
     assert sum(summary.n_images for summary in summaries) == len(list(tmp_path.rglob("*.jpg")))
+
+
+def test_an_operated_joint_lands_with_an_image_and_without_a_reading(tmp_path: Path) -> None:
+    all_operated = replace(LIFELIKE, operated=200.0)
+    write_nights(str(tmp_path), seed=4, first_night=FIRST_NIGHT, n_patients=2, nights=1, difficulty=all_operated)
+    night = tmp_path / FIRST_NIGHT.isoformat()
+    films = _rows(night / "consultations.csv")
+    missing = [(film["sop_iuid"], joint) for film in films for joint in JOINT_COLUMNS if not film[joint]]
+    assert len(missing) > 0.5 * 10 * len(films)
+    for sop_iuid, joint in missing:
+        decode_grey((night / "joints" / f"{sop_iuid}_{joint}.jpg").read_bytes())
 
 
 def test_a_night_that_is_there_is_not_overwritten(landing: Path) -> None:

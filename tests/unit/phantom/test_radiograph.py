@@ -8,17 +8,11 @@ from PIL import Image, ImageDraw
 
 from scoring.errors import InvalidRequest
 from scoring.imaging.decode import decode_grey
-from scoring.phantom.radiograph import (
-    LOOKS,
-    Bone,
-    Defect,
-    bone_pair,
-    erode,
-    film_style,
-    joint_image,
-    joint_jpeg,
-    patient_style,
-)
+from scoring.phantom.anatomy import LOOKS, Bone, bone_pair, patient_style
+from scoring.phantom.confounders import joint_trouble
+from scoring.phantom.difficulty import LIFELIKE, PLAIN, Difficulty
+from scoring.phantom.erosion import Defect, erode
+from scoring.phantom.radiograph import film_style, joint_image, joint_jpeg
 from scoring.phantom.registry import JOINT_COLUMNS
 from scoring.phantom.seeds import stream
 
@@ -54,11 +48,13 @@ def _lost_outline(bone: Bone, defect: Defect) -> tuple[float, float]:
     return float(length.sum()), float(length[~kept].sum())
 
 
-@settings(max_examples=40, deadline=None)
-@given(joints, percents, seeds)
-def test_share_of_outline_removed_is_the_erosion(joint: str, percent: float, seed: int) -> None:
-    bones = bone_pair(joint, patient_style(seed, "00001"))
-    defects = erode(bones, percent, stream(seed, "lesions"))
+@settings(max_examples=60, deadline=None)
+@given(joints, percents, seeds, st.sampled_from([PLAIN, LIFELIKE]))
+def test_share_of_outline_removed_is_the_erosion(joint: str, percent: float, seed: int, difficulty: Difficulty) -> None:
+    patient = patient_style(seed, "00001")
+    bones = bone_pair(joint, patient, difficulty)
+    bites = joint_trouble(joint, bones, patient, difficulty).of_size(percent).bite
+    defects = erode(bones, percent, stream(seed, "lesions"), bites.depth)
     measured = np.sum([_lost_outline(bone, defect) for bone, defect in zip(bones, defects, strict=True)], axis=0)
     assert measured[1] / measured[0] * 100 == pytest.approx(percent, abs=2)
 

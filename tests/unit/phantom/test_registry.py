@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from scoring.clinical.ratingen import grade
 from scoring.errors import InvalidRequest
+from scoring.phantom.difficulty import LIFELIKE
 from scoring.phantom.registry import (
     ACTIVITY_COLUMNS,
     CONSULTATION_COLUMNS,
     JOINT_COLUMNS,
     PhantomRegistry,
-    read_erosion,
     simulate_registry,
 )
 
@@ -27,7 +27,14 @@ def registry() -> PhantomRegistry:
     return simulate_registry(2000, 11, FIRST, YEARS)
 
 
-def test_prevalence_of_read_grades_is_near_the_published_one(registry: PhantomRegistry) -> None:
+@pytest.fixture(scope="module")
+def lifelike() -> PhantomRegistry:
+    return simulate_registry(2000, 11, FIRST, YEARS, LIFELIKE)
+
+
+@pytest.mark.parametrize("difficulty", ["registry", "lifelike"])
+def test_prevalence_of_read_grades_is_near_the_published_one(difficulty: str, request: pytest.FixtureRequest) -> None:
+    registry: PhantomRegistry = request.getfixturevalue(difficulty)
     read = registry.joints["erosion_read"].dropna().to_numpy()
     assert len(read) >= 20_000
     prevalence = np.bincount(grade(read).astype(int), minlength=6) / len(read) * 100
@@ -96,6 +103,32 @@ def test_disease_activity_has_gaps_in_both_directions(registry: PhantomRegistry)
     assert not activity.duplicated(["patient_id", "date"]).any()
 
 
+def test_a_difficulty_changes_readings_and_operations_and_nothing_else(
+    registry: PhantomRegistry, lifelike: PhantomRegistry
+) -> None:
+    pd.testing.assert_frame_equal(registry.visits, lifelike.visits)
+    pd.testing.assert_frame_equal(registry.disease_activity, lifelike.disease_activity)
+    fixed = ["id_x", "patient_id", "date_x", "sop_iuid", "body_part"]
+    pd.testing.assert_frame_equal(registry.consultations[fixed], lifelike.consultations[fixed])
+    here = lifelike.joints["operation"].isna()
+    assert (registry.joints["erosion_true"][here] == lifelike.joints["erosion_true"][here]).all()
+    assert registry.joints["operation"].isna().all()
+
+
+def test_operated_joints_are_missing_never_grade_5_and_stay_operated(
+    registry: PhantomRegistry, lifelike: PhantomRegistry
+) -> None:
+    operated = lifelike.joints[lifelike.joints["operation"].notna()]
+    assert set(operated["operation"]) == {"prosthesis", "fusion"}
+    assert operated[["erosion_true", "erosion_read"]].isna().to_numpy().all()
+    assert 0.001 < len(operated) / len(lifelike.joints) < 0.02
+    would_be = registry.joints["erosion_true"][operated.index]
+    assert (would_be > 50).mean() > 0.7
+    in_order = lifelike.joints.sort_values(["patient_id", "joint", "visit_date"])
+    was = in_order.groupby(["patient_id", "joint"])["operation"].shift()
+    assert (in_order["operation"][was.notna()] == was[was.notna()]).all()
+
+
 def test_visits_are_half_a_year_to_a_year_apart(registry: PhantomRegistry) -> None:
     days = pd.to_datetime(registry.visits["visit_date"]).groupby(registry.visits["patient_id"]).diff().dt.days.dropna()
     assert days.between(170, 390).all()
@@ -109,18 +142,6 @@ def test_a_larger_registry_contains_the_smaller_one(seed: int, n_patients: int, 
     for name in ("patients", "visits", "consultations", "disease_activity", "joints"):
         frame = getattr(small, name)
         pd.testing.assert_frame_equal(frame, getattr(large, name).head(len(frame)), check_dtype=False)
-
-
-@given(st.lists(st.floats(0, 100), min_size=1, max_size=20), st.integers(0, 1000))
-def test_a_reading_is_a_multiple_of_five_within_the_range(truth: list[float], seed: int) -> None:
-    read = read_erosion(np.array(truth), np.random.default_rng(seed))
-    assert ((read >= 0) & (read <= 100) & (read % 5 == 0)).all()
-
-
-def test_readers_err_least_at_the_ends() -> None:
-    rng = np.random.default_rng(1)
-    spread = [read_erosion(np.full(4000, percent), rng).std() for percent in (0.0, 50.0, 100.0)]
-    assert spread[1] > 3 * max(spread[0], spread[2])
 
 
 @pytest.mark.parametrize(("n_patients", "years"), [(0, 1), (100_000, 1), (3, 0)])

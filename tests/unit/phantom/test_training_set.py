@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from scoring.errors import InvalidRequest
+from scoring.phantom.difficulty import LIFELIKE, PLAIN
 from scoring.phantom.training_set import make_training_set
 
 
@@ -29,6 +30,16 @@ def test_enriching_makes_erosions_flat_and_marks_them() -> None:
     assert 0.3 < drawn.enriched.mean() < 0.7
     assert 35 < drawn.erosion_true[drawn.enriched].mean() < 65
     assert np.isfinite(drawn.erosion_read[drawn.enriched]).all()
+
+
+def test_a_lifelike_set_has_other_pictures_and_no_operated_joint() -> None:
+    plain, lifelike = (make_training_set(60, 5, max_images=40, difficulty=d) for d in (PLAIN, LIFELIKE))
+    assert np.isfinite(lifelike.erosion_true).all()
+    same = set(zip(plain.sop_iuid.tolist(), plain.joint.tolist(), strict=True)) & set(
+        zip(lifelike.sop_iuid.tolist(), lifelike.joint.tolist(), strict=True)
+    )
+    assert len(same) >= 30
+    assert not np.array_equal(plain.images[0], lifelike.images[0])
 
 
 @pytest.mark.parametrize("wrong", [{"enrich": 1.5}, {"max_images": 0}])

@@ -1,0 +1,64 @@
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scoring.phantom.difficulty import LIFELIKE, PLAIN, Difficulty
+from scoring.phantom.readers import N_READERS, read_erosion, read_film, reader_bias
+
+films = st.lists(st.floats(0, 100), min_size=1, max_size=20)
+difficulties = st.sampled_from([PLAIN, LIFELIKE])
+
+
+@given(films, st.integers(0, 1000), difficulties)
+def test_a_reading_is_a_multiple_of_five_within_the_range(
+    truth: list[float], seed: int, difficulty: Difficulty
+) -> None:
+    read = read_film(np.array(truth), np.random.default_rng(seed), seed, "2.25.1", difficulty)
+    assert ((read >= 0) & (read <= 100) & (read % 5 == 0)).all()
+
+
+@given(films, st.integers(0, 1000))
+def test_a_reading_uses_as_many_random_numbers_at_any_difficulty(truth: list[float], seed: int) -> None:
+    after = []
+    for difficulty in (PLAIN, LIFELIKE):
+        rng = np.random.default_rng(seed)
+        read_film(np.array(truth), rng, seed, "2.25.1", difficulty)
+        after.append(rng.random())
+    assert after[0] == after[1]
+
+
+def test_readers_err_least_at_the_ends() -> None:
+    rng = np.random.default_rng(1)
+    spread = [read_erosion(np.full(4000, percent), rng).std() for percent in (0.0, 50.0, 100.0)]
+    assert spread[1] > 3 * max(spread[0], spread[2])
+
+
+def test_the_halo_pulls_a_joint_towards_its_film() -> None:
+    def mean_reading(others: float, halo: float) -> float:
+        truth = np.array([30.0] + [others] * 9)
+        difficulty = replace(PLAIN, name="halo", halo=halo)
+        rng = np.random.default_rng(1)
+        return float(np.mean([read_film(truth, rng, 1, str(n), difficulty)[0] for n in range(400)]))
+
+    assert mean_reading(90, 0.2) - mean_reading(0, 0.2) > 10
+    assert abs(mean_reading(90, 0.0) - mean_reading(0, 0.0)) < 2
+
+
+def test_small_erosions_are_overlooked_and_large_ones_are_not() -> None:
+    difficulty = replace(PLAIN, name="overlooking", overlooked=5.0)
+
+    def zeros(percent: float) -> float:
+        rng = np.random.default_rng(1)
+        return float(np.mean([read_film(np.full(10, percent), rng, 1, str(n), difficulty) == 0 for n in range(200)]))
+
+    assert 0.25 < zeros(6) < 0.6
+    assert zeros(40) < 0.01
+
+
+def test_each_reader_has_a_bias_of_his_own_on_all_films() -> None:
+    biases = [reader_bias(1, str(film), LIFELIKE) for film in range(400)]
+    assert len(set(biases)) == N_READERS
+    assert 0.4 * LIFELIKE.reader_bias < np.std(biases) < 1.6 * LIFELIKE.reader_bias
+    assert {reader_bias(1, str(film), PLAIN) for film in range(50)} == {0.0}
