@@ -35,8 +35,8 @@ def run(
     What was trained before with the same arguments is taken from `<var>/benchmark`.
 
     Returns:
-        A sentence that says what was compared on what, and one row a recipe, best first: measures with 95 % intervals by
-        patients, and the difference to the best recipe with its paired interval.
+        A sentence that says what was compared on what, and one row a recipe, best first: measures with 95 % intervals
+        by patients, and the difference to the best recipe with its paired interval.
 
     Raises:
         InvalidRequest: No such recipe, or too few patients.

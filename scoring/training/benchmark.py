@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.networks.readout import Grading, make_monotone, read_out
+from scoring.phantom.difficulty import LIFELIKE
 from scoring.training import calibration, metrics, phantoms
 from scoring.training.dataset import JointSet, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, difference_interval, evaluate_predictions
@@ -111,10 +112,12 @@ def phantom_sets(
         on_draw: Called with joints drawn and joints in all.
     """
     drawn = phantoms.draw_phantoms(
-        n_patients, TRAINING_SEED, cache_dir=cache_dir, workers=workers, on_draw=on_draw
+        n_patients, TRAINING_SEED, difficulty=LIFELIKE, cache_dir=cache_dir, workers=workers, on_draw=on_draw
     ).joints
     parts = split(drawn)
-    test = phantoms.held_out(TEST_SEED, test_joints, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    test = phantoms.held_out(
+        TEST_SEED, test_joints, difficulty=LIFELIKE, cache_dir=cache_dir, workers=workers, on_draw=on_draw
+    )
     return BenchmarkSets(parts["train"], parts["validation"], test)
 
 

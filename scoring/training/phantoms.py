@@ -19,7 +19,20 @@ from scoring.errors import InvalidRequest
 from scoring.imaging import decode, preprocess
 from scoring.inference.engines import DEFAULT_BATCH_SIZE
 from scoring.networks.stored import NOTICE, StoredModel
-from scoring.phantom import radiograph, registry, seeds, training_set
+from scoring.phantom import (
+    anatomy,
+    confounders,
+    erosion,
+    implants,
+    radiograph,
+    raster,
+    readers,
+    registry,
+    seeds,
+    training_set,
+)
+from scoring.phantom import difficulty as difficulties
+from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.training import export, store
 from scoring.training.dataset import JointSet, cached, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, evaluate_predictions
@@ -188,6 +201,7 @@ def draw_phantoms(
     seed: int,
     *,
     enrich: float = 0.0,
+    difficulty: Difficulty = PLAIN,
     max_images: int | None = None,
     cache_dir: Path | None = None,
     workers: int = 1,
@@ -197,7 +211,13 @@ def draw_phantoms(
 
     def make() -> JointSet:
         drawn = training_set.make_training_set(
-            n_patients, seed, max_images=max_images, workers=workers, enrich=enrich, progress=on_draw
+            n_patients,
+            seed,
+            max_images=max_images,
+            workers=workers,
+            enrich=enrich,
+            difficulty=difficulty,
+            progress=on_draw,
         )
         read = ~np.isnan(drawn.erosion_read)
         # The cache holds one kind of thing; whether a joint was enriched travels in its name.
@@ -215,7 +235,7 @@ def draw_phantoms(
     if cache_dir is None:
         joints = make()
     else:
-        key = f"{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
+        key = f"{difficulty.name}-{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
         joints = cached(cache_dir / f"phantoms-{key}.npz", make)
     enriched = np.char.endswith(joints.joint, "+enriched")
     return PhantomData(replace(joints, joint=np.char.replace(joints.joint, "+enriched", "")), enriched)
@@ -233,12 +253,26 @@ def training_and_validation(data: PhantomData) -> tuple[JointSet, JointSet]:
 
 
 def held_out(
-    seed: int, n_joints: int, *, cache_dir: Path | None = None, workers: int = 1, on_draw: Progress | None = None
+    seed: int,
+    n_joints: int,
+    *,
+    difficulty: Difficulty = PLAIN,
+    cache_dir: Path | None = None,
+    workers: int = 1,
+    on_draw: Progress | None = None,
 ) -> JointSet:
     """Read joints of a registry of its own, films chosen at random, at the registry's prevalence."""
     to_draw = int(n_joints * _UNREAD_SHARE) + _UNREAD_EXTRA
     n_patients = math.ceil(to_draw / _JOINTS_A_PATIENT)
-    data = draw_phantoms(n_patients, seed, max_images=to_draw, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    data = draw_phantoms(
+        n_patients,
+        seed,
+        difficulty=difficulty,
+        max_images=to_draw,
+        cache_dir=cache_dir,
+        workers=workers,
+        on_draw=on_draw,
+    )
     if len(data.joints) < n_joints:
         raise InvalidRequest(f"the registry of seed {seed} has only {len(data.joints)} read joints, not {n_joints}")
     return data.joints.take(np.arange(n_joints))
@@ -247,7 +281,8 @@ def held_out(
 def phantom_revision() -> str:
     """A short hash of all code that a phantom's pixels and readings depend on."""
     digest = hashlib.sha256()
-    for module in (decode, preprocess, radiograph, registry, seeds, training_set):
+    drawing = (anatomy, confounders, difficulties, erosion, implants, radiograph, raster, readers, registry, seeds)
+    for module in (decode, preprocess, *drawing, training_set):
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:12]
 
