@@ -11,7 +11,7 @@ from scoring.inference.engines import choose_engine
 from scoring.networks.stored import StoredModel
 from scoring.networks.weights import get_weights
 from scoring.training import export, metrics
-from scoring.training.augment import augment
+from scoring.training.augment import EpochBatches, augment, class_weights, stretch
 from scoring.training.dataset import JointSet, split
 from scoring.training.fit import TrainingDiverged, TrainingRecipe, predict, train
 
@@ -20,6 +20,9 @@ RECIPE = TrainingRecipe(
     epochs=3, batch_size=16, learning_rate=0.01, warmup_steps=5, precision="float32", arguments=ARGUMENTS, seed=3,
     rotation=3, zoom=0.02, shift=0.01,
 )  # fmt: skip
+
+
+STILL = replace(RECIPE, rotation=0, zoom=0, shift=0, contrast=0, brightness=0, mirror=False)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,56 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(bars, trained, tmp_pat
     assert all((weights[name] == expected[name]).all() for name in expected)
 
 
+AVERAGED = replace(RECIPE, average=0.9)
+
+
+def test_an_averaged_training_that_was_stopped_goes_on_too(bars, trained, tmp_path):
+    whole = train(AVERAGED, bars["train"], bars["validation"])
+
+    class PowerCut(Exception):
+        pass
+
+    def cut(epoch):
+        if epoch.epoch == 2:
+            raise PowerCut
+
+    with pytest.raises(PowerCut):
+        train(AVERAGED, bars["train"], bars["validation"], work_dir=tmp_path / "cut", on_epoch=cut)
+    resumed = train(AVERAGED, bars["train"], bars["validation"], work_dir=tmp_path / "cut")
+    assert resumed.history == whole.history
+    # The steps are those of the training without averages: averaging only changes what is kept.
+    assert [epoch.loss for epoch in whole.history] == [epoch.loss for epoch in trained.history]
+    assert whole.history[-1].validation["crps"] != trained.history[-1].validation["crps"]
+
+
+def test_only_copies_are_augmented_when_only_copies_should(bars):
+    recipe = replace(RECIPE, augment_repeats_only=True, contrast=0.2)
+    order = np.arange(16)
+    order[12:] = order[:4]
+    ((images, _, weights),) = EpochBatches(recipe, bars["train"]).epoch(order, 1)
+    shown = bars["train"].images[order] / np.float32(255)
+    same = [np.allclose(a, b, atol=1e-6) for a, b in zip(np.asarray(images)[..., 0], shown, strict=True)]
+    assert same == [True] * 12 + [False] * 4
+    np.testing.assert_array_equal(np.asarray(weights), 1)
+
+
+def test_class_weights_make_all_grades_weigh_alike(bars):
+    grades = bars["train"].grades
+    weights = class_weights(grades)
+    assert weights.mean() == pytest.approx(1)
+    sums = [weights[grades == grade].sum() for grade in np.unique(grades)]
+    np.testing.assert_allclose(sums, sums[0], rtol=1e-5)
+    ((_, _, given),) = EpochBatches(replace(RECIPE, class_weights=True), bars["train"]).epoch(np.arange(16), 1)
+    np.testing.assert_array_equal(np.asarray(given), weights[:16])
+
+
+def test_stretched_images_reach_from_black_to_white(bars):
+    ((images, _, _),) = EpochBatches(replace(STILL, stretch=True), bars["train"]).epoch(np.arange(16), 1)
+    assert np.asarray(images).min(axis=(1, 2, 3)) == pytest.approx(0)
+    assert np.asarray(images).max(axis=(1, 2, 3)) == pytest.approx(1)
+    assert np.isfinite(np.asarray(stretch(np.full((1, 4, 4, 1), 0.5, np.float32)))).all()
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(bars, tmp_path):
     short = replace(RECIPE, epochs=1)
     train(short, bars["train"], bars["validation"], work_dir=tmp_path)
@@ -120,7 +173,7 @@ def test_too_few_joints_are_refused(bars):
 def test_augmentation_is_seeded_bounded_and_moves_what_it_should():
     rng = np.random.default_rng(0)
     images = rng.random((6, 16, 16, 1), dtype=np.float32)
-    still = replace(RECIPE, rotation=0, zoom=0, shift=0, contrast=0, brightness=0, mirror=False)
+    still = STILL
     np.testing.assert_allclose(augment(images, [1, 2], still), images, atol=1e-6)
     one, same, other = (np.asarray(augment(images, seed, RECIPE)) for seed in ([1, 2], [1, 2], [1, 3]))
     np.testing.assert_array_equal(one, same)
