@@ -55,8 +55,8 @@ def predictions() -> gx.ExpectationSuite:
                     ),
                     (
                         "grade_fits_mean",
-                        "The Ratingen grade is that of the mean, or 0 for a mean below 1 %.",
-                        "The Ratingen grade does not belong to the mean.",
+                        "The Ratingen grade is the one that the model's rule reads from mean and probabilities.",
+                        "The Ratingen grade is not the one that the model's rule reads.",
                     ),
                     (
                         "probabilities_sum_to_one",

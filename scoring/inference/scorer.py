@@ -20,7 +20,7 @@ from scoring.errors import StorageUnavailable
 from scoring.imaging.decode import UndecodableImage, decode_grey
 from scoring.imaging.preprocess import as_batch, to_network_input
 from scoring.inference.engines import DEFAULT_BATCH_SIZE, Engine
-from scoring.networks.readout import N_POINTS, make_monotone, read_out
+from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule, make_monotone, read_out
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +95,7 @@ def score_images(
     engine: Engine,
     out_path: str,
     *,
+    rule: ReadOutRule = USUAL_RULE,
     batch_size: int = DEFAULT_BATCH_SIZE,
     read: Callable[[str], bytes] = read_bytes,
     on_scored: Callable[[int], None] | None = None,
@@ -111,6 +112,7 @@ def score_images(
         rows: `(image_sha256, sop_iuid, joint, uri)` of images that validation accepted.
         engine: The loaded model.
         out_path: Parquet file to write, any fsspec URL; an older one is replaced.
+        rule: How the model's grades and intervals are read.
         batch_size: Images handed to the engine at once.
         read: Returns the bytes behind a uri.
         on_scored: Called after each batch with the number of joints in it, for a progress bar.
@@ -128,7 +130,7 @@ def score_images(
         pending: list[pa.Table] = []
         loaded = _prefetch(rows, read, engine.side, ahead=2 * batch_size)
         for batch in _batched(_without_refused(loaded, refused), batch_size):
-            pending.append(_score_batch(batch, engine))
+            pending.append(_score_batch(batch, engine, rule))
             n_scored += len(batch)
             if on_scored is not None:
                 on_scored(len(batch))
@@ -143,9 +145,9 @@ def score_images(
     return ShardResult(n_scored, out_path, tuple(refused))
 
 
-def _score_batch(batch: list[tuple[Row, NDArray[np.uint8]]], engine: Engine) -> pa.Table:
+def _score_batch(batch: list[tuple[Row, NDArray[np.uint8]]], engine: Engine, rule: ReadOutRule) -> pa.Table:
     cdf = make_monotone(engine.predict(as_batch([image for _, image in batch])))
-    prediction = read_out(cdf)
+    prediction = read_out(cdf, rule)
     sha256, sop_iuid, joint, uri = zip(*(row for row, _ in batch), strict=True)
     return pa.Table.from_arrays(
         [

@@ -5,6 +5,7 @@ distribution function. Nothing makes free sigmoids rise with k or end at 1, so t
 from them. Reading happens here, in numpy and once for all engines.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,34 +25,44 @@ BY_MEAN = "mean"
 
 
 @dataclass(frozen=True)
-class Grading:
-    """How a Ratingen grade is read from a distribution; it stands in the model's manifest.
+class ReadOutRule:
+    """How grade and interval are read from a distribution; it stands in the model's manifest.
 
     Attributes:
-        rule: `mean`, the grade in whose range the expected erosion lies, or `most_probable`.
+        grade_by: `mean`, the grade in whose range the expected erosion lies, or `most_probable`.
         borders: Upper borders of grades 0 to 4 for the expected erosion, in percent. The first belongs to grade 1, the
             others to the lower grade.
+        interval_level: Probability within the central interval. A network that is too sure of itself needs more than
+            0.90 for an interval that holds 90 of 100 readings (`scoring.training.calibration.conformal_level`).
     """
 
-    rule: str = BY_MEAN
+    grade_by: str = BY_MEAN
     borders: tuple[float, ...] = (PREDICTED_ZERO_BELOW, *ratingen.UPPER_BORDERS[1:])
+    interval_level: float = 0.90
 
     def __post_init__(self) -> None:
-        if self.rule not in {BY_MEAN, MOST_PROBABLE}:
-            raise ValueError(f"unknown rule {self.rule!r}; a grade is read by {BY_MEAN!r} or {MOST_PROBABLE!r}")
+        if self.grade_by not in {BY_MEAN, MOST_PROBABLE}:
+            raise ValueError(f"grade_by is {self.grade_by!r}; a grade is read by {BY_MEAN!r} or {MOST_PROBABLE!r}")
         if len(self.borders) != ratingen.N_GRADES - 1 or list(self.borders) != sorted(self.borders):
             raise ValueError(f"borders must be {ratingen.N_GRADES - 1} rising percentages")
+        if not 0 <= self.interval_level <= 1:
+            raise ValueError("interval_level must lie within 0 to 1")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ReadOutRule":
+        """The rule of a manifest, as JSON gives it back."""
+        return cls(**{**values, "borders": tuple(values["borders"])})
 
     def grade(self, mean: npt.NDArray[np.float64], probability: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Grades, int64 (n,), from expected erosions (n,) and grade probabilities (n, 6)."""
-        if self.rule == MOST_PROBABLE:
+        if self.grade_by == MOST_PROBABLE:
             return np.asarray(np.argmax(probability, axis=1), dtype=np.int64)
         above = np.maximum(np.searchsorted(self.borders, mean, side="left"), 1)
         return np.asarray(np.where(mean < self.borders[0], 0, above), dtype=np.int64)
 
 
-USUAL_GRADING = Grading()
-"""The borders of the Ratingen score, but a predicted mean below 1 % as grade 0."""
+USUAL_RULE = ReadOutRule()
+"""The borders of the Ratingen score, but a predicted mean below 1 % as grade 0; 5 and 95 % quantiles."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +72,8 @@ class ReadOut:
     Attributes:
         mean: Expected erosion in percent, 0-100, float64 (n,).
         median: Smallest whole percent whose probability of not being exceeded reaches 0.5, int64 (n,).
-        q05: The same for 0.05.
-        q95: The same for 0.95.
+        q05: Lower end of the 90 % interval, int64 (n,): the same for 0.05, unless the rule has another level.
+        q95: Its upper end: the same for 0.95, unless the rule has another level.
         grade: Ratingen grade, int64 (n,).
         grade_probability: Probability of each grade 0-5, float64 (n, 6); rows sum to 1.
     """
@@ -101,7 +112,7 @@ def make_monotone(cdf: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return monotone
 
 
-def read_out(cdf: npt.NDArray[Any], grading: Grading = USUAL_GRADING) -> ReadOut:
+def read_out(cdf: npt.NDArray[Any], rule: ReadOutRule = USUAL_RULE) -> ReadOut:
     """Read mean, quantiles and grades from the network's output.
 
     With F the monotone distribution function: mean = sum over k = 0..99 of (1 - F[k]); a quantile is the smallest k
@@ -109,7 +120,7 @@ def read_out(cdf: npt.NDArray[Any], grading: Grading = USUAL_GRADING) -> ReadOut
 
     Args:
         cdf: Raw or monotone output of the network, float (n, 101).
-        grading: How the grade is read.
+        rule: How grade and interval are read.
 
     Returns:
         The read-out of the n joints.
@@ -124,9 +135,10 @@ def read_out(cdf: npt.NDArray[Any], grading: Grading = USUAL_GRADING) -> ReadOut
     return ReadOut(
         mean=mean,
         median=_quantile(cumulated, 0.50),
-        q05=_quantile(cumulated, 0.05),
-        q95=_quantile(cumulated, 0.95),
-        grade=grading.grade(mean, probability),
+        # Rounded, because 1 - 0.9 is not 0.1 in binary.
+        q05=_quantile(cumulated, round((1 - rule.interval_level) / 2, 12)),
+        q95=_quantile(cumulated, round((1 + rule.interval_level) / 2, 12)),
+        grade=rule.grade(mean, probability),
         grade_probability=probability,
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 from upath import UPath
 
 from scoring.errors import ModelRefused
+from scoring.networks.readout import USUAL_RULE, ReadOutRule
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.npz"
@@ -46,6 +47,12 @@ class StoredModel:
     def preprocessing_version(self) -> str:
         """The preprocessing that the network was trained on."""
         return str(self.manifest["preprocessing_version"])
+
+    @property
+    def rule(self) -> ReadOutRule:
+        """How grades and intervals are read from what the network gives."""
+        stated = self.manifest.get("read_out")
+        return USUAL_RULE if stated is None else ReadOutRule.from_dict(stated)
 
     @property
     def weights_sha256(self) -> str:

@@ -249,11 +249,13 @@ def score(settings: Settings, run: Run, shard: Shard, progress: Progress | None 
 
     staging = Staging(settings, run.run_id)
     planned = staging.read_frame("plan.parquet").iloc[shard.first : shard.first + shard.count]
-    engine = choose_engine(settings.engine, models.load(settings, run.model_version), settings.batch_size)
+    model = models.load(settings, run.model_version)
+    engine = choose_engine(settings.engine, model, settings.batch_size)
     result = score_images(
         planned.itertuples(index=False, name=None),
         engine,
         staging.path(f"predictions_{shard.first}.parquet"),
+        rule=model.rule,
         batch_size=settings.batch_size,
         on_scored=progress,
     )
@@ -395,6 +397,7 @@ def _checked_predictions(settings: Settings, run: Run, staging: Staging) -> "tup
     from scoring.validation.night import check_predictions
 
     planned = staging.read_frame("plan.parquet")
+    rule = models.load(settings, run.model_version).rule
     docs = NightDocs(settings.report_url, run.batch_date, run.run_id)
     checked = [PREDICTION_SCHEMA.empty_table().to_pandas().assign(engine="").drop(columns="cdf")]
     refused: set[str] = set()
@@ -403,7 +406,7 @@ def _checked_predictions(settings: Settings, run: Run, staging: Staging) -> "tup
         refused.update(scored["refused"])
         of_shard = planned.iloc[shard.first : shard.first + shard.count]
         predicted = staging.read_frame(f"predictions_{shard.first}.parquet")
-        check_predictions(predicted, of_shard[~of_shard["image_sha256"].isin(scored["refused"])], docs)
+        check_predictions(predicted, of_shard[~of_shard["image_sha256"].isin(scored["refused"])], rule, docs)
         # The distribution itself, 101 numbers a joint, stays in the staging folder.
         checked.append(predicted.assign(engine=scored["engine"]).drop(columns="cdf"))
     docs.write()

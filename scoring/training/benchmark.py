@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.networks.readout import Grading, make_monotone, read_out
+from scoring.networks.readout import ReadOutRule, make_monotone, read_out
 from scoring.phantom.difficulty import LIFELIKE
 from scoring.training import calibration, metrics, phantoms
 from scoring.training.dataset import JointSet, snapshot_sha256, split
@@ -69,7 +69,7 @@ class Contestant:
     name: str
     validation: Cdf
     test: Cdf
-    grading: Grading
+    rule: ReadOutRule
     seconds: float
     best_epoch: int
 
@@ -184,12 +184,12 @@ def place(contestants: Sequence[Contestant], sets: BenchmarkSets) -> list[Placed
 
 
 def _tested(one: Contestant) -> Answers:
-    read = read_out(one.test, one.grading)
+    read = read_out(one.test, one.rule)
     return Answers(make_monotone(one.test), read.grade)
 
 
 def _score(one: Contestant, joints: JointSet) -> float:
-    confusion = metrics.confusion_matrix(joints.grades, read_out(one.validation, one.grading).grade)
+    confusion = metrics.confusion_matrix(joints.grades, read_out(one.validation, one.rule).grade)
     return selection_score(
         {
             "class_normalized_accuracy": metrics.class_normalized_accuracy(confusion),
@@ -218,10 +218,10 @@ def _train(
     of_validation, of_test = (
         predict(trained.network, part.images, stretched=recipe.stretch) for part in (sets.validation, sets.test)
     )
-    grading = recipe.grading
+    rule = recipe.rule
     if name == BEST:
-        grading = Grading(borders=calibration.tune_borders(read_out(of_validation).mean, sets.validation.grades))
-    found = [Contestant(name, of_validation, of_test, grading, seconds, trained.best_epoch)]
+        rule = ReadOutRule(borders=calibration.tune_borders(read_out(of_validation).mean, sets.validation.grades))
+    found = [Contestant(name, of_validation, of_test, rule, seconds, trained.best_epoch)]
     if name in WITH_NEIGHBOURS:
         found.append(_neighbours(name, recipe, trained.network, sets, found[0]))
     return found
@@ -249,7 +249,7 @@ def _write(path: Path, found: list[Contestant]) -> None:
     for number, one in enumerate(found):
         arrays |= {f"{number}:validation": one.validation, f"{number}:test": one.test}
     facts = [
-        {"name": one.name, "grading": asdict(one.grading), "seconds": one.seconds, "best_epoch": one.best_epoch}
+        {"name": one.name, "rule": asdict(one.rule), "seconds": one.seconds, "best_epoch": one.best_epoch}
         for one in found
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -266,7 +266,7 @@ def _read(path: Path) -> list[Contestant]:
                 name=facts["name"],
                 validation=stored[f"{number}:validation"],
                 test=stored[f"{number}:test"],
-                grading=Grading(facts["grading"]["rule"], tuple(facts["grading"]["borders"])),
+                rule=ReadOutRule.from_dict(facts["rule"]),
                 seconds=facts["seconds"],
                 best_epoch=facts["best_epoch"],
             )

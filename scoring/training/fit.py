@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest, ScoringError
-from scoring.networks.readout import USUAL_GRADING, Grading, make_monotone, read_out
+from scoring.networks.readout import USUAL_RULE, ReadOutRule, make_monotone, read_out
 from scoring.training import metrics
 from scoring.training.dataset import JointSet, sample_epoch, snapshot_sha256
 
@@ -50,7 +50,7 @@ class TrainingRecipe:
         precision: Keras's policy while training. bfloat16 halves the memory traffic; weights stay float32.
         frozen_epochs: Epochs in which the layers of a network that was trained before (InceptionV3) stand still; then
             all are trained, with a fresh optimiser.
-        grading: How grades are read from what the network gives, see `scoring.networks.readout.Grading`.
+        rule: How grades are read from what the network gives.
         stretch: Whether the grey levels of each image are stretched to 0..1 first.
         augment_repeats_only: Whether a joint is augmented only when it comes again within an epoch, as the copies that
             make rare grades as frequent as common ones.
@@ -80,7 +80,7 @@ class TrainingRecipe:
     patience: int = 5
     precision: str = "mixed_bfloat16"
     frozen_epochs: int = 0
-    grading: Grading = USUAL_GRADING
+    rule: ReadOutRule = USUAL_RULE
     stretch: bool = False
     augment_repeats_only: bool = False
     rotation: float = 10.0
@@ -195,10 +195,10 @@ def predict(network: Any, images: NDArray[np.uint8], *, stretched: bool = False)
     return np.concatenate(parts).astype(np.float32)
 
 
-def _measure(cdf: NDArray[np.float32], reading: NDArray[np.float32], grading: Grading) -> dict[str, float]:
+def _measure(cdf: NDArray[np.float32], reading: NDArray[np.float32], rule: ReadOutRule) -> dict[str, float]:
     """What an epoch is judged by."""
     monotone = make_monotone(cdf)
-    confusion = metrics.confusion_matrix(ratingen.grade(reading), read_out(monotone, grading).grade)
+    confusion = metrics.confusion_matrix(ratingen.grade(reading), read_out(monotone, rule).grade)
     return {
         "accuracy": metrics.accuracy(confusion),
         "class_normalized_accuracy": metrics.class_normalized_accuracy(confusion),
@@ -292,7 +292,7 @@ class _Run:
         if self.recipe.average:
             self.network.optimizer.finalize_variable_values(self.network.trainable_variables)
         cdf = predict(self.network, self.validation.images, stretched=self.recipe.stretch)
-        measures = _measure(cdf, self.validation.reading, self.recipe.grading)
+        measures = _measure(cdf, self.validation.reading, self.recipe.rule)
         epoch = Epoch(number, loss, selection_score(measures), measures)
         self.history.append(epoch)
         if self._best_epoch() == number:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from scoring.errors import InvalidRequest
-from scoring.networks.readout import MOST_PROBABLE, Grading
+from scoring.networks.readout import MOST_PROBABLE, ReadOutRule
 from scoring.training.fit import TrainingRecipe
 
 _FILTERS = [32, 32, 64, 64, 128, 128]
@@ -40,7 +40,7 @@ _OVERSAMPLED: dict[str, Any] = {
 _CLASSIFICATION = TrainingRecipe(
     **_THESIS,
     loss="grade_crossentropy",
-    grading=Grading(MOST_PROBABLE),
+    rule=ReadOutRule(MOST_PROBABLE),
     arguments={"side": 128, "filters": _FILTERS, "dense": [256, 256], "dropout": 0.5, "head": "grades"},
 )
 _REGRESSION = TrainingRecipe(

@@ -13,6 +13,7 @@ import pandas as pd
 
 from scoring.clinical import das28, ratingen
 from scoring.clinical.rau import RATINGEN_TOTAL
+from scoring.networks.readout import USUAL_RULE, ReadOutRule
 
 LANDING_ORDER = ["folder_date", "source_file", "row_number"]
 ROW = ["source_file", "row_number"]
@@ -149,12 +150,13 @@ def image_facts(images: pd.DataFrame, films: pd.Series, known_images: pd.DataFra
     return facts
 
 
-def prediction_facts(predictions: pd.DataFrame, planned: pd.DataFrame) -> pd.DataFrame:
+def prediction_facts(predictions: pd.DataFrame, planned: pd.DataFrame, rule: ReadOutRule = USUAL_RULE) -> pd.DataFrame:
     """One row for each image that was planned or predicted, with what can be said of its prediction.
 
     Args:
         predictions: Predictions in the staged form of the contract (`image_sha256`, `cdf`, `erosion_mean`, ...).
         planned: `image_sha256` of the images that were to be scored.
+        rule: How the model's grades are read.
 
     Returns:
         Predictions and, where there is none, planned images, with `planned`, `predicted`, `once`, `cdf_in_range`,
@@ -171,9 +173,9 @@ def prediction_facts(predictions: pd.DataFrame, planned: pd.DataFrame) -> pd.Dat
         )
     low, middle, high = (facts[f"erosion_{name}"].astype("float64") for name in ("q05", "median", "q95"))
     facts["quantiles_ordered"] = (low >= 0) & (low <= middle) & (middle <= high) & (high <= 100)
-    facts["grade_fits_mean"] = _grade_fits_mean(facts["erosion_mean"], facts["ratingen_grade"])
     probability = _vectors(facts["grade_probability"], ratingen.N_GRADES)
     sums_to_one = np.abs(probability.sum(axis=1) - 1) <= PROBABILITY_TOLERANCE
+    facts["grade_fits_mean"] = _grade_fits(facts["erosion_mean"], probability, facts["ratingen_grade"], rule)
     facts["probabilities_sum_to_one"] = sums_to_one & np.all((probability >= 0) & (probability <= 1), axis=1)
     facts["planned"] = facts["image_sha256"].isin(planned["image_sha256"])
     facts["once"] = ~facts["image_sha256"].duplicated(keep=False)
@@ -291,12 +293,13 @@ def _vectors(column: pd.Series, length: int) -> npt.NDArray[np.float64]:
     return matrix
 
 
-def _grade_fits_mean(mean: pd.Series, grade: pd.Series) -> pd.Series:
+def _grade_fits(
+    mean: pd.Series, probability: npt.NDArray[np.float64], grade: pd.Series, rule: ReadOutRule
+) -> pd.Series:
     value = mean.astype("float64")
     judged = value.between(0, 100)
     at = value.where(judged, 0.0).to_numpy()
     fits = np.zeros(len(at), dtype=bool)
     for nudge in (-MEAN_TOLERANCE, 0.0, MEAN_TOLERANCE):
-        nudged = np.clip(at + nudge, 0, 100)
-        fits |= np.where(nudged < 1, 0, ratingen.grade(nudged)) == grade.astype("float64").to_numpy()
+        fits |= rule.grade(np.clip(at + nudge, 0, 100), probability) == grade.astype("float64").to_numpy()
     return _judged(pd.Series(fits, mean.index), judged)

@@ -20,6 +20,7 @@ from expectations.predictions import predictions as predictions_suite
 from expectations.readings import readings as readings_suite
 from scoring.clinical import joints
 from scoring.errors import BadInput, ModelRefused
+from scoring.networks.readout import USUAL_RULE, ReadOutRule
 from scoring.validation import facts
 from scoring.validation.runner import Breach, DocsSink, Verdict, row_breaches, table_breaches, validate
 
@@ -166,12 +167,15 @@ def validate_night(
     return verdict
 
 
-def check_predictions(predictions: pd.DataFrame, planned: pd.DataFrame, docs: DocsSink | None = None) -> None:
+def check_predictions(
+    predictions: pd.DataFrame, planned: pd.DataFrame, rule: ReadOutRule = USUAL_RULE, docs: DocsSink | None = None
+) -> None:
     """Refuse predictions that are incomplete or impossible.
 
     Args:
         predictions: Predictions in the staged form of the contract.
         planned: `image_sha256` of the images that were to be scored.
+        rule: How the model's grades are read.
         docs: Takes the counts for Data Docs.
 
     Raises:
@@ -181,7 +185,7 @@ def check_predictions(predictions: pd.DataFrame, planned: pd.DataFrame, docs: Do
     suite = predictions_suite()
     complaints = [f"{breach.rule}: {breach.reason}" for breach in table_breaches(predictions, suite, docs=docs)]
     if not complaints:
-        checked = facts.prediction_facts(predictions, planned).reset_index(drop=True)
+        checked = facts.prediction_facts(predictions, planned, rule).reset_index(drop=True)
         checked["row_key"] = checked.index
         complaints = [
             f"{breach.rule}: {len(breach.rows)} of {len(checked)}" for breach in row_breaches(checked, suite, docs=docs)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scoring.networks.readout import N_POINTS, Grading
+from scoring.networks.readout import N_POINTS, ReadOutRule
 from scoring.training import benchmark
 from scoring.training.benchmark import BenchmarkSets, Contestant, contest, place
 from scoring.training.dataset import JointSet
@@ -36,7 +36,9 @@ def answer(readings, off):
 
 
 def contestant(name, sets, off):
-    return Contestant(name, answer(sets.validation.reading, off), answer(sets.test.reading, off), Grading(), 60.0, 2)
+    return Contestant(
+        name, answer(sets.validation.reading, off), answer(sets.test.reading, off), ReadOutRule(), 60.0, 2
+    )
 
 
 def test_the_others_are_compared_with_the_best_of_the_validation_set(sets):
@@ -62,7 +64,7 @@ def test_what_was_trained_is_not_trained_again_and_another_epoch_is(sets, tmp_pa
     again = contest(["classification-plain"], sets, epochs=2, **arguments)
     contest(["classification-plain"], sets, epochs=3, **arguments)
     assert trained == [(2, 2), (3, 2)]
-    assert again[0].grading == first[0].grading == Grading("most_probable")
+    assert again[0].rule == first[0].rule == ReadOutRule("most_probable")
     np.testing.assert_array_equal(again[0].test, first[0].test)
     assert not [path for path in tmp_path.iterdir() if path.name.endswith(".part")]
 

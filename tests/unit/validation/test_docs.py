@@ -68,7 +68,7 @@ def site(build, tmp_path_factory):
         check_predictions(
             build.predictions({"image_sha256": f"{PLANTED}-sha", "erosion_mean": 5554.125}),
             pd.DataFrame({"image_sha256": [f"{PLANTED}-planned"]}),
-            later,
+            docs=later,
         )
     assert later.write() == first
     return UPath(first).parent
@@ -192,7 +192,7 @@ def test_the_counts_of_several_shards_add_up(build, tmp_path):
     docs = NightDocs(str(tmp_path), build.night, "run-1")
     for shas in (["a"], ["b", "c"]):
         rows = build.predictions(*({"image_sha256": sha} for sha in shas))
-        check_predictions(rows, rows, docs)
+        check_predictions(rows, rows, docs=docs)
     docs.write()
     results = json.loads((docs.url / "results" / "predictions.json").read_text())
     assert results["success"]
