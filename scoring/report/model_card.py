@@ -88,8 +88,8 @@ _ALWAYS: Final = (
         " recognised as such; an operated joint must be left out before."
     ),
     (
-        "The interval of a joint is the network's own opinion. It does not know of images unlike any it was trained on;"
-        " the job refuses images that cannot be decoded or are blank, and no others."
+        "The interval of a joint is the network's own opinion. It does not know of images unlike any it was trained on."
+        " The job sets aside images that cannot be decoded, are too small or are blank; any other image gets a score."
     ),
     "Readings lie on a 5 % grid with values on the borders between grades, so that exact grades have a ceiling.",
 )
