@@ -17,6 +17,15 @@ RATINGEN_TOTAL = 38
 USUAL_SET = 32
 """Joints of the registry's form; a score from fewer is extrapolated."""
 
+MAX_SCORE = MAX_GRADE * RATINGEN_TOTAL
+
+HUMAN_SDC = 6.3
+"""Smallest detectable change by human readers, of 190: 3.3 % (Rau and Wassenberg 2007, Tab. 2.2, all readers).
+
+They call it minimal detectable change, 2.8 times the SD of a reader's error. It holds for 38 joints; a score that is
+extrapolated from ten is noisier.
+"""
+
 # Grade probabilities are kept as float32, and quantiles are looked up in sums of many products.
 _SUM_TOLERANCE = 1e-3
 _QUANTILE_TOLERANCE = 1e-9

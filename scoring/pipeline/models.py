@@ -1,14 +1,15 @@
-"""Models of this installation: load, train, evaluate, promote."""
+"""Models of this installation: load, train, evaluate, describe, promote."""
 
 from collections.abc import Callable
 from os import cpu_count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from scoring.pipeline import installation
 from scoring.settings import Settings
 
 if TYPE_CHECKING:
     from scoring.networks.stored import StoredModel
+    from scoring.training.evaluate import Evaluation
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -87,26 +88,17 @@ def train(
 def evaluate(
     settings: Settings, *, version: str | None, joints: int | None, against_truth: bool, progress: Progress
 ) -> tuple[str, list[dict[str, Any]]]:
-    """Evaluate a model on held-out phantoms, always-0 beside it.
+    """Evaluate a model on held-out phantoms; beside it always-0, a reader without error and the simulated reader.
 
     Without `joints` the test set is the one of the model's manifest, and so are the figures.
 
     Returns:
         A sentence that says what was evaluated on what, and the figures as rows of a table.
     """
-    from scoring.training.phantoms import evaluate_on_phantoms
     from scoring.training.store import SHIPPED_VERSION
 
     version = version or SHIPPED_VERSION
-    evaluation = evaluate_on_phantoms(
-        version,
-        settings.model_store_url,
-        n_joints=joints,
-        against="truth" if against_truth else "reading",
-        cache_dir=settings.var_dir / "phantom-cache",
-        workers=cpu_count() or 1,
-        on_draw=lambda done, total: progress("drawing synthetic joints", done, total),
-    )
+    evaluation = _evaluate(settings, version, joints, "truth" if against_truth else "reading", progress)
     title = (
         f"{version} against the {evaluation.against} of {evaluation.n} joints of {evaluation.n_patients} synthetic "
         f"patients ({evaluation.engine}); says nothing about real patients"
@@ -114,14 +106,72 @@ def evaluate(
     return title, figures(evaluation.to_dict())
 
 
+def card(settings: Settings, *, version: str | None, evaluate_now: bool = False, progress: Progress) -> list[str]:
+    """Write the card of a model, as HTML and as Markdown with its figures, below the reports.
+
+    Args:
+        settings: The installation.
+        version: The model; None is the shipped one.
+        evaluate_now: Evaluate it on its held-out phantoms instead of taking the figures of its manifest, which an older
+            version of this package may have written with fewer measures.
+        progress: Called while phantoms are drawn.
+
+    Returns:
+        Where the HTML and the Markdown lie.
+
+    Raises:
+        ModelRefused: There is no such version, or a file differs from what its manifest states.
+        InvalidRequest: The manifest holds no evaluation.
+    """
+    from upath import UPath
+
+    from scoring.errors import InvalidRequest
+    from scoring.report import model_card
+    from scoring.report.page import write_page
+    from scoring.training.store import SHIPPED_VERSION
+
+    version = version or SHIPPED_VERSION
+    manifest = load(settings, version).manifest
+    evaluations: dict[str, Any] = manifest.get("metrics", {})
+    if evaluate_now:
+        evaluations = {
+            "reading": _evaluate(settings, version, None, "reading", progress).to_dict(),
+            "truth": _evaluate(settings, version, None, "truth", progress).to_dict(),
+        }
+    if "reading" not in evaluations:
+        raise InvalidRequest(
+            f"the manifest of model {version} holds no evaluation against readings; `scoring card --version {version}"
+            " --evaluate` makes one"
+        )
+    folder = UPath(settings.report_url) / "models" / version
+    pages = {
+        str(folder / "model_card.html"): model_card.render_html(manifest, evaluations),
+        str(folder / "model_card.md"): model_card.render_markdown(manifest, evaluations),
+    }
+    for name, svg in model_card.figure_files(manifest, evaluations).items():
+        write_page(svg, str(folder / "figures" / name))
+    for path, text in pages.items():
+        write_page(text, path)
+    return list(pages)
+
+
 def figures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
-    """An evaluation as rows: measure, value, 95 % interval by patients, and what always answering grade 0 gives."""
+    """An evaluation as rows: measure, value, 95 % interval by patients, and what trivial and ideal answers give."""
+    beside = {
+        title: evaluation[key]
+        for key, title in (
+            ("always_0", "always 0"),
+            ("errorless_reader", "errorless reader"),
+            ("reader", "simulated reader"),
+        )
+        if evaluation.get(key)
+    }
     rows = [
         {
             "measure": measure.replace("_", " "),
             "model": value,
             "95 % interval": _interval(evaluation["patient_intervals"].get(measure)),
-            "always 0": evaluation["always_0"].get(measure),
+            **{title: measures.get(measure) for title, measures in beside.items()},
         }
         for measure, value in evaluation["measures"].items()
     ]
@@ -130,11 +180,29 @@ def figures(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
             "measure": f"recall of grade {grade} ({sum(evaluation['confusion'][grade])} joints)",
             "model": recall,
             "95 % interval": _interval(evaluation["recall_wilson"][grade]),
-            "always 0": float(grade == 0),
+            **{title: float(grade == 0) if title == "always 0" else None for title in beside},
         }
         for grade, recall in enumerate(evaluation["recall"])
     ]
 
 
-def _interval(limits: list[float] | None) -> str | None:
-    return None if limits is None else f"{limits[0]:.3f} to {limits[1]:.3f}"
+def _evaluate(
+    settings: Settings, version: str, joints: int | None, against: Literal["reading", "truth"], progress: Progress
+) -> "Evaluation":
+    from scoring.training.phantoms import evaluate_on_phantoms
+
+    return evaluate_on_phantoms(
+        version,
+        settings.model_store_url,
+        n_joints=joints,
+        against=against,
+        cache_dir=settings.var_dir / "phantom-cache",
+        workers=cpu_count() or 1,
+        on_draw=lambda done, total: progress("drawing synthetic joints", done, total),
+    )
+
+
+def _interval(limits: list[float | None] | None) -> str | None:
+    if limits is None or any(limit is None for limit in limits):
+        return None
+    return f"{limits[0]:.3f} to {limits[1]:.3f}"

@@ -56,7 +56,8 @@ _FOREST_METHODS: Final = ("spearman", "kendall", "pearson")
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def style() -> Iterator[None]:
+    """The look that all figures share, while they are drawn."""
     with mpl.rc_context(
         {
             "svg.fonttype": "none",
@@ -90,7 +91,7 @@ def _hoist_style(group: re.Match[str]) -> str:
     return f'{group["open"]} style="{style}">' + group["marks"].replace(f' style="{style}"', "")
 
 
-def _svg(figure: Figure, name: str, alt: str) -> str:
+def svg_element(figure: Figure, name: str, alt: str) -> str:
     """The figure as an SVG element for an HTML page: own ids, CSS colours, the page's font, no metadata."""
     buffer = io.StringIO()
     figure.savefig(
@@ -156,7 +157,7 @@ def grade_distribution(counts: pd.DataFrame, batch_date: date) -> str:
     floor = min(0.01, _decade_below(float(every[every > 0].min())))
     zero = floor / 3.5
 
-    with _style():
+    with style():
         figure = Figure(figsize=(400 / 72, 232 / 72))
         axes = figure.add_axes((0.115, 0.2, 0.735, 0.78))
         axes.set_xscale("log")
@@ -181,7 +182,7 @@ def grade_distribution(counts: pd.DataFrame, batch_date: date) -> str:
         axes.set_ylabel("Ratingen grade")
         _break_mark(axes, float(np.sqrt(zero * floor)))
         alt = "Share of Ratingen grades tonight: " + ", ".join(f"grade {g} {_percent(tonight[g])}" for g in GRADES)
-        return _svg(figure, "grades", f"{alt}. {len(past)} earlier nights for comparison.")
+        return svg_element(figure, "grades", f"{alt}. {len(past)} earlier nights for comparison.")
 
 
 def _decade_below(share: float) -> float:
@@ -240,7 +241,7 @@ def rau_against_das28(points: pd.DataFrame, activity: str) -> str:
     form = points.loc[points["activity"] == activity].dropna(subset=["das28", "rau"])
     top = max(20.0, float(form["rau"].max()) * 1.06)
     right = max(7.0, float(np.ceil(form["das28"].max())))
-    with _style():
+    with style():
         figure = Figure(figsize=(400 / 72, 272 / 72))
         axes = figure.add_axes((0.115, 0.165, 0.865, 0.72))
         axes.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
@@ -267,7 +268,7 @@ def rau_against_das28(points: pd.DataFrame, activity: str) -> str:
         axes.grid(axis="y")
         axes.set_xlabel(ACTIVITY_LABELS[activity])
         axes.set_ylabel("Rau score (square-root axis)")
-        return _svg(figure, activity, f"Rau score against {ACTIVITY_LABELS[activity]}. " + "; ".join(alt) + ".")
+        return svg_element(figure, activity, f"Rau score against {ACTIVITY_LABELS[activity]}. " + "; ".join(alt) + ".")
 
 
 def _activity_classes(axes: Axes, right: float) -> None:
@@ -305,7 +306,7 @@ def correlation_forest(correlation: pd.DataFrame) -> str:
     height = 64 + 34 * len(activities)
     ends = rows[["estimate", "ci_low", "ci_high"]].to_numpy(dtype=float)
     low, high = min(-0.1, float(np.nanmin(ends)) - 0.03), max(0.3, float(np.nanmax(ends)) + 0.03)
-    with _style():
+    with style():
         figure = Figure(figsize=(400 / 72, height / 72))
         axes = figure.add_axes((0.385, 46 / height, 0.59, 1 - 54 / height))
         axes.set_xlim(max(low, -1.02), min(high, 1.02))
@@ -328,4 +329,4 @@ def correlation_forest(correlation: pd.DataFrame) -> str:
             range(len(activities)), [ACTIVITY_LABELS[activity] for activity in activities], color=PALETTE["ink"]
         )
         axes.set_xlabel(f"{method.title()} correlation with the Rau score")
-        return _svg(figure, "forest", f"{method.title()} correlations. " + "; ".join(alt) + ".")
+        return svg_element(figure, "forest", f"{method.title()} correlations. " + "; ".join(alt) + ".")

@@ -308,10 +308,11 @@ def _is_local(link: str) -> bool:
     return urlsplit(link).scheme in {"", "file"} and not link.startswith("//")
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """The templates of this package: what goes into HTML is escaped, and a variable that is missing is an error."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader("scoring.report"),
-        autoescape=True,
+        autoescape=jinja2.select_autoescape(),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -337,7 +338,7 @@ def render_night(report: NightReport) -> str:
     books = _books(report)
     images = _images(books)
     return (
-        _environment()
+        environment()
         .get_template("night.html")
         .render(
             report=report,

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.networks.readout import N_POINTS
 from scoring.training import metrics, resampling
 from scoring.training.dataset import JointSet
 from scoring.training.resampling import Against, Answers, Interval, PatientSums
@@ -149,9 +148,9 @@ def evaluate_predictions(
             metrics.wilson_interval(r, int(k)) if k else (0.0, 1.0) for r, k in zip(recall, of_grade, strict=True)
         ],
         confusion=confusion.tolist(),
-        always_0=_sure_answer(np.zeros(n), joints, against),
-        errorless_reader=_sure_answer(_on_grid(joints.truth), joints, against) if truth_known else None,
-        reader=_sure_answer(joints.reading, joints, against) if against == "truth" else None,
+        always_0=_of_sure(np.zeros(n), joints, against),
+        errorless_reader=_of_sure(_on_grid(joints.truth), joints, against) if truth_known else None,
+        reader=_of_sure(joints.reading, joints, against) if against == "truth" else None,
         pit=_pit_shares(sums),
         reliability=_reliability(sums),
         spread=_spread(right, sums.score),
@@ -202,10 +201,8 @@ def _of_all(sums: PatientSums) -> dict[str, float]:
     return {name: float(value[0]) for name, value in sums.measures(resampling.all_once(sums.n_patients)).items()}
 
 
-def _sure_answer(percent: NDArray[Any], joints: JointSet, against: Against) -> dict[str, float]:
-    """The measures of an answer without doubt."""
-    cdf = (np.arange(N_POINTS) >= percent[:, np.newaxis]).astype(np.float32)
-    return _of_all(resampling.patient_sums(Answers(cdf), joints, against))
+def _of_sure(percent: NDArray[Any], joints: JointSet, against: Against) -> dict[str, float]:
+    return _of_all(resampling.patient_sums(Answers.sure(percent), joints, against))
 
 
 def _on_grid(percent: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -35,13 +35,6 @@ PIT_LEVELS = np.arange(21) / 20
 CONFIDENCE_BINS = 10
 """Bins of equal width in which stated and observed probability of the likeliest grade are compared."""
 
-HUMAN_RAU_SDC = 6.3
-"""Smallest detectable change of the Rau score by human readers, of 190: 3.3 % (Rau and Wassenberg 2007, Tab. 2.2).
-
-The book gives it for all readers and calls it minimal detectable change, 2.8 times the SD of a reader's error. It holds
-for 38 joints; a score extrapolated from ten is noisier.
-"""
-
 
 def confusion_matrix(
     truth: npt.ArrayLike, predicted: npt.ArrayLike, n: int = ratingen.N_GRADES

@@ -6,14 +6,14 @@ measure that needs the joints in order, a sensitivity at a specificity, weighs t
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.clinical import ratingen
 from scoring.clinical.rau import RATINGEN_TOTAL
-from scoring.networks.readout import make_monotone, read_out
+from scoring.networks.readout import N_POINTS, make_monotone, read_out
 from scoring.training import metrics
 from scoring.training.dataset import JointSet
 
@@ -45,6 +45,11 @@ class Answers:
     cdf: NDArray[np.float32]
     grade: NDArray[np.int64] | None = None
     interval: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    @staticmethod
+    def sure(percent: NDArray[Any]) -> "Answers":
+        """The answers of somebody without doubt, such as a reader: all probability on one erosion, `(n,)`."""
+        return Answers((np.arange(N_POINTS) >= percent[:, np.newaxis]).astype(np.float32))
 
     def take(self, chosen: NDArray[np.int64]) -> "Answers":
         """The answers for the chosen joints."""

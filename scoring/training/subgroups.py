@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.clinical import ratingen
-from scoring.clinical.joints import joint_by_column
+from scoring.clinical.joints import COLUMNS, joint_by_column
 from scoring.training import resampling
 from scoring.training.dataset import JointSet
 from scoring.training.resampling import Against, Answers, Interval
@@ -29,6 +29,8 @@ MEASURES = (
 By = Literal["joint", "side", "exposure", "severity", "year"]
 EXPOSURES = ("dark", "medium", "bright")
 """Thirds of a set's images by mean grey value."""
+
+_ORDER: dict[By, tuple[str, ...]] = {"joint": COLUMNS, "exposure": EXPOSURES}
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,10 @@ def evaluate_subgroups(answers: Answers, joints: JointSet, against: Against = "r
     """
     found = []
     for by, group in _keys(joints, against):
-        for name in dict.fromkeys(EXPOSURES if by == "exposure" else np.unique(group)):
+        present = set(group.tolist())
+        for name in _ORDER[by] if by in _ORDER else sorted(present):
+            if name not in present:
+                continue
             chosen = np.flatnonzero(group == name)
             found.append(_evaluate(by, str(name), answers.take(chosen), joints.take(chosen), against))
     return found

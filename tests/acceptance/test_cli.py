@@ -118,6 +118,15 @@ def test_a_warehouse_that_was_never_migrated_is_exit_code_6(scoring, postgres, m
     assert "scoring migrate" in refused.stderr
 
 
+def test_the_card_of_the_shipped_model_says_where_it_lies(scoring, tmp_path):
+    written = scoring("card")
+    assert written.exit_code == 0, written.output
+    html, markdown = written.stdout.split()
+    assert Path(html).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert Path(markdown).read_text(encoding="utf-8").startswith("# Model card: phantom-1")
+    assert scoring("card", "--version", "no-such-model").exit_code == 7
+
+
 def test_migrating_again_does_nothing(scoring):
     assert scoring("migrate").stdout.strip() == "the warehouse is up to date"
 

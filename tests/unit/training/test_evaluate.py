@@ -223,6 +223,18 @@ def test_a_difference_between_models_is_seen_more_clearly_in_pairs(noisy):
     assert 0 < difference.low < difference.value < difference.high
 
 
+def test_a_reader_may_be_compared_with_a_model():
+    """Both against the truth: the reader errs, the model does not."""
+    truth = np.repeat([30.0, 50, 70, 90], 10)
+    joints = replace(_films(truth + np.repeat([10, -10], 5).tolist() * 4), truth=truth.astype(np.float32))
+    found = difference_interval(
+        Answers.sure(truth), Answers.sure(joints.reading), joints, measures=["rau_sdc"], against="truth"
+    )["rau_sdc"]
+    reader = evaluate_predictions(_sure(truth), joints, against="truth").reader
+    assert found.value == pytest.approx(-reader["rau_sdc"])
+    assert found.high < 0
+
+
 def test_an_unknown_measure_is_named(noisy):
     with pytest.raises(ValueError, match="no measure beauty; the measures are accuracy, "):
         difference_interval(Answers(noisy[1]), Answers(noisy[1]), noisy[0], measures=["beauty"])

@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from scoring.clinical.rau import HUMAN_SDC
 from scoring.training import metrics
 
 confusions = arrays(np.int64, (6, 6), elements=st.integers(0, 50)).filter(lambda confusion: confusion.any())
@@ -354,9 +355,9 @@ def test_many_matrices_at_once_are_each_alone(several):
 
 def test_the_smallest_detectable_change_of_human_readers():
     """2.8 times a reader's SD; two readers whose films differ with sqrt(2) times that SD have the same."""
-    sd = metrics.HUMAN_RAU_SDC / 2.8
+    sd = HUMAN_SDC / 2.8
     alone = metrics.smallest_detectable_change(np.array(30 * sd**2), np.array(30), both_err=False)
     both = metrics.smallest_detectable_change(np.array(30 * 2 * sd**2), np.array(30), both_err=True)
-    assert alone == pytest.approx(metrics.HUMAN_RAU_SDC, rel=0.011)
+    assert alone == pytest.approx(HUMAN_SDC, rel=0.011)
     assert both == pytest.approx(alone)
     assert math.isnan(metrics.smallest_detectable_change(np.array(0.0), np.array(0), both_err=True))
