@@ -11,11 +11,8 @@ import numpy.typing as npt
 
 from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest
-from scoring.networks.readout import N_POINTS, PREDICTED_ZERO_BELOW, make_monotone
+from scoring.networks.readout import N_POINTS, USUAL_RULE, make_monotone
 from scoring.training import metrics
-
-DEFAULT_BORDERS = (PREDICTED_ZERO_BELOW, *ratingen.UPPER_BORDERS[1:])
-"""Where the expected erosion passes to the next grade unless borders were tuned, as in `read_out`."""
 
 _SWEEPS = 20
 _MAX_TEMPERATURE = 8.0
@@ -75,25 +72,7 @@ def central_interval(cdf: npt.NDArray[Any], level: float) -> Ends:
     return low.astype(np.int64), high.astype(np.int64)
 
 
-def grade_by_borders(expected_erosion: npt.ArrayLike, borders: Borders) -> npt.NDArray[np.int64]:
-    """Grades of expected erosions: the number of borders passed.
-
-    With `DEFAULT_BORDERS` they are those of `read_out`: the first border belongs to grade 1, every other one to the
-    lower grade.
-
-    Args:
-        expected_erosion: Per cent, (n,).
-        borders: Five, in order.
-
-    Raises:
-        InvalidRequest: Not five borders, or not in order.
-    """
-    _check_borders(borders)
-    mean = np.asarray(expected_erosion, dtype=np.float64)
-    return (mean >= borders[0]).astype(np.int64) + np.searchsorted(borders[1:], mean, side="left")
-
-
-def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike, start: Borders = DEFAULT_BORDERS) -> Borders:
+def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike, start: Borders = USUAL_RULE.borders) -> Borders:
     """Borders on the expected erosion under which the predicted grades agree best with the read ones.
 
     Best is the highest mean of class-normalised accuracy and quadratic weighted kappa (`fit.selection_score`). One

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.errors import InvalidRequest
-from scoring.networks.readout import N_POINTS, make_monotone, read_out
+from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule, make_monotone, read_out
 from scoring.training import calibration, metrics
 from scoring.training.fit import selection_score
 
@@ -18,6 +18,10 @@ def _joints(n, seed, sure=1.0):
     centre = reading + rng.logistic(0, 4, n)
     cdf = 1 / (1 + np.exp(-(np.arange(N_POINTS) - centre[:, None]) * sure / 4))
     return cdf.astype(np.float32), reading
+
+
+def grade_by_borders(mean, borders):
+    return ReadOutRule(borders=borders).grade(np.asarray(mean, np.float64), np.zeros((len(mean), 6)))
 
 
 def _covered(cdf, reading, level):
@@ -78,16 +82,6 @@ def test_the_rank_of_the_level_by_hand():
     assert (high == 100).all()
 
 
-@given(seeds)
-def test_default_borders_are_those_of_the_read_out(seed):
-    cdf, _ = _joints(60, seed)
-    cdf[:5] = np.arange(N_POINTS) >= np.array([0, 1, 20, 80, 100])[:, None]
-    prediction = read_out(cdf)
-    np.testing.assert_array_equal(
-        calibration.grade_by_borders(prediction.mean, calibration.DEFAULT_BORDERS), prediction.grade
-    )
-
-
 @given(seeds, st.integers(1, 120), st.floats(0.2, 2))
 @settings(max_examples=50)
 def test_tuned_borders_rise_and_are_no_worse_than_the_start(seed, n, scale):
@@ -97,15 +91,15 @@ def test_tuned_borders_rise_and_are_no_worse_than_the_start(seed, n, scale):
     grade = np.asarray(metrics.ratingen.grade(reading), dtype=np.int64)
 
     def score(borders):
-        confusion = metrics.confusion_matrix(grade, calibration.grade_by_borders(mean, borders))
+        confusion = metrics.confusion_matrix(grade, grade_by_borders(mean, borders))
         return selection_score({name: float(value) for name, value in metrics.of_confusions(confusion).items()})
 
     borders = calibration.tune_borders(mean, grade)
     assert len(borders) == 5
     assert list(borders) == sorted(borders)
-    before, after = score(calibration.DEFAULT_BORDERS), score(borders)
+    before, after = score(USUAL_RULE.borders), score(borders)
     assert after >= before or np.isnan(before)
-    assert after > before or borders == calibration.DEFAULT_BORDERS
+    assert after > before or borders == USUAL_RULE.borders
 
 
 def test_borders_find_the_scale_of_the_network():
@@ -113,7 +107,7 @@ def test_borders_find_the_scale_of_the_network():
     reading = np.repeat(np.arange(0, 101, 5), 10)
     grade = np.asarray(metrics.ratingen.grade(reading), dtype=np.int64)
     borders = calibration.tune_borders(reading / 2, grade)
-    np.testing.assert_array_equal(calibration.grade_by_borders(reading / 2, borders), grade)
+    np.testing.assert_array_equal(grade_by_borders(reading / 2, borders), grade)
 
 
 @given(seeds, st.sampled_from([0.5, 1.0, 2.0]))
@@ -142,6 +136,6 @@ def test_what_makes_no_sense_is_refused():
     with pytest.raises(InvalidRequest, match="no joint to tune"):
         calibration.tune_borders([], [])
     with pytest.raises(InvalidRequest, match="rising order are needed, not 1, 40, 20, 60, 80"):
-        calibration.grade_by_borders([5], (1, 40, 20, 60, 80))
+        calibration.tune_borders([5.0], [1], (1, 40, 20, 60, 80))
     with pytest.raises(ValueError, match="must have shape"):
         calibration.conformal_level(cdf, reading[:5])
