@@ -138,7 +138,7 @@ def score(
             "the landing zone still mounted? If they are gone for good, rescore with --accept-missing (in Airflow the "
             "parameter accept_missing)."
         )
-    predicted = staging.read_frame(f"predictions_{shard.first}.parquet").drop(columns="cdf")
+    predicted = staging.read_frame(f"predictions_{shard.first}.parquet")
     check_predictions(predicted, planned[~planned["image_sha256"].isin(refused)])
     source = _source(settings, run)
     with transaction(installation.warehouse(settings)) as connection:

@@ -149,7 +149,8 @@ def publish_bridge(connection: Connection, old_model: str, new_model: str, run_i
             "kinds": [joint.kind for joint in REGISTRY_JOINTS],
         },
     )
-    rows = found.assign(
+    counts = dict.fromkeys((name for name in _FIGURES if name.startswith("n_")), "Int64")
+    rows = found.astype(counts).assign(
         old_model=old_model,
         new_model=new_model,
         run_id=None if run_id is None else str(run_id),

@@ -145,7 +145,7 @@ def waiting_images(
         {"model_version": model_version} | ({"run_id": str(not_refused_by)} if not_refused_by else {}),
         execution_options={"yield_per": rows_a_frame},
     )
-    for rows in found.partitions():
+    for rows in found.partitions(rows_a_frame):
         yield pd.DataFrame(rows, columns=list(WAITING_COLUMNS))
 
 
