@@ -17,7 +17,7 @@ from rich.table import Table
 
 from scoring import __version__
 from scoring.errors import ScoringError
-from scoring.pipeline import benchmark, correlation, installation, models, nightly, phantoms, status
+from scoring.pipeline import benchmark, correlation, installation, models, nightly, phantoms, rescoring, status
 from scoring.pipeline.batch import parse_batch_date
 from scoring.settings import get_settings
 
@@ -298,12 +298,33 @@ def card(version: str | None, evaluate_now: bool) -> None:
 @click.argument("version")
 @click.option("--reason", required=True, help="Why this model becomes the champion; kept with the promotion.")
 def promote(version: str, reason: str) -> None:
-    """Make a model of the store the champion. Reversible: promote the former one.
+    """Promote a model of the store. It becomes the champion when the history is rescored; at once if nothing waits.
+
+    Reversible: promote the former one.
 
     Example: scoring promote phantom-2 --reason "QWK .81 against .76 on the frozen set"
     """
-    models.promote(get_settings(), version=version, promoted_by=getpass.getuser(), reason=reason)
-    click.echo(f"{version} is the champion from the next run on")
+    shown = models.promote(get_settings(), version=version, promoted_by=getpass.getuser(), reason=reason)
+    if shown is None:
+        click.echo(f"{version} is the champion: the views show it, and nights are scored with it")
+    else:
+        click.echo(f"{version} is promoted; `scoring rescore` brings the history over, until then views show {shown}")
+
+
+@main.command()
+@click.option("--accept-missing", is_flag=True, help="Go on without images whose files are gone or were changed.")
+def rescore(accept_missing: bool) -> None:
+    """Score the history with the promoted model, then make it the champion. Safe to repeat after it was stopped.
+
+    Until all of it is done the views show the former champion. The bridge between the two is in analyst.bridge.
+
+    Example: scoring rescore
+    """
+    with progress_bar("rescoring the history") as progress:
+        counts = rescoring.rescore(
+            get_settings(), accept_missing=accept_missing, triggered_by=getpass.getuser(), progress=progress
+        )
+    click.echo(json.dumps(counts))
 
 
 @main.command()

@@ -1,14 +1,16 @@
 """Fixtures that several categories of tests share."""
 
+import io
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -105,19 +107,58 @@ def _warehouse_names() -> Iterator[int]:
     return itertools.count(1)
 
 
-@pytest.fixture
-def warehouse(postgres: "EmbeddedServer", _warehouse_names: Iterator[int]) -> Iterator[Warehouse]:
-    """A fresh warehouse: migrated, with roles, views and grants, and not a row in it."""
-    from scoring.settings import sql_dir
-    from scoring.warehouse.engine import transaction
-    from scoring.warehouse.migrate import run_script
+@pytest.fixture(scope="session")
+def new_warehouse(
+    postgres: "EmbeddedServer", _warehouse_names: Iterator[int]
+) -> Callable[..., AbstractContextManager[Warehouse]]:
+    """Make a warehouse from a template, by default the migrated and empty one; it is dropped when the block ends."""
 
-    name = f"test_{next(_warehouse_names)}"
-    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE scoring OWNER scoring_owner")
-    made = Warehouse(name, postgres)
-    # A template hands on tables, but not the settings of roles, which belong to the database's name.
-    with transaction(made.engine(made.superuser_url)) as connection:
-        run_script(connection, sql_dir() / "migrations" / "0000_roles.sql")
-    yield made
-    made.close()
-    _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+    @contextmanager
+    def make(template: str = "scoring") -> Iterator[Warehouse]:
+        from scoring.settings import sql_dir
+        from scoring.warehouse.engine import transaction
+        from scoring.warehouse.migrate import run_script
+
+        name = f"test_{next(_warehouse_names)}"
+        _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {template} OWNER scoring_owner")
+        made = Warehouse(name, postgres)
+        # A template hands on tables, but not the settings of roles, which belong to the database's name.
+        with transaction(made.engine(made.superuser_url)) as connection:
+            run_script(connection, sql_dir() / "migrations" / "0000_roles.sql")
+        yield made
+        made.close()
+        _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+    return make
+
+
+@pytest.fixture
+def warehouse(new_warehouse: Callable[..., AbstractContextManager[Warehouse]]) -> Iterator[Warehouse]:
+    """A fresh warehouse: migrated, with roles, views and grants, and not a row in it."""
+    with new_warehouse() as made:
+        yield made
+
+
+@pytest.fixture
+def write_other_model() -> Callable[..., str]:
+    """Write the shipped model under another name with slightly other weights, so that every score moves a little."""
+    from scoring.networks.stored import GRAPH_WEIGHTS, WEIGHTS
+    from scoring.networks.weights import to_npz
+    from scoring.training.store import SHIPPED_VERSION, find_model, write_model
+
+    def write(store_url: str, version: str = "other-1", shift: float = -0.3) -> str:
+        shipped = find_model(SHIPPED_VERSION, store_url)
+        weights = dict(np.load(io.BytesIO(shipped.files[WEIGHTS])))
+        bias, moved = (weights["cdf/bias"].astype(np.float32) + by for by in (0, np.float32(shift)))
+        weights["cdf/bias"] = moved.astype(np.float16)
+        graph = shipped.files[GRAPH_WEIGHTS]
+        assert graph.count(bias.tobytes()) == 1
+        files = {
+            **shipped.files,
+            WEIGHTS: to_npz(weights),
+            GRAPH_WEIGHTS: graph.replace(bias.tobytes(), moved.astype(np.float32).tobytes()),
+        }
+        write_model(store_url, {**shipped.manifest, "version": version}, files)
+        return version
+
+    return write

@@ -194,7 +194,7 @@ def _load(row: Row, read: Callable[[str], bytes], side: int) -> NDArray[np.uint8
     try:
         data = read(uri)
     except _GONE:
-        return Refused(expected, uri, "gone since it was validated; restore the file and run the night again")
+        return Refused(expected, uri, "gone since it was validated; restore the file and run again")
     except PermissionError:
         return Refused(expected, uri, "may not be read any more; give the job's user the right to read it")
     except OSError as error:
@@ -206,7 +206,7 @@ def _load(row: Row, read: Callable[[str], bytes], side: int) -> NDArray[np.uint8
         return Refused(
             expected,
             uri,
-            f"changed since it was validated (sha256 {expected[:12]} then, {found[:12]} now); run the night again",
+            f"changed since it was validated (sha256 {expected[:12]} then, {found[:12]} now); restore it or run again",
         )
     try:
         return to_network_input(decode_grey(data), side)

@@ -1,10 +1,14 @@
 """Refresh the correlation of joint damage with disease activity as of a date."""
 
 from datetime import date
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from scoring.pipeline import installation, models
 from scoring.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
 
 
 def refresh(settings: Settings, as_of: date, model_version: str, run_id: str) -> int:
@@ -16,19 +20,29 @@ def refresh(settings: Settings, as_of: date, model_version: str, run_id: str) ->
     Returns:
         Number of visits that have both damage and activity as of the date.
     """
-    from scoring.analysis.correlation import correlate
     from scoring.warehouse import analytics, runs
     from scoring.warehouse.engine import transaction
 
     with transaction(installation.warehouse(settings)) as connection:
         runs.publish_lock(connection)
         newest = analytics.newest_as_of(connection, model_version) or as_of
-        n_visits = {}
-        for day in {as_of, max(as_of, newest)}:
-            visits = analytics.visits_for_correlation(connection, day, model_version)
-            analytics.publish_correlation(connection, day, model_version, run_id, correlate(visits))
-            n_visits[day] = len(visits)
+        days = {as_of, max(as_of, newest)}
+        n_visits = {day: publish_as_of(connection, day, model_version, run_id) for day in days}
     return n_visits[as_of]
+
+
+def publish_as_of(connection: "Connection", as_of: date, model_version: str, run_id: str) -> int:
+    """Compute and write the correlations as of one date, in the caller's publishing transaction.
+
+    Returns:
+        Number of visits that have both damage and activity.
+    """
+    from scoring.analysis.correlation import correlate
+    from scoring.warehouse import analytics
+
+    visits = analytics.visits_for_correlation(connection, as_of, model_version)
+    analytics.publish_correlation(connection, as_of, model_version, run_id, correlate(visits))
+    return len(visits)
 
 
 def refresh_by_hand(settings: Settings, as_of: date, triggered_by: str) -> list[dict[str, object]]:

@@ -29,7 +29,10 @@ def load(settings: Settings, version: str) -> "StoredModel":
 
 
 def champion(settings: Settings) -> "StoredModel":
-    """The promoted model, checked. A warehouse that has none promotes the one that ships with the package.
+    """The model whose predictions the views show, checked: nights are scored with it.
+
+    A model that is promoted and whose history is not rescored yet is not the champion. A warehouse that has none
+    promotes the one that ships with the package.
 
     Raises:
         ModelRefused: Its files are missing or were changed, or the warehouse knows other weights under its name.
@@ -38,23 +41,30 @@ def champion(settings: Settings) -> "StoredModel":
     from scoring.warehouse import models
 
     engine = installation.warehouse(settings)
-    promoted = models.champion(engine)
-    model = load(settings, promoted["version"] if promoted else SHIPPED_VERSION)
+    active = models.champion(engine)
+    model = load(settings, active["version"] if active else SHIPPED_VERSION)
     # Registering again compares the weights with those that the warehouse knows under this name.
     models.register_model(engine, model.manifest)
-    if promoted is None:
+    if active is None:
         models.promote(engine, model.version, promoted_by="nightly_scoring", reason=FIRST_PROMOTION)
     return model
 
 
-def promote(settings: Settings, *, version: str, promoted_by: str, reason: str) -> None:
-    """Make a model of the store the champion from the next run on."""
+def promote(settings: Settings, *, version: str, promoted_by: str, reason: str) -> str | None:
+    """Promote a model of the store.
+
+    Returns:
+        The model that the views go on showing until the history is rescored; None if they show the promoted one.
+    """
     from scoring.warehouse import migrate, models
 
     engine = installation.warehouse(settings)
     migrate.check_current(engine)
     models.register_model(engine, load(settings, version).manifest)
-    models.promote(engine, version, promoted_by=promoted_by, reason=reason)
+    if models.promote(engine, version, promoted_by=promoted_by, reason=reason):
+        return None
+    active = models.champion(engine)
+    return active["version"] if active else None
 
 
 def train(

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scoring.pipeline import installation, page
 from scoring.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+
+    from scoring.warehouse.models import PromotedModel
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ def overview(settings: Settings, limit: int) -> Overview:
     """The last runs with their books, the champion, the newest page, and how to look further."""
     from upath import UPath
 
-    from scoring.warehouse import migrate, models, nights
+    from scoring.warehouse import migrate, nights
 
     engine = installation.warehouse(settings)
     migrate.check_current(engine)
@@ -28,11 +33,10 @@ def overview(settings: Settings, limit: int) -> Overview:
         {str(name): value for name, value in row.items()}
         for row in nights.recent_runs(engine, limit).to_dict("records")
     ]
-    champion = models.champion(engine)
     why = [(f"{row['night']}", row.pop("message")) for row in rows]
     # Of a night that was run again, only what its last run says still matters.
     lines = [(night, message) for night, message in dict(why).items() if message]
-    lines += [("champion", _describe(champion) if champion else "none yet; the first run promotes the shipped model")]
+    lines += _models(engine)
     if rows:
         newest = page.location(settings, rows[-1]["night"])
         lines.append(("report", newest if UPath(newest).exists() else "not written yet"))
@@ -76,6 +80,26 @@ def report(settings: Settings, batch_date: date) -> str:
     return page.write(settings, run_id, [message] if message else [])
 
 
-def _describe(champion: Any) -> str:
-    synthetic = " (trained on synthetic phantoms, not for clinical use)" if champion["trained_on_synthetic"] else ""
-    return f"{champion['version']}{synthetic}, promoted {champion['promoted_at']:%Y-%m-%d}: {champion['reason']}"
+def _models(engine: "Engine") -> list[tuple[str, str]]:
+    """The champion; the promoted model if that is another one; and how much of the history waits for it."""
+    from scoring.warehouse import models, rescoring
+    from scoring.warehouse.engine import transaction
+
+    with transaction(engine) as connection:
+        champion, promoted = models.champion(connection), models.promoted(connection)
+        if champion is None or promoted is None:
+            return [("champion", "none yet; the first run promotes the shipped model")]
+        n_waiting = rescoring.n_waiting(connection, promoted["version"])
+        n_refused = rescoring.n_waiting_refused(connection, promoted["version"])
+    lines = [("champion", _describe(champion))]
+    if promoted["version"] != champion["version"]:
+        lines.append(("promoted", _describe(promoted)))
+    if n_waiting or len(lines) > 1:
+        refused = f", of {n_refused} the files are gone or changed" if n_refused else ""
+        lines.append(("waiting", f"{n_waiting} images for {promoted['version']}{refused}: `scoring rescore`"))
+    return lines
+
+
+def _describe(model: "PromotedModel") -> str:
+    synthetic = " (trained on synthetic phantoms, not for clinical use)" if model["trained_on_synthetic"] else ""
+    return f"{model['version']}{synthetic}, promoted {model['promoted_at']:%Y-%m-%d}: {model['reason']}"

@@ -22,6 +22,7 @@ DATA_TABLES = (
     "scoring.rau_prediction",
     "scoring.quarantine",
     "analytics.correlation",
+    "analytics.bridge",
 )
 
 # A visit with two consultation rows is one visit: joined as it stands it would count twice. A predicted score stands

@@ -1,21 +1,38 @@
-"""Models that the warehouse knows, and which of them is the champion."""
+"""Models that the warehouse knows, which of them is promoted, and which is the champion that the views show.
+
+A promotion states the intent, an activation that it took effect. Between the two the history is rescored, and the
+former champion goes on: nights are scored with it, and the views show it.
+"""
 
 import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypedDict
+from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from scoring.errors import InvalidRequest, ModelRefused
+from scoring.warehouse import runs
+from scoring.warehouse.bridge import publish_bridge
 from scoring.warehouse.engine import transaction
+from scoring.warehouse.rescoring import former_champion, is_complete
 
 WEIGHTS = "weights.npz"
 
 
-class Champion(TypedDict):
-    """The promoted model."""
+_MODEL = (
+    "SELECT m.version, m.architecture, m.input_size, m.preprocessing_version, m.weights_sha256,"
+    " m.trained_on_synthetic, p.promoted_at, p.promoted_by, p.reason"
+    " FROM scoring.promotion AS p INNER JOIN scoring.model_version AS m ON m.version = p.version"
+)
+_PROMOTED = f"{_MODEL} ORDER BY p.promotion_id DESC LIMIT 1"
+_ACTIVE = f"{_MODEL} INNER JOIN scoring.activation AS a USING (promotion_id) ORDER BY a.activation_id DESC LIMIT 1"
+
+
+class PromotedModel(TypedDict):
+    """A model, and who promoted it when and why."""
 
     version: str
     architecture: str
@@ -82,14 +99,17 @@ def _row(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def promote(engine: Engine, version: str, promoted_by: str, reason: str) -> bool:
-    """Make a registered model the champion, whose predictions the views show.
+    """Promote a registered model.
+
+    It is the champion at once if it is the first one, or if nothing of the history waits for it, as when the former
+    champion is taken back before anything new has come. Otherwise it is when the history has been rescored.
 
     Returns:
-        False if it is the champion already; nothing is written then.
+        Whether the views show the model from now on. Promoting the promoted model again writes nothing.
 
     Raises:
         InvalidRequest: The model is not registered, or nobody or no reason is named.
-        WarehouseUnavailable: The server cannot be reached.
+        WarehouseUnavailable: The server cannot be reached, or another run publishes for too long.
     """
     if not promoted_by.strip() or not reason.strip():
         raise InvalidRequest("A promotion needs a person and a reason.")
@@ -98,31 +118,66 @@ def promote(engine: Engine, version: str, promoted_by: str, reason: str) -> bool
             sa.text("SELECT count(*) FROM scoring.model_version WHERE version = :version"), {"version": version}
         ):
             raise InvalidRequest(f"Model {version} is not registered in this warehouse: see `scoring status`.")
-        # Two promotions of the same model at once would both see the old champion.
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended('scoring:promote', 0))"))
-        champions = sa.text("SELECT version FROM scoring.promotion ORDER BY promotion_id DESC LIMIT 1")
-        if connection.scalar(champions) == version:
-            return False
-        connection.execute(
-            sa.text("INSERT INTO scoring.promotion (version, promoted_by, reason) VALUES (:version, :by, :reason)"),
-            {"version": version, "by": promoted_by, "reason": reason},
-        )
-    return True
-
-
-def champion(engine: Engine) -> Champion | None:
-    """The promoted model; None before the first promotion."""
-    with transaction(engine) as connection:
-        row = (
+        # Whether the history is complete, and who is promoted, must stay true until this is written.
+        runs.publish_lock(connection)
+        active, last = champion(connection), promoted(connection)
+        if last is None or last["version"] != version:
             connection.execute(
-                sa.text(
-                    "SELECT m.version, m.architecture, m.input_size, m.preprocessing_version, m.weights_sha256,"
-                    " m.trained_on_synthetic, p.promoted_at, p.promoted_by, p.reason"
-                    " FROM scoring.promotion AS p INNER JOIN scoring.model_version AS m ON m.version = p.version"
-                    " ORDER BY p.promotion_id DESC LIMIT 1"
-                )
+                sa.text("INSERT INTO scoring.promotion (version, promoted_by, reason) VALUES (:version, :by, :reason)"),
+                {"version": version, "by": promoted_by, "reason": reason},
             )
-            .mappings()
-            .one_or_none()
+            if active is None or is_complete(connection, version):
+                activate(connection, version, run_id=None, n_missing=0)
+                return True
+    return active is not None and active["version"] == version
+
+
+def activate(connection: Connection, version: str, *, run_id: UUID | str | None, n_missing: int) -> None:
+    """Make the promoted model the champion, and write the bridge from the former one to it.
+
+    A model that is the champion already stays it, and its bridge is brought up to date.
+
+    Args:
+        connection: The transaction that completes the history, under the publishing lock.
+        version: The promoted model.
+        run_id: The rescoring; None if the promotion itself takes effect.
+        n_missing: Accepted images that go without a prediction of it.
+
+    Raises:
+        InvalidRequest: Another model has been promoted since.
+    """
+    last, active = promoted(connection), champion(connection)
+    if last is None or last["version"] != version:
+        raise InvalidRequest(
+            f"{version} is not the promoted model any more, {last['version'] if last else 'none'} is: nothing was "
+            "activated, and what was scored stays. Run `scoring rescore` again."
         )
-    return None if row is None else Champion(**row)  # type: ignore[typeddict-item]
+    if active is None or active["version"] != version:
+        connection.execute(
+            sa.text(
+                "INSERT INTO scoring.activation (promotion_id, run_id, n_missing)"
+                " SELECT max(promotion_id), :run_id, :n_missing FROM scoring.promotion"
+            ),
+            {"run_id": None if run_id is None else str(run_id), "n_missing": n_missing},
+        )
+    former = former_champion(connection, version)
+    if former is not None:
+        publish_bridge(connection, former, version, run_id)
+
+
+def champion(source: Engine | Connection) -> PromotedModel | None:
+    """The model whose predictions the views show and with which nights are scored; None before the first promotion."""
+    return _found(source, _ACTIVE)
+
+
+def promoted(source: Engine | Connection) -> PromotedModel | None:
+    """The model of the last promotion: the champion, or the one that will be when the history has been rescored."""
+    return _found(source, _PROMOTED)
+
+
+def _found(source: Engine | Connection, query: str) -> PromotedModel | None:
+    if isinstance(source, Engine):
+        with transaction(source) as connection:
+            return _found(connection, query)
+    row = source.execute(sa.text(query)).mappings().one_or_none()
+    return None if row is None else PromotedModel(**row)  # type: ignore[typeddict-item]

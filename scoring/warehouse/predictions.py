@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from scoring.errors import BadInput
 from scoring.warehouse.bulk import UpsertCounts, insert_missing, upsert
 
+PREDICTION_KEY = ("image_sha256", "model_version", "preprocessing_version")
 _RAU_KEY = ("scope", "patient_id", "visit_date", "sop_iuid", "model_version", "preprocessing_version")
 _FILES_NAMED = 5
 _RAU = ("rau_expected", "rau_median", "rau_q05", "rau_q95", "rau_from_grades", "n_scored")
@@ -60,10 +61,7 @@ def publish_predictions(
     _refuse_rivals(connection, images)
     insert_missing(connection, "imaging.joint_image", _joint_images(images, run), key=("sop_iuid", "joint"))
     is_new = insert_missing(
-        connection,
-        "scoring.joint_prediction",
-        _joint_predictions(predictions, run),
-        key=("image_sha256", "model_version", "preprocessing_version"),
+        connection, "scoring.joint_prediction", joint_prediction_rows(predictions, run), key=PREDICTION_KEY
     )
     with_prediction = set(
         connection.scalars(
@@ -84,10 +82,7 @@ def publish_predictions(
 
 
 def film_predictions(
-    connection: Connection,
-    model_version: str,
-    preprocessing_version: str,
-    sop_iuids: Sequence[str] | None = None,
+    connection: Connection, model_version: str, preprocessing_version: str, sop_iuids: Sequence[str]
 ) -> pd.DataFrame:
     """Predictions of all joints of the visits to which these films belong, or belonged when they were last scored.
 
@@ -98,11 +93,11 @@ def film_predictions(
         connection: Sees what its own transaction has published.
         model_version: The model.
         preprocessing_version: Its preprocessing.
-        sop_iuids: The films whose images or consultations were accepted; None takes every visit, as a rescoring does.
+        sop_iuids: The films whose images or consultations were accepted.
 
     Returns:
         patient_id, visit_date (date), sop_iuid, joint, image_sha256, erosion_mean, ratingen_grade, grade_probability
-        (list of six floats), in the order of patient, visit, film and joint.
+        (list of six floats), batch_date (the prediction's night), in the order of patient, visit, film and joint.
     """
     return pd.read_sql_query(
         sa.text(
@@ -111,18 +106,17 @@ def film_predictions(
             " WHERE scope = 'film' AND sop_iuid = ANY(:sop_iuids) AND model_version = :model_version"
             " AND preprocessing_version = :preprocessing_version)"
             " SELECT r.patient_id, r.visit_date, p.sop_iuid, p.joint, p.image_sha256, p.erosion_mean,"
-            " p.ratingen_grade, p.grade_probability"
+            " p.ratingen_grade, p.grade_probability, p.batch_date"
             " FROM scoring.joint_prediction AS p INNER JOIN registry.radiograph AS r ON r.sop_iuid = p.sop_iuid"
             " WHERE p.model_version = :model_version AND p.preprocessing_version = :preprocessing_version"
-            " AND (CAST(:sop_iuids AS text[]) IS NULL"
-            " OR (r.patient_id, r.visit_date) IN (SELECT patient_id, visit_date FROM affected))"
+            " AND (r.patient_id, r.visit_date) IN (SELECT patient_id, visit_date FROM affected)"
             " ORDER BY r.patient_id, r.visit_date, p.sop_iuid, p.joint"
         ),
         connection,
         params={
             "model_version": model_version,
             "preprocessing_version": preprocessing_version,
-            "sop_iuids": None if sop_iuids is None else sorted(set(sop_iuids)),
+            "sop_iuids": sorted(set(sop_iuids)),
         },
     )
 
@@ -134,16 +128,18 @@ def publish_rau(connection: Connection, run: PredictionRun, frame: pd.DataFrame)
         connection: Inside the publishing transaction.
         run: The run, its night and its model.
         frame: scope ('film' or 'visit'), patient_id, visit_date, sop_iuid ('' for a visit), rau_expected, rau_median,
-            rau_q05, rau_q95, rau_from_grades, n_scored (1-38).
+            rau_q05, rau_q95, rau_from_grades, n_scored (1-38); of a rescored history also `night`, to which a score
+            belongs if not to the run's.
 
     Returns:
         new, updated and unchanged rows.
     """
+    night = frame["night"] if "night" in frame.columns else run.batch_date
     rows = frame.assign(
         model_version=run.model_version,
         preprocessing_version=run.preprocessing_version,
-        batch_date=run.batch_date,
-        first_batch_date=run.batch_date,
+        batch_date=night,
+        first_batch_date=night,
         run_id=str(run.run_id),
         scored_at=pd.Timestamp.now(tz="UTC"),
     )
@@ -154,6 +150,18 @@ def publish_rau(connection: Connection, run: PredictionRun, frame: pd.DataFrame)
         key=_RAU_KEY,
         payload=_RAU,
         provenance=("batch_date", "first_batch_date", "run_id", "scored_at"),
+    )
+
+
+def joint_prediction_rows(predictions: pd.DataFrame, run: PredictionRun) -> pd.DataFrame:
+    """Predictions of shards, with their `engine`, as rows of `scoring.joint_prediction` of the run's night."""
+    columns = ["image_sha256", "sop_iuid", "joint", "erosion_mean", "erosion_median", "erosion_q05", "erosion_q95"]
+    return predictions[[*columns, "ratingen_grade", "grade_probability", "engine"]].assign(
+        model_version=run.model_version,
+        preprocessing_version=run.preprocessing_version,
+        code_revision=run.code_revision,
+        run_id=str(run.run_id),
+        batch_date=run.batch_date,
     )
 
 
@@ -189,15 +197,4 @@ def _joint_images(images: pd.DataFrame, run: PredictionRun) -> pd.DataFrame:
         first[[*columns, "brightness", "contrast", "folder_date"]]
         .rename(columns={"sha256": "image_sha256", "folder_date": "batch_date"})
         .assign(run_id=str(run.run_id))
-    )
-
-
-def _joint_predictions(predictions: pd.DataFrame, run: PredictionRun) -> pd.DataFrame:
-    columns = ["image_sha256", "sop_iuid", "joint", "erosion_mean", "erosion_median", "erosion_q05", "erosion_q95"]
-    return predictions[[*columns, "ratingen_grade", "grade_probability", "engine"]].assign(
-        model_version=run.model_version,
-        preprocessing_version=run.preprocessing_version,
-        code_revision=run.code_revision,
-        run_id=str(run.run_id),
-        batch_date=run.batch_date,
     )

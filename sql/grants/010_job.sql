@@ -8,11 +8,11 @@ GRANT USAGE ON SCHEMA registry, imaging, scoring, analytics, analyst TO scoring_
 GRANT SELECT ON ALL TABLES IN SCHEMA registry, imaging, scoring, analytics, analyst TO scoring_job;
 
 -- Upserts: the registry corrects its records, a visit's Rau score changes when late films arrive, and correlations
--- as of a date change when old nights are filled in.
+-- as of a date change when old nights are filled in; so does the bridge between two models.
 GRANT INSERT, UPDATE ON
 registry.radiograph, registry.consultation, registry.joint_reading, registry.disease_activity,
 registry.landed_file,
-scoring.rau_prediction, analytics.correlation
+scoring.rau_prediction, analytics.correlation, analytics.bridge
 TO scoring_job;
 
 -- A quarantined row is never taken back, but it can be marked as resolved.
@@ -21,6 +21,6 @@ GRANT INSERT, UPDATE ON scoring.quarantine TO scoring_job;
 -- Append-only: the audit trail, the images and what was predicted from them.
 GRANT INSERT ON
 scoring.run, scoring.run_count, scoring.run_result, scoring.run_quarantine,
-scoring.model_version, scoring.promotion,
+scoring.model_version, scoring.promotion, scoring.activation, scoring.rescoring_refusal,
 imaging.joint_image, scoring.joint_prediction
 TO scoring_job;

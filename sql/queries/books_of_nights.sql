@@ -17,5 +17,7 @@ SELECT DISTINCT ON (night.batch_date, night.dataset)
     night.balanced,
     left(night.message, 120) AS message
 FROM analyst.night AS night
-WHERE night.batch_date > current_date - 14
+WHERE
+    night.batch_date > current_date - 14
+    AND night.job = 'nightly_scoring'
 ORDER BY night.batch_date DESC, night.dataset ASC, night.started_at DESC;

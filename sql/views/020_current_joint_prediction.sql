@@ -44,5 +44,5 @@ COMMENT ON COLUMN analyst.current_joint_prediction.image_sha256 IS 'SHA-256 of t
 COMMENT ON COLUMN analyst.current_joint_prediction.image_uri IS 'Where the image was found.';
 COMMENT ON COLUMN analyst.current_joint_prediction.model_version IS 'The champion.';
 COMMENT ON COLUMN analyst.current_joint_prediction.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
-COMMENT ON COLUMN analyst.current_joint_prediction.batch_date IS 'Night in which the image was scored.';
+COMMENT ON COLUMN analyst.current_joint_prediction.batch_date IS 'Night in which the image was first scored; a rescored history keeps its nights.';
 COMMENT ON COLUMN analyst.current_joint_prediction.scored_at IS 'When it was scored.';

@@ -58,5 +58,5 @@ COMMENT ON COLUMN analyst.rau_by_film.extrapolated IS 'True if fewer than 32 joi
 COMMENT ON COLUMN analyst.rau_by_film.reported_rau IS 'Rau score of the film''s latest consultation that reports one, points; it may cover more joints than the film shows.';
 COMMENT ON COLUMN analyst.rau_by_film.model_version IS 'The champion.';
 COMMENT ON COLUMN analyst.rau_by_film.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
-COMMENT ON COLUMN analyst.rau_by_film.batch_date IS 'Night of the run that last changed the prediction.';
+COMMENT ON COLUMN analyst.rau_by_film.batch_date IS 'Night in which the prediction last changed; a rescored history keeps its nights.';
 COMMENT ON COLUMN analyst.rau_by_film.scored_at IS 'When it was changed.';

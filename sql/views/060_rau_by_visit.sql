@@ -99,5 +99,5 @@ COMMENT ON COLUMN analyst.rau_by_visit.reported_rau IS 'Rau score by the visit''
 COMMENT ON COLUMN analyst.rau_by_visit.reported_on IS 'Date of that reading.';
 COMMENT ON COLUMN analyst.rau_by_visit.model_version IS 'The champion; null if not scored.';
 COMMENT ON COLUMN analyst.rau_by_visit.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
-COMMENT ON COLUMN analyst.rau_by_visit.batch_date IS 'Night of the run that last changed the prediction.';
+COMMENT ON COLUMN analyst.rau_by_visit.batch_date IS 'Night in which the prediction last changed; a rescored history keeps its nights.';
 COMMENT ON COLUMN analyst.rau_by_visit.scored_at IS 'When it was changed.';

@@ -34,6 +34,6 @@ COMMENT ON COLUMN analyst.correlation.confidence IS 'Level of the interval, such
 COMMENT ON COLUMN analyst.correlation.n_visits IS 'Number of visits that have both measures.';
 COMMENT ON COLUMN analyst.correlation.n_patients IS 'Number of patients behind those visits.';
 COMMENT ON COLUMN analyst.correlation.model_version IS 'The model behind predicted_rau.';
-COMMENT ON COLUMN analyst.correlation.is_champion IS 'True for the promoted model; filter by it.';
+COMMENT ON COLUMN analyst.correlation.is_champion IS 'True for the model that the other views show; filter by it.';
 COMMENT ON COLUMN analyst.correlation.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; predicted_rau says nothing about patients.';
 COMMENT ON COLUMN analyst.correlation.computed_at IS 'When the figure was last changed.';

@@ -1,6 +1,7 @@
 -- Title: The books of every night
 -- Description: For each run and dataset, what landed and what became of it. balanced says whether every landed row is
--- accounted for; a run that is still going, or was killed, has no status.
+-- accounted for; a run that is still going, or was killed, has no status. A rescoring (job) lands nothing: it plans
+-- images of the history, and each is scored, was scored already, or is refused.
 
 CREATE VIEW analyst.night AS
 WITH latest AS (
@@ -34,7 +35,9 @@ books AS (
         coalesce(sum(run_count.n) FILTER (WHERE run_count.outcome = 'scored'), 0)::bigint AS scored,
         coalesce(sum(run_count.n) FILTER (WHERE run_count.outcome = 'already_scored'), 0)::bigint AS already_scored,
         coalesce(sum(run_count.n) FILTER (WHERE run_count.outcome = 'quarantined'), 0)::bigint AS quarantined,
-        sum(run_count.n) FILTER (WHERE run_count.outcome <> 'landed') AS accounted_for
+        coalesce(sum(run_count.n) FILTER (WHERE run_count.outcome = 'planned'), 0)::bigint AS planned,
+        coalesce(sum(run_count.n) FILTER (WHERE run_count.outcome = 'refused'), 0)::bigint AS refused,
+        sum(run_count.n) FILTER (WHERE run_count.outcome NOT IN ('landed', 'planned')) AS accounted_for
     FROM latest AS run_count
     GROUP BY run_count.run_id, run_count.dataset
 ),
@@ -63,7 +66,9 @@ SELECT
     books.scored,
     books.already_scored,
     books.quarantined,
-    books.landed = coalesce(books.accounted_for, 0) AS balanced,
+    books.planned,
+    books.refused,
+    books.landed + books.planned = coalesce(books.accounted_for, 0) AS balanced,
     run.job,
     run.trigger,
     run.triggered_by,
@@ -78,7 +83,7 @@ LEFT JOIN ended ON run.run_id = ended.run_id
 LEFT JOIN scoring.model_version ON run.model_version = model_version.version;
 
 COMMENT ON VIEW analyst.night IS 'Runs and their books: one row for each run and dataset. A night that was run again has several runs.';
-COMMENT ON COLUMN analyst.night.batch_date IS 'The night: date of the landing folder.';
+COMMENT ON COLUMN analyst.night.batch_date IS 'The night: date of the landing folder. Of a rescoring the newest night of the history.';
 COMMENT ON COLUMN analyst.night.started_at IS 'When the run began.';
 COMMENT ON COLUMN analyst.night.finished_at IS 'When it ended; null if it has not, or was killed.';
 COMMENT ON COLUMN analyst.night.status IS 'succeeded, failed, or null while it has not ended.';
@@ -91,7 +96,9 @@ COMMENT ON COLUMN analyst.night.superseded IS 'Rows that came too late: a newer 
 COMMENT ON COLUMN analyst.night.scored IS 'Images scored by this run.';
 COMMENT ON COLUMN analyst.night.already_scored IS 'Images that this model had scored before.';
 COMMENT ON COLUMN analyst.night.quarantined IS 'Rows (files) refused, each counted once.';
-COMMENT ON COLUMN analyst.night.balanced IS 'True if every landed row (file) is accounted for.';
+COMMENT ON COLUMN analyst.night.planned IS 'Images of the history that a rescoring was to score.';
+COMMENT ON COLUMN analyst.night.refused IS 'Images of the history that it could not score, because their files are no longer what was accepted.';
+COMMENT ON COLUMN analyst.night.balanced IS 'True if every landed row (file), or planned image, is accounted for.';
 COMMENT ON COLUMN analyst.night.job IS 'Which job ran.';
 COMMENT ON COLUMN analyst.night.trigger IS 'The scheduler''s id of the run, or cli.';
 COMMENT ON COLUMN analyst.night.triggered_by IS 'Who or what started it.';

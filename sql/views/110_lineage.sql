@@ -45,7 +45,7 @@ COMMENT ON COLUMN analyst.lineage.model_version IS 'The model.';
 COMMENT ON COLUMN analyst.lineage.architecture IS 'Its architecture.';
 COMMENT ON COLUMN analyst.lineage.weights_sha256 IS 'SHA-256 of its weights.';
 COMMENT ON COLUMN analyst.lineage.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
-COMMENT ON COLUMN analyst.lineage.is_champion IS 'True if this model is the promoted one today.';
+COMMENT ON COLUMN analyst.lineage.is_champion IS 'True if this is the model that the other views show today.';
 COMMENT ON COLUMN analyst.lineage.preprocessing_version IS 'How the bytes became the network''s input.';
 COMMENT ON COLUMN analyst.lineage.engine IS 'What ran the network, and how precisely: openvino/float32, openvino/bfloat16, tensorflow/float32.';
 COMMENT ON COLUMN analyst.lineage.code_revision IS 'Revision of the software that scored.';

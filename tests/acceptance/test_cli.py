@@ -74,6 +74,24 @@ def test_a_day_with_the_command_line(scoring, tmp_path):
     assert scoring("report", "--date", "2026-11-20").stdout.strip() == counts["report"]
 
 
+def test_a_new_champion_by_the_command_line(scoring, tmp_path, write_other_model):
+    other = write_other_model(str(tmp_path / "var" / "models"))
+    assert "phantom-1 is the champion" in scoring("promote", "phantom-1", "--reason", "the only one").stdout
+    scoring("phantom", "--patients", 4, "--nights", 1, "--last-night", NIGHT)
+    assert scoring("nightly", "--date", NIGHT).exit_code == 0
+
+    promoted = scoring("promote", other, "--reason", "better").stdout
+    assert f"{other} is promoted; `scoring rescore`" in promoted
+    assert "until then views show phantom-1" in promoted
+    assert f"images for {other}: `scoring rescore`" in scoring("status").stdout
+    rescored = scoring("rescore")
+    assert rescored.exit_code == 0, rescored.output
+    counts = json.loads(rescored.stdout)
+    assert counts["planned"] == counts["scored"] > 0
+    assert "waiting" not in scoring("status").stdout
+    assert "phantom-1 is the champion" in scoring("promote", "phantom-1", "--reason", "back again").stdout
+
+
 @pytest.mark.parametrize(
     ("fault", "exit_code", "says"),
     [
@@ -97,6 +115,7 @@ def test_what_makes_no_sense_is_refused(scoring):
     assert unknown.exit_code == 9
     assert "meteorite" in unknown.stderr
     assert scoring("promote", "no-such-model", "--reason", "x").exit_code == 7
+    assert scoring("rescore").exit_code == 9
 
 
 def test_a_warehouse_that_cannot_be_reached_is_exit_code_5(scoring, monkeypatch):

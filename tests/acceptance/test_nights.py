@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scoring.errors import BadInput, BooksDoNotBalance, InvalidRequest, ModelRefused, WarehouseUnavailable
 from scoring.phantom.faults import FAULTS
 from scoring.phantom.nights import write_nights
-from scoring.pipeline import nightly, status
+from scoring.pipeline import models, nightly, rescoring, status
 from scoring.settings import sql_dir
 from scoring.training.store import SHIPPED_DIR, SHIPPED_VERSION
 from scoring.warehouse import analytics, reads
@@ -271,11 +271,14 @@ def test_a_late_table_that_cannot_be_used_stops_nothing_and_stands_on_the_page(s
     assert f"{NIGHT}/consultations.csv" in page
 
 
-def test_every_worked_query_answers_the_analyst(site, warehouse):
+def test_every_worked_query_answers_the_analyst(site, warehouse, write_other_model):
     # 20 patients over some years have two films each; the second night has something to quarantine.
     write_nights(site.landing_url, seed=2, first_night=NIGHT, nights=2, n_patients=20, years=3.0, faults=("truncated",))
     run(site)
     run(site, NEXT_NIGHT)
+    # A second champion, for the bridge from the first.
+    models.promote(site, version=write_other_model(site.model_store_url), promoted_by="tester", reason="a test")
+    rescoring.rescore(site, accept_missing=False, triggered_by="tester")
     answers = {}
     with warehouse.engine(warehouse.analyst_url).connect() as connection:
         for query in sorted((sql_dir() / "queries").glob("*.sql")):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+DAGS = ROOT / "dags"
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,33 @@ def airflow_metadata(airflow_home) -> Path:
     """The same with Airflow's own tables."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=os.environ, capture_output=True, check=True)
     return airflow_home
+
+
+@pytest.fixture
+def run_dag(airflow_metadata, warehouse, tmp_path, monkeypatch):
+    """Run a DAG, by default the nightly one, on a fresh installation and return its Dag run."""
+    monkeypatch.setenv("SCORING_VAR_DIR", str(tmp_path / "var"))
+    monkeypatch.setenv("SCORING_LANDING_URL", str(tmp_path / "landing"))
+    monkeypatch.setenv("SCORING_CODE_REVISION", "test")
+    # As an operator would give it: a connection of Airflow, in the environment.
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse.job_url)
+    monkeypatch.syspath_prepend(str(DAGS))
+    from scoring.settings import get_settings
+
+    get_settings.cache_clear()
+
+    def run(conf, dag_id="nightly_scoring"):
+        from airflow.dag_processing.dagbag import BundleDagBag
+
+        bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
+        return bag.dags[dag_id].test(run_conf=conf)
+
+    yield run
+    get_settings.cache_clear()
+    sys.modules.pop("scoring_airflow", None)
+
+
+@pytest.fixture
+def states():
+    """States of a Dag run's tasks, by task; of a mapped one the last."""
+    return lambda dag_run: {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances()}

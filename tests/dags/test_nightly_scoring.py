@@ -1,8 +1,6 @@
 """The DAG itself, run by Airflow's own `dag.test` on a real warehouse."""
 
-import sys
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +8,6 @@ import pytest
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
 
 NIGHT = date(2026, 11, 21)
-DAGS = Path(__file__).parents[2] / "dags"
 
 
 @pytest.fixture
@@ -23,35 +20,7 @@ def landing(tmp_path):
     return land
 
 
-@pytest.fixture
-def run_dag(airflow_metadata, warehouse, tmp_path, monkeypatch):
-    """Run the DAG for a night and return its Dag run."""
-    monkeypatch.setenv("SCORING_VAR_DIR", str(tmp_path / "var"))
-    monkeypatch.setenv("SCORING_LANDING_URL", str(tmp_path / "landing"))
-    monkeypatch.setenv("SCORING_CODE_REVISION", "test")
-    # As an operator would give it: a connection of Airflow, in the environment.
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse.job_url)
-    monkeypatch.syspath_prepend(str(DAGS))
-    from scoring.settings import get_settings
-
-    get_settings.cache_clear()
-
-    def run(conf):
-        from airflow.dag_processing.dagbag import BundleDagBag
-
-        bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
-        return bag.dags["nightly_scoring"].test(run_conf=conf)
-
-    yield run
-    get_settings.cache_clear()
-    sys.modules.pop("scoring_airflow", None)
-
-
-def states(dag_run):
-    return {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances()}
-
-
-def test_a_night_goes_through_and_its_page_is_written(run_dag, landing, warehouse, tmp_path):
+def test_a_night_goes_through_and_its_page_is_written(run_dag, states, landing, warehouse, tmp_path):
     (night,) = landing()
     dag_run = run_dag({"batch_date": NIGHT.isoformat()})
 
@@ -65,7 +34,7 @@ def test_a_night_goes_through_and_its_page_is_written(run_dag, landing, warehous
     assert tuple(run) == (dag_run.run_id, "succeeded")
 
 
-def test_a_night_that_cannot_be_used_is_failed_and_says_why(run_dag, landing, warehouse):
+def test_a_night_that_cannot_be_used_is_failed_and_says_why(run_dag, states, landing, warehouse):
     landing("missing_column")
     dag_run = run_dag({"batch_date": NIGHT.isoformat()})
 
@@ -81,7 +50,7 @@ def test_a_night_that_cannot_be_used_is_failed_and_says_why(run_dag, landing, wa
     assert "consultations.csv" in message
 
 
-def test_an_empty_night_is_a_success_that_scores_nothing(run_dag, landing):
+def test_an_empty_night_is_a_success_that_scores_nothing(run_dag, states, landing):
     landing("empty_night")
     dag_run = run_dag({"batch_date": NIGHT.isoformat()})
 

@@ -60,6 +60,20 @@ def test_nightly_has_a_data_interval_a_zone_and_a_gate_as_its_only_leaf(dag_bag)
     assert dag.get_task("score").pool == "gpu"
 
 
+def test_rescoring_is_started_without_a_schedule_or_parameters_and_has_a_gate_as_its_only_leaf(dag_bag):
+    from airflow.configuration import conf
+
+    from scoring.pipeline.rescoring import MAX_SHARDS
+
+    dag = dag_bag.dags["rescoring"]
+    assert dag.schedule is None
+    assert dag.params.dump() == {"accept_missing": False}
+    assert [task.task_id for task in dag.leaves] == ["close_run"]
+    assert dag.get_task("close_run").trigger_rule == "all_done"
+    assert dag.get_task("score").pool == dag.get_task("activate").pool == "gpu"
+    assert conf.getint("core", "max_map_length") >= MAX_SHARDS
+
+
 def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):
     from airflow.sdk.definitions.retry_policy import RetryAction
 

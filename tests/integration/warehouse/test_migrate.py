@@ -69,7 +69,11 @@ def test_two_migrations_at_once_leave_one_result(empty_database):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(len(result.revisions) for result in results) == [0, 0, 6]
+    assert sorted(len(result.revisions) for result in results) == [
+        0,
+        0,
+        len(list((SQL / "migrations" / "versions").glob("*.sql"))),
+    ]
 
 
 def test_an_empty_database_says_what_to_run(empty_database):
@@ -129,6 +133,49 @@ def test_a_newer_database_is_left_alone(warehouse):
         migrate(warehouse.owner_url)
     with pytest.raises(WarehouseNotMigrated, match="9999"):
         check_current(warehouse.engine())
+
+
+def test_a_warehouse_of_before_activations_keeps_its_champion(empty_database, own_sql, monkeypatch):
+    """At 0006 a promotion took effect at once: the last one goes on being the champion, and no row is lost."""
+    from scoring.warehouse import models
+
+    for later in (own_sql / "migrations" / "versions").glob("*.*"):
+        if later.stem > "0006_analytics":
+            later.unlink()
+    # Of views and grants, which are made anew in any case, one that knows nothing of activations.
+    for later in {*own_sql.glob("views/*.sql"), *own_sql.glob("grants/*.sql")}:
+        if later.name != "090_quarantine_open.sql":
+            later.unlink()
+    migrate(empty_database)
+    engine = connect_engine(empty_database)
+    for version in ("phantom-1", "mine-1"):
+        manifest = {
+            "version": version,
+            "architecture": "cdf",
+            "input_side": 128,
+            "preprocessing_version": "grey128-v1",
+            "files": {"weights.npz": {"sha256": "a" * 64}},
+            "trained_on_synthetic": True,
+        }
+        models.register_model(engine, manifest)
+        with transaction(engine) as connection:
+            connection.execute(
+                sa.text("INSERT INTO scoring.promotion (version, promoted_by, reason) VALUES (:version, 'x', 'y')"),
+                {"version": version},
+            )
+    before = rows(engine, "SELECT * FROM scoring.promotion ORDER BY promotion_id")
+
+    monkeypatch.undo()
+    assert migrate(empty_database).revisions[0] == "0007"
+
+    assert models.champion(engine)["version"] == "mine-1"
+    assert models.champion(engine) == models.promoted(engine)
+    assert rows(engine, "SELECT * FROM scoring.promotion ORDER BY promotion_id") == before
+    assert rows(engine, "SELECT promotion_id, activated_at, n_missing FROM scoring.activation ORDER BY 1") == [
+        (promotion_id, promoted_at, 0) for promotion_id, _, promoted_at, _, _ in before
+    ]
+    assert rows(engine, "SELECT model_version, activated_at = promoted_at FROM analyst.champion") == [("mine-1", True)]
+    engine.dispose()
 
 
 def test_migrating_without_rights_names_what_the_administrator_must_do(warehouse, own_sql):
@@ -198,10 +245,13 @@ TABLES = (
     "scoring.run_quarantine",
     "scoring.model_version",
     "scoring.promotion",
+    "scoring.activation",
+    "scoring.rescoring_refusal",
     "scoring.joint_prediction",
     "scoring.rau_prediction",
     "scoring.quarantine",
     "analytics.correlation",
+    "analytics.bridge",
 )
 APPEND_ONLY = {
     "imaging.joint_image",
@@ -211,6 +261,8 @@ APPEND_ONLY = {
     "scoring.run_quarantine",
     "scoring.model_version",
     "scoring.promotion",
+    "scoring.activation",
+    "scoring.rescoring_refusal",
     "scoring.joint_prediction",
 }
 

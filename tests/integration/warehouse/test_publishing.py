@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from sqlalchemy.engine import Engine
 
 from scoring.clinical import das28, ratingen
 from scoring.errors import BadInput, InvalidRequest, ModelRefused
-from scoring.warehouse import analytics, images, models, nights, predictions, reads, registry, runs
+from scoring.warehouse import analytics, images, models, nights, predictions, reads, registry, rescoring, runs
 from scoring.warehouse.bulk import UpsertCounts
 from scoring.warehouse.engine import transaction
 
@@ -476,23 +477,104 @@ def test_a_model_version_keeps_its_weights(engine):
         models.register_model(engine, {name: MANIFEST[name] for name in MANIFEST if name != "architecture"})
 
 
-def test_the_champion_is_the_last_promoted_model(engine):
-    models.register_model(engine, MANIFEST | {"version": "test-2", "files": {"weights.npz": {"sha256": "b" * 64}}})
+def other_model(engine: Engine, version: str = "test-2") -> str:
+    models.register_model(engine, MANIFEST | {"version": version, "files": {"weights.npz": {"sha256": "b" * 64}}})
+    return version
+
+
+def test_without_a_history_the_champion_is_the_last_promoted_model(engine):
     assert models.champion(engine)["version"] == "test-1"
-    assert models.promote(engine, "test-2", "a steward", "better on held-out patients") is True
-    assert models.promote(engine, "test-2", "a steward", "again") is False
+    assert models.promote(engine, other_model(engine), "a steward", "better on held-out patients") is True
+    assert models.promote(engine, "test-2", "a steward", "again") is True
+    assert rows(engine, "SELECT count(*) FROM scoring.promotion") == [(2,)]
     found = models.champion(engine)
     assert (found["version"], found["promoted_by"], found["trained_on_synthetic"]) == ("test-2", "a steward", True)
     with pytest.raises(InvalidRequest, match="not registered"):
         models.promote(engine, "test-3", "a steward", "why not")
 
 
-def test_views_follow_the_champion_and_old_predictions_stay(engine):
+def test_the_views_keep_the_champion_until_the_history_of_the_promoted_model_is_complete(engine):
     publish_night(engine)
-    models.register_model(engine, MANIFEST | {"version": "test-2", "files": {"weights.npz": {"sha256": "b" * 64}}})
-    models.promote(engine, "test-2", "a steward", "better")
+    assert models.promote(engine, other_model(engine), "a steward", "better") is False
+    assert models.promote(engine, "test-2", "a steward", "again") is False
+    assert (models.champion(engine)["version"], models.promoted(engine)["version"]) == ("test-1", "test-2")
+    assert rows(engine, "SELECT DISTINCT model_version FROM analyst.current_joint_prediction") == [("test-1",)]
+    with transaction(engine) as connection:
+        assert rescoring.n_waiting(connection, "test-2") == 2
+        models.activate(connection, "test-2", run_id=RUN, n_missing=2)
+    assert rows(engine, "SELECT model_version, n_missing FROM analyst.champion") == [("test-2", 2)]
     assert rows(engine, "SELECT count(*) FROM analyst.current_joint_prediction") == [(0,)]
     assert rows(engine, "SELECT count(*), bool_or(is_champion) FROM analyst.lineage") == [(2, False)]
+
+
+def test_of_two_promotions_at_once_the_last_one_counts(warehouse, engine):
+    versions = [other_model(engine, f"test-{number}") for number in range(2, 6)]
+    with ThreadPoolExecutor(len(versions)) as pool:
+        assert all(pool.map(lambda version: models.promote(warehouse.engine(), version, "a steward", "x"), versions))
+    assert models.champion(engine) == models.promoted(engine)
+    assert rows(engine, "SELECT count(*) FROM scoring.activation") == [(5,)]
+
+
+def test_an_activation_of_a_model_that_is_not_promoted_is_refused(engine):
+    other_model(engine)
+    with (
+        pytest.raises(InvalidRequest, match="test-2 is not the promoted model any more, test-1 is"),
+        transaction(engine) as connection,
+    ):
+        models.activate(connection, "test-2", run_id=None, n_missing=0)
+
+
+@pytest.mark.parametrize("lacking", ["image", "rau", "correlation"])
+def test_a_model_that_lacks_anything_of_the_history_waits(engine, lacking):
+    publish_night(engine)
+    models.promote(engine, other_model(engine), "a steward", "better")
+    publish_correlation(engine, "test-1")
+    run = predictions.PredictionRun(RUN, NIGHT, "test-2", "grey128-v1", "abc")
+    with transaction(engine) as connection:
+        (planned,) = rescoring.waiting_images(connection, "test-2", rows_a_frame=10)
+        seen = [row | {"sha256": row["image_sha256"]} for row in planned.to_dict("records")]
+        given = pd.DataFrame([prediction(row, 5.0) for row in seen[: 1 if lacking == "image" else 2]])
+        counts = rescoring.publish_shard(connection, run, planned, given, {})
+        joints = predictions.film_predictions(connection, "test-2", "grey128-v1", list(planned["sop_iuid"]))
+        predictions.publish_rau(connection, run, rau_of(joints if lacking != "rau" else joints[:1]))
+    if lacking != "correlation":
+        publish_correlation(engine, "test-2")
+    assert counts == rescoring.ShardCounts(2, len(given), 0, 0)
+    with transaction(engine) as connection:
+        assert not rescoring.is_complete(connection, "test-2")
+        assert rescoring.is_complete(connection, "test-1")
+        assert rescoring.n_waiting(connection, "test-2") == (1 if lacking == "image" else 0)
+        assert rescoring.films_without_rau(connection, "test-2") == (["1.2.4"] if lacking == "rau" else [])
+        assert rescoring.dates_without_correlation(connection, "test-2") == (
+            [NIGHT] if lacking == "correlation" else []
+        )
+
+
+def publish_correlation(engine: Engine, model_version: str) -> None:
+    frame = pd.DataFrame(
+        {
+            "damage": ["predicted_rau"],
+            "activity": ["das28_crp3"],
+            "method": ["spearman"],
+            "estimate": [0.1],
+            "ci_low": [0.0],
+            "ci_high": [0.2],
+            "confidence": [0.95],
+            "n_visits": [2],
+            "n_patients": [2],
+        }
+    )
+    with transaction(engine) as connection:
+        analytics.publish_correlation(connection, NIGHT, model_version, RUN, frame)
+
+
+def test_frames_of_waiting_images_follow_each_other_without_a_gap(engine):
+    publish_night(engine)
+    other_model(engine)
+    with transaction(engine) as connection:
+        frames = list(rescoring.waiting_images(connection, "test-2", rows_a_frame=1))
+    assert [list(frame["sop_iuid"]) for frame in frames] == [["1.2.3"], ["1.2.4"]]
+    assert [list(frame["night"]) for frame in frames] == [[NIGHT], [NIGHT]]
 
 
 def test_a_film_that_moves_to_another_patient_leaves_its_old_rau_out_of_the_views(engine):
