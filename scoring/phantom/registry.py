@@ -73,7 +73,9 @@ _FAST_JOINTS = {"MCP2": 0.45, "MCP3": 0.3, "PIP3": 0.15, "MCP1": -0.25, "MTP5": 
 _FILM_SHARE_FIRST, _FILM_SHARE_LATER = 0.92, 0.55
 _FILM_READ_SHARE, _JOINT_UNREAD_SHARE = 0.88, 0.015
 
-# Some joints are operated on for another reason than erosion; most finger joints are fused, most knuckles replaced.
+# From how much erosion on, in percent, a joint may be operated on. A few are operated on for another reason.
+# Most finger joints are fused, most knuckles replaced.
+_OPERATED_ABOVE = 50.0
 _OTHER_OPERATIONS = 0.004
 _REPLACED_SHARE = {"PIP": 0.3, "MCP": 0.85, "IP": 0.05, "MTP": 0.6, "wrist": 0.2}
 
@@ -285,7 +287,7 @@ def _film(
     """The film of a visit: what is there, and what its reader writes down."""
     sop_iuid = _film_uid(setting.seed, course.patient_id, visit, limb)
     truth = course.erosion(rates, visit)
-    operations = _operations(setting, course.patient_id, LIMB_JOINTS[limb], truth)
+    operations = _operations(setting, course.patient_id, limb, truth)
     own = np.array([operation is None for operation in operations])
     read = np.where(own, read_film(truth, rng, setting.seed, sop_iuid, setting.difficulty), np.nan)
     visit_date = course.visit_date(visit)
@@ -388,19 +390,21 @@ def _with_gaps(visits: pd.DataFrame, seed: int) -> pd.DataFrame:
     return landed[list(ACTIVITY_COLUMNS)]
 
 
-def _operations(setting: _Setting, patient_id: str, joints: tuple[Joint, ...], truth: Values) -> list[Operation | None]:
+def _operations(setting: _Setting, patient_id: str, limb: Limb, truth: Values) -> list[Operation | None]:
     """How each joint was operated on by now; since nothing heals, an operated joint stays operated."""
-    difficulty = setting.difficulty
-    if not difficulty.operated:
+    joints, share = LIMB_JOINTS[limb], setting.difficulty.operated
+    if not share:
         return [None] * len(joints)
+    others = stream(setting.seed, "other-operations", patient_id, limb).random(len(joints)) < _OTHER_OPERATIONS * share
     operations: list[Operation | None] = []
-    for joint, erosion in zip(joints, truth.tolist(), strict=True):
-        limit, chosen, other, replaced = stream(setting.seed, "operation", patient_id, joint.column).random(4)
-        damaged = chosen < difficulty.operated and erosion >= 50 + 50 * limit
-        if not damaged and other >= _OTHER_OPERATIONS * difficulty.operated:
-            operations.append(None)
-        else:
-            operations.append("prosthesis" if replaced < _REPLACED_SHARE[joint.kind] else "fusion")
+    for joint, erosion, other in zip(joints, truth.tolist(), others.tolist(), strict=True):
+        operation: Operation | None = None
+        if other or erosion >= _OPERATED_ABOVE:
+            rng = stream(setting.seed, "operation", patient_id, joint.column)
+            limit = rng.uniform(_OPERATED_ABOVE, 100)
+            if other or (rng.random() < share and erosion >= limit):
+                operation = "prosthesis" if rng.random() < _REPLACED_SHARE[joint.kind] else "fusion"
+        operations.append(operation)
     return operations
 
 
