@@ -8,6 +8,7 @@ grades (67, 27, 2.5, 1, 0.6 and 1.5 % for grades 0-5) and the Rau score the publ
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
 
@@ -73,9 +74,7 @@ _FAST_JOINTS = {"MCP2": 0.45, "MCP3": 0.3, "PIP3": 0.15, "MCP1": -0.25, "MTP5": 
 _FILM_SHARE_FIRST, _FILM_SHARE_LATER = 0.92, 0.55
 _FILM_READ_SHARE, _JOINT_UNREAD_SHARE = 0.88, 0.015
 
-# From how much erosion on, in percent, a joint may be operated on. A few are operated on for another reason.
-# Most finger joints are fused, most knuckles replaced.
-_OPERATED_ABOVE = 50.0
+# A few joints are operated on for another reason than erosion. Most finger joints are fused, most knuckles replaced.
 _OTHER_OPERATIONS = 0.004
 _REPLACED_SHARE = {"PIP": 0.3, "MCP": 0.85, "IP": 0.05, "MTP": 0.6, "wrist": 0.2}
 
@@ -392,20 +391,26 @@ def _with_gaps(visits: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 def _operations(setting: _Setting, patient_id: str, limb: Limb, truth: Values) -> list[Operation | None]:
     """How each joint was operated on by now; since nothing heals, an operated joint stays operated."""
-    joints, share = LIMB_JOINTS[limb], setting.difficulty.operated
+    share = setting.difficulty.operated
     if not share:
-        return [None] * len(joints)
-    others = stream(setting.seed, "other-operations", patient_id, limb).random(len(joints)) < _OTHER_OPERATIONS * share
+        return [None] * len(truth)
     operations: list[Operation | None] = []
-    for joint, erosion, other in zip(joints, truth.tolist(), others.tolist(), strict=True):
-        operation: Operation | None = None
-        if other or erosion >= _OPERATED_ABOVE:
-            rng = stream(setting.seed, "operation", patient_id, joint.column)
-            limit = rng.uniform(_OPERATED_ABOVE, 100)
-            if other or (rng.random() < share and erosion >= limit):
-                operation = "prosthesis" if rng.random() < _REPLACED_SHARE[joint.kind] else "fusion"
-        operations.append(operation)
+    chances = _operation_chances(setting.seed, patient_id, limb)
+    for joint, erosion, (limit, chosen, other, replaced) in zip(
+        LIMB_JOINTS[limb], truth.tolist(), chances, strict=True
+    ):
+        damaged = chosen < share and erosion >= 50 + 50 * limit
+        if not damaged and other >= _OTHER_OPERATIONS * share:
+            operations.append(None)
+        else:
+            operations.append("prosthesis" if replaced < _REPLACED_SHARE[joint.kind] else "fusion")
     return operations
+
+
+@lru_cache(maxsize=1)
+def _operation_chances(seed: int, patient_id: str, limb: Limb) -> list[list[float]]:
+    """For each joint: how badly eroded it must be, and by what chances it is then operated on; once for all films."""
+    return [stream(seed, "operation", patient_id, joint.column).random(4).tolist() for joint in LIMB_JOINTS[limb]]
 
 
 def _written_down(
