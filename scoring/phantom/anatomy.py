@@ -1,10 +1,11 @@
 """Bones and joints of the phantom: outlines in joint units, and what stays the same on all films of a patient.
 
-Geometry lives in joint units: the base of the distal bone is 1 wide, x runs across the joint (to the index-finger side
-of a left hand), y along the finger with the fingertip at positive y and the joint space at 0.
+Geometry lives in joint units: the base of the distal bone (for a wrist, the end of the radius) is 1 wide, x runs across
+the joint (to the thumb or great toe of a left hand or foot), y along the limb with the tip of the finger or toe at
+positive y and the joint space at 0. A right hand or foot is drawn as a left one and mirrored.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -28,30 +29,85 @@ _BASE_IP1 = (
     "0 .03  .20 .07  .40 .045  .49 .065  .52 .17  .47 .36  .36 .70  .255 1.1  .21 1.5  .23 1.85  .17 2.08  0 2.14"
 )
 
+_HEAD_MTP = "0 -.02  .14 -.03  .27 -.085  .36 -.20  .395 -.36  .37 -.52  .31 -.75  .25 -1.1  .22 -1.6  .23 -3.4"
+_BASE_MTP = "0 .12  .20 .10  .38 .035  .47 .04  .51 .15  .46 .34  .35 .64  .26 1.0  .22 1.5  .23 3.4"
+_HEAD_TOE = "0 -.07  .16 -.05  .34 -.01  .45 -.06  .51 -.20  .50 -.40  .43 -.62  .37 -1.0  .35 -1.5  .38 -3.4"
+_BASE_TOE = (
+    "0 .03  .22 .07  .44 .045  .54 .065  .57 .17  .50 .36  .36 .62  .27 .92  .27 1.2  .34 1.42  .27 1.62  0 1.68"
+)
+
+_HALVES = {
+    "PIP": (_HEAD_PIP, _BASE_PIP),
+    "MCP": (_HEAD_MCP, _BASE_MCP),
+    "MCP1": (_HEAD_MCP1, _BASE_MCP1),
+    "IP1": (_HEAD_IP1, _BASE_IP1),
+    "MTP": (_HEAD_MTP, _BASE_MTP),
+    "TOE": (_HEAD_TOE, _BASE_TOE),
+}
+
+# Whole outlines of a left wrist, palm down. The articular outline is that of radius and ulna above, of scaphoid and
+# lunate below the height beside their names: the four sites that the Ratingen score names.
+_WRIST_BONES = {
+    ("radius", -0.34): (
+        "-.30 -.10  -.12 -.13  .12 -.12  .36 -.04  .55 .12  .66 .10  .68 -.10  .60 -.40  .50 -.75  .44 -1.2  .42 -3.4"
+        "  -.02 -3.4  -.04 -1.2  -.10 -.75  -.24 -.45  -.32 -.27"
+    ),
+    ("ulna", -0.44): (
+        "-.42 -.22  -.40 -.34  -.44 -.55  -.50 -.85  -.52 -1.2  -.53 -3.4  -.83 -3.4  -.82 -1.2  -.82 -.85  -.84 -.55"
+        "  -.87 -.30  -.86 -.10  -.83 .03  -.76 .02  -.71 -.13  -.56 -.17"
+    ),
+    ("scaphoid", 0.32): (".26 .12  .30 .03  .42 .05  .54 .20  .67 .38  .73 .60  .62 .72  .48 .62  .36 .46  .27 .30"),
+    ("lunate", 0.20): "-.22 .08  -.10 -.03  .10 -.04  .23 .06  .25 .24  .17 .38  .02 .30  -.13 .38  -.24 .24",
+}
+_WRIST_BYSTANDERS = (
+    "-.27 .12  -.25 .34  -.34 .52  -.54 .48  -.62 .30  -.52 .16  -.38 .08",
+    "-.10 .48  .06 .36  .22 .48  .30 .68  .28 1.0  .06 1.06  -.11 1.0  -.14 .72",
+    "-.36 .54  -.20 .46  -.14 .62  -.14 .98  -.36 1.02  -.54 .92  -.46 .66",
+    ".44 .74  .62 .76  .82 .86  .76 1.08  .54 1.10  .33 1.0  .33 .78",
+    ".32 1.08  .58 1.12  .52 1.5  .48 3.4  .32 3.4  .34 1.5",
+    "-.06 1.09  .24 1.09  .20 1.5  .20 3.4  .02 3.4  .02 1.5",
+    "-.36 1.07  -.12 1.05  -.12 1.5  -.12 3.4  -.30 3.4  -.29 1.5",
+    "-.64 .98  -.40 1.03  -.38 1.5  -.42 3.4  -.58 3.4  -.56 1.5",
+)
+
 # By how much head and base of each kind can be pushed together before they touch.
-CLOSING = {"PIP": 0.075, "MCP": 0.105, "MCP1": 0.09, "IP1": 0.065}
-# How far up the hand each metacarpal ends, and the sides on which a neighbour may be seen.
-MCP_HEIGHT = {1: -1.2, 2: -0.05, 3: 0.12, 4: -0.05, 5: -0.35}
-NEIGHBOURS = {("MCP", 2): (-1,), ("MCP", 3): (-1, 1), ("MCP", 4): (-1, 1), ("MCP", 5): (1,)}
+CLOSING = {"PIP": 0.075, "MCP": 0.105, "MCP1": 0.09, "IP1": 0.065, "MTP": 0.1, "TOE": 0.065, "WRIST": 0.05}
+# How far up hand or foot each metacarpal or metatarsal ends.
+_HEIGHTS = {
+    "MCP": {1: -1.2, 2: -0.05, 3: 0.12, 4: -0.05, 5: -0.35},
+    "MTP": {1: -0.25, 2: 0.0, 3: -0.12, 4: -0.30, 5: -0.55},
+}
 
 OUTLINE_STEP = 0.006
+_SMALL_BONES = 0.12
 _MARGIN_HEAD = 0.44
 _MARGIN_BASE = 0.30
 
 
 @dataclass(frozen=True)
 class JointLook:
-    """How one joint of the left hand stands in its crop."""
+    """How one joint stands in its crop; a mirrored one is drawn as if it were on the left."""
 
     kind: str
     digit: int
     tilt: float
-    """Degrees by which the fingertip leans to the index-finger side of the picture."""
+    """Degrees by which the fingertip leans to the thumb's side of the picture."""
     zoom: float
     """Width of the distal bone's base as a share of the crop."""
+    mirrored: bool = False
+
+    @property
+    def neighbours(self) -> tuple[tuple[int, float], ...]:
+        """Joints that reach into the picture: side (-1 or 1) and how much further up they lie."""
+        heights = _HEIGHTS.get(self.kind, {})
+        beside = ((side, self.digit - side) for side in (-1, 1))
+        # The thumb's joint stands too far away; the great toe's does not.
+        nearest = 2 if self.kind == "MCP" else 1
+        shown = ((side, digit) for side, digit in beside if digit in heights and digit >= nearest)
+        return tuple((side, heights[digit] - heights[self.digit]) for side, digit in shown)
 
 
-LOOKS: dict[str, JointLook] = {
+_LEFT_LOOKS: dict[str, JointLook] = {
     "hand_left_1": JointLook("PIP", 5, -31, 0.36),
     "hand_left_2": JointLook("MCP", 5, -27, 0.47),
     "hand_left_3": JointLook("PIP", 4, -13, 0.42),
@@ -62,6 +118,15 @@ LOOKS: dict[str, JointLook] = {
     "hand_left_8": JointLook("PIP", 2, 10, 0.43),
     "hand_left_9": JointLook("MCP1", 1, 37, 0.53),
     "hand_left_10": JointLook("IP1", 1, 31, 0.45),
+    "foot_left_1": JointLook("MTP", 5, -16, 0.46),
+    "foot_left_2": JointLook("MTP", 4, -10, 0.48),
+    "foot_left_3": JointLook("MTP", 3, -5, 0.50),
+    "foot_left_4": JointLook("MTP", 2, 0, 0.50),
+    "foot_left_5": JointLook("TOE", 1, -9, 0.46),
+    "wrist_left": JointLook("WRIST", 0, 0, 0.40),
+}
+LOOKS: dict[str, JointLook] = _LEFT_LOOKS | {
+    joint.replace("left", "right"): replace(look, mirrored=True) for joint, look in _LEFT_LOOKS.items()
 }
 
 
@@ -89,7 +154,11 @@ class Bone:
 
     outline: Points
     articular: npt.NDArray[np.bool_]
-    is_head: bool
+    name: str
+    """`head` or `base` in a finger or toe, else the bone's own name."""
+    is_proximal: bool
+    is_short: bool = False
+    """A bone of the wrist, without a shaft."""
 
 
 def patient_style(seed: int, patient_id: str) -> PatientStyle:
@@ -176,39 +245,67 @@ def _bone(
     outline = _resample(smooth_closed(ring), OUTLINE_STEP)
     outline = _notched(outline, notches, notch_rng, is_head=is_head)
     articular = outline[:, 1] > -_MARGIN_HEAD if is_head else outline[:, 1] < _MARGIN_BASE
-    # The outline starts at the midline of the joint surface; turn it so that the articular part is one run of points.
-    turn = int(np.argmin(outline[:, 1] if is_head else -outline[:, 1]))
-    return Bone(np.roll(outline, -turn, axis=0), np.roll(articular, -turn), is_head)
+    return _bone_of(outline, articular, "head" if is_head else "base", is_proximal=is_head)
 
 
-def bone_pair(joint: str, patient: PatientStyle, difficulty: Difficulty = PLAIN) -> tuple[Bone, Bone]:
-    """The two intact bone ends of a joint.
+def _bone_of(
+    outline: Points, articular: npt.NDArray[np.bool_], name: str, *, is_proximal: bool, is_short: bool = False
+) -> Bone:
+    """The bone whose outline starts far from the joint, so that its articular part is one run of points."""
+    turn = int(np.argmin(outline[:, 1] if is_proximal else -outline[:, 1]))
+    return Bone(np.roll(outline, -turn, axis=0), np.roll(articular, -turn), name, is_proximal, is_short)
+
+
+def joint_bones(joint: str, patient: PatientStyle, difficulty: Difficulty = PLAIN) -> tuple[Bone, ...]:
+    """The intact bones whose surfaces make up a joint.
 
     Args:
-        joint: Registry column of one of the ten joints of the left hand.
+        joint: Registry column.
         patient: The patient whose joint it is.
         difficulty: How often bones have natural notches.
 
     Returns:
-        The proximal bone (head) and the distal bone (base), each in its own frame.
+        The proximal bone (head) and the distal bone (base) of a finger or toe; radius, ulna, scaphoid and lunate of a
+        wrist.
 
     Raises:
         InvalidRequest: The phantom has no drawing of this joint.
     """
-    rng = stream(patient.seed, "bones", patient.patient_id, joint)
     kind = joint_look(joint).kind
-    head, base = {
-        "PIP": (_HEAD_PIP, _BASE_PIP),
-        "MCP": (_HEAD_MCP, _BASE_MCP),
-        "MCP1": (_HEAD_MCP1, _BASE_MCP1),
-        "IP1": (_HEAD_IP1, _BASE_IP1),
-    }[kind]
+    rng = stream(patient.seed, "bones", patient.patient_id, joint)
     notch_rng = stream(patient.seed, "notches", patient.patient_id, joint)
+    if kind == "WRIST":
+        return tuple(_wrist_bone(name, limit, text, rng) for (name, limit), text in _WRIST_BONES.items())
 
     def bone(half: str, *, is_head: bool) -> Bone:
         return _bone(half, patient.slenderness, rng, difficulty.notches, notch_rng, is_head=is_head)
 
+    head, base = _HALVES[kind]
     return bone(head, is_head=True), bone(base, is_head=False)
+
+
+def _wrist_bone(name: str, limit: float, text: str, rng: np.random.Generator) -> Bone:
+    outline = _free_outline(text, rng)
+    is_forearm = name in {"radius", "ulna"}
+    articular = outline[:, 1] > limit if is_forearm else outline[:, 1] < limit
+    return _bone_of(outline, articular, name, is_proximal=is_forearm, is_short=not is_forearm)
+
+
+def _free_outline(text: str, rng: np.random.Generator) -> Points:
+    points = _control_points(text)
+    middle = points.mean(axis=0)
+    # Cutting the corners makes a small bone smaller.
+    scale = 1 + rng.normal(0, 0.02) + (_SMALL_BONES if np.abs(points).max() < 2 else 0)
+    varied = middle + (points - middle) * scale + rng.normal(0, 0.01, points.shape)
+    return _resample(smooth_closed(varied), OUTLINE_STEP)
+
+
+def bystanders(joint: str, patient: PatientStyle) -> tuple[Points, ...]:
+    """Outlines of bones beside a wrist's joint: the other carpal bones and the bases of the metacarpals."""
+    if joint_look(joint).kind != "WRIST":
+        return ()
+    rng = stream(patient.seed, "bystanders", patient.patient_id, joint)
+    return tuple(_free_outline(text, rng) for text in _WRIST_BYSTANDERS)
 
 
 def joint_look(joint: str) -> JointLook:

@@ -88,8 +88,8 @@ class BiteLook:
 class JointTrouble:
     """What disturbs the picture of one joint on all films of its patient."""
 
-    head: BoneTrouble = BoneTrouble()
-    base: BoneTrouble = BoneTrouble()
+    bones: tuple[BoneTrouble, ...]
+    """One a bone of the joint, in the order of `joint_bones`."""
     bite: BiteLook = BiteLook()
     coupling: float = 1.0
     """How much of the usual collapse a severe erosion brings."""
@@ -103,18 +103,18 @@ class JointTrouble:
         return replace(self, bite=self.bite.of_size(erosion_percent))
 
 
-def joint_trouble(joint: str, bones: tuple[Bone, Bone], patient: PatientStyle, difficulty: Difficulty) -> JointTrouble:
+def joint_trouble(joint: str, bones: tuple[Bone, ...], patient: PatientStyle, difficulty: Difficulty) -> JointTrouble:
     """Draw what disturbs one joint of a patient at this difficulty.
 
     Args:
         joint: Registry column.
-        bones: Proximal and distal bone, intact.
+        bones: The bones of the joint, intact.
         patient: Whose joint it is.
         difficulty: How often and how much.
     """
     if difficulty == PLAIN:
         # What follows would come to the same, slowly.
-        return JointTrouble()
+        return JointTrouble(tuple(BoneTrouble() for _ in bones))
     rng = stream(patient.seed, "bite-look", patient.patient_id, joint)
     waves = (float(rng.normal(0, 4)), float(rng.normal(0, 4)), float(rng.uniform(0, 2 * np.pi)))
     bite = BiteLook(
@@ -125,10 +125,8 @@ def joint_trouble(joint: str, bones: tuple[Bone, Bone], patient: PatientStyle, d
         waves=waves,
     )
     stance = stream(patient.seed, "stance-without-erosion", patient.patient_id, joint)
-    head, base = (_bone_trouble(joint, bone, patient, difficulty) for bone in bones)
     return JointTrouble(
-        head=head,
-        base=base,
+        bones=tuple(_bone_trouble(joint, bone, patient, difficulty) for bone in bones),
         bite=bite,
         coupling=float(stance.uniform(*difficulty.coupling)),
         narrowing=float(min(stance.exponential(), 3.5)) * difficulty.narrowing,
@@ -138,7 +136,7 @@ def joint_trouble(joint: str, bones: tuple[Bone, Bone], patient: PatientStyle, d
 
 def _bone_trouble(joint: str, bone: Bone, patient: PatientStyle, difficulty: Difficulty) -> BoneTrouble:
     def of(what: str) -> np.random.Generator:
-        return stream(patient.seed, what, patient.patient_id, joint, "head" if bone.is_head else "base")
+        return stream(patient.seed, what, patient.patient_id, joint, bone.name)
 
     sclerosis = of("sclerosis")
     dense = sclerosis.random() < difficulty.sclerosis
@@ -153,7 +151,7 @@ def _bone_trouble(joint: str, bone: Bone, patient: PatientStyle, difficulty: Dif
 def _spurs(bone: Bone, rng: np.random.Generator, probability: float) -> tuple[Spur, ...]:
     articular = np.flatnonzero(bone.articular)
     normals = inward_normals(bone.outline)
-    towards_joint = np.array([0.0, 1.0 if bone.is_head else -1.0])
+    towards_joint = np.array([0.0, 1.0 if bone.is_proximal else -1.0])
     spurs = []
     for end in (0.0, 1.0):
         present, inset, height, width, lean = rng.random(5)
@@ -186,10 +184,12 @@ def _cysts(bone: Bone, rng: np.random.Generator, probability: float) -> tuple[Cy
 
 def _growth_plate(joint: str, bone: Bone, patient: PatientStyle, difficulty: Difficulty) -> float | None:
     rng = stream(patient.seed, "growth-plates", patient.patient_id)
-    # Phalanges grow at their base; metacarpals 2 to 5 grow at their head, that of the thumb at its base.
-    if rng.random() >= difficulty.growth_plates or (bone.is_head and joint_look(joint).kind != "MCP"):
+    # Phalanges grow at their base, as does the metacarpal of the thumb; the other metacarpals, the metatarsals and the
+    # bones of the forearm grow at this end; carpal bones have no growth plate.
+    grows = not bone.is_short and (not bone.is_proximal or joint_look(joint).kind in {"MCP", "MTP", "WRIST"})
+    if rng.random() >= difficulty.growth_plates or not grows:
         return None
-    return (_GROWTH_PLATE_HEAD if bone.is_head else _GROWTH_PLATE_BASE) + float(rng.normal(0, 0.03))
+    return (_GROWTH_PLATE_HEAD if bone.is_proximal else _GROWTH_PLATE_BASE) + float(rng.normal(0, 0.03))
 
 
 def paint_cyst(bone: Floats, cyst: Cyst, canvas: Canvas, window: tuple[slice, slice]) -> Floats:

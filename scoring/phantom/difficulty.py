@@ -39,6 +39,9 @@ class Difficulty:
         reader_error_middle: What each unit of sqrt(t (100 - t)) adds to it, t being the true percentage.
         reader_bias: Spread between readers, percentage points halfway between the ends.
         halo: Share of the way from a joint's erosion to the mean of its film that a reading goes.
+        copied: Probability that a reading is that of another joint of the film: the halo effect at its strongest, which
+            tells on films with both destroyed and intact joints.
+        blunders: Probability that a reading has nothing to do with the joint: the wrong line, the wrong film.
         overlooked: Erosion in percent at which 1 in e erosions is overlooked and read as 0.
         operated: Probability that a badly damaged joint is replaced or fused.
     """
@@ -65,6 +68,8 @@ class Difficulty:
     reader_error_middle: float = 0.11
     reader_bias: float = 0.0
     halo: float = 0.0
+    copied: float = 0.0
+    blunders: float = 0.0
     overlooked: float = 0.0
     operated: float = 0.0
 

@@ -1,6 +1,6 @@
 """Erosions: which part of a joint's articular outline is gone, and the bites that took it.
 
-An erosion of p percent removes p percent of the articular outline of the two bones, measured along the outline. Defects
+An erosion of p percent removes p percent of the articular outline of its bones, measured along the outline. Defects
 begin at the margins (the bare areas, where cartilage ends) and grow: a larger erosion of the same joint contains the
 smaller one. Sites and looks after Rau and Wassenberg, "Scoring methods" (Ratingen score: share of the joint surface
 that is destroyed).
@@ -26,23 +26,23 @@ class Defect:
 
 
 def erode(
-    bones: tuple[Bone, Bone], erosion_percent: float, rng: np.random.Generator, depth: float = 1.0
-) -> tuple[Defect, Defect]:
+    bones: tuple[Bone, ...], erosion_percent: float, rng: np.random.Generator, depth: float = 1.0
+) -> tuple[Defect, ...]:
     """Lay out the defects that remove `erosion_percent` of the articular outline.
 
-    Every point of the articular outline gets a time at which the erosion reaches it: defects start at the four margins
+    Every point of the articular outline gets a time at which the erosion reaches it: defects start at the margins
     (later also inside the surface) and spread along the outline, each at its own speed. The points reached first are
     removed until their length is the asked share. The bite at a removed point is a disc that does not reach any kept
     point of the outline, so the removed share is exact up to the outline's step.
 
     Args:
-        bones: Proximal and distal bone.
+        bones: The bones of the joint.
         erosion_percent: 0 to 100.
         rng: Generator of this patient's joint; the same one gives nested defects as the percentage grows.
         depth: How deep the bites are, relative; the removed share does not depend on it.
 
     Returns:
-        The defects of the proximal and of the distal bone.
+        The defects of each bone.
     """
     reached: list[npt.NDArray[np.float64]] = []
     ruggedness: list[npt.NDArray[np.float64]] = []
@@ -64,14 +64,15 @@ def erode(
     gone = np.zeros(len(times), dtype=bool)
     gone[order[:n_removed]] = True
 
+    ends = np.cumsum([len(part) for part in reached])[:-1]
     defects = []
-    for bone, part, bumps in zip(bones, np.split(gone, [len(reached[0])]), ruggedness, strict=True):
+    for bone, part, bumps in zip(bones, np.split(gone, ends), ruggedness, strict=True):
         removed = np.zeros(len(bone.outline), dtype=bool)
         removed[np.flatnonzero(bone.articular)] = part
         centres = bone.outline[removed]
         limit = deepest * (1 + 0.7 * erosion_percent / 100) * np.clip(1 + 0.4 * bumps[part], 0.3, 1.8)
         defects.append(Defect(centres, np.minimum(limit, _distance_to_kept(bone.outline, removed)), removed))
-    return defects[0], defects[1]
+    return tuple(defects)
 
 
 def _distance_to_kept(outline: Points, removed: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Synthetic radiographs of finger joints, drawn from the anatomy, with erosions of a known size.
+"""Synthetic radiographs of single joints, drawn from the anatomy, with erosions of a known size.
 
 A beam through a bone meets a shell of compact bone around a spongy core. `anatomy` has the bones, `erosion` what is
 bitten out of them, `confounders` what else a film shows, `raster` the canvas.
@@ -16,13 +16,12 @@ from scipy import ndimage
 from scoring.errors import InvalidRequest
 from scoring.phantom.anatomy import (
     CLOSING,
-    MCP_HEIGHT,
-    NEIGHBOURS,
     Bone,
     JointLook,
     PatientStyle,
     Points,
-    bone_pair,
+    bystanders,
+    joint_bones,
     joint_look,
     patient_style,
 )
@@ -121,7 +120,8 @@ class _Placed:
     outline: Points
     centres: Points
     radii: npt.NDArray[np.float64]
-    is_head: bool
+    is_proximal: bool
+    is_short: bool
     contrast: float
     sclerosis: float
     bite: BiteLook
@@ -151,7 +151,8 @@ def _shade(placed: _Placed, canvas: Canvas, patient: PatientStyle) -> Floats:
     part, texture = cover[window], canvas.texture[window]
     padded = np.pad(part > 0.5, 1, mode="edge")
     depth = np.asarray(ndimage.distance_transform_edt(padded)[1:-1, 1:-1] / view.scale, dtype=np.float32)
-    distance = np.abs(canvas.along[window])
+    # A short bone is spongy all through, and all of its surface is near a joint.
+    distance = np.zeros_like(depth) if placed.is_short else np.abs(canvas.along[window])
 
     to_shaft = ramp(distance, 0.3, 1.5)
     shell_thickness = np.float32(patient.cortex) * (np.float32(0.22) + np.float32(0.78) * to_shaft)
@@ -162,7 +163,7 @@ def _shade(placed: _Placed, canvas: Canvas, patient: PatientStyle) -> Floats:
         1 + np.float32(0.07) * canvas.patches[window] + np.float32(0.19) * texture * (1 - np.float32(0.45) * to_shaft)
     )
     near_surface = bell(distance, 0.0, 0.30)
-    if placed.is_head:
+    if placed.is_proximal or placed.is_short:
         plate = np.float32(0.26) * bell(depth, 0.03, 0.035)
     else:
         # The base is a shallow cup: its front and back rims overlap as a broad band behind the thin plate.
@@ -208,10 +209,13 @@ def _soft_tissue(look: JointLook, canvas: Canvas, patient: PatientStyle, pitch: 
     across, along = canvas.across, canvas.along
     flesh = np.float32(patient.flesh * (1.08 if look.digit == 1 else 1.0))
     swell = 1 + np.float32(0.10) * bell(along, 0.0, 0.7) - np.float32(0.05) * ramp(along, 0.4, 2.0)
-    if look.kind in {"PIP", "IP1"}:
+    if look.kind in {"PIP", "IP1", "TOE"}:
         return finger(across, flesh * swell)
+    if look.kind == "WRIST":
+        width = flesh * (np.float32(1.2) + np.float32(0.35) * ramp(along, 0.1, 1.3))
+        return np.float32(1.25) * finger(across + np.float32(0.1), width)
     web = 1 - ramp(along, -0.6, 1.15)
-    open_left, open_right = look.digit == 5, look.digit in {1, 2}
+    open_left, open_right = look.digit == 5, look.digit == 1 or (look.kind, look.digit) == ("MCP", 2)
     side_width = flesh * (1 + np.float32(0.25) * web)
     palm_width = side_width + np.float32(6.0) * web**4
     left, right = (side_width if is_open else palm_width for is_open in (open_left, open_right))
@@ -259,8 +263,8 @@ def _stance(
 
 def _place_joint(
     look: JointLook,
-    bones: tuple[Bone, Bone],
-    defects: tuple[Defect, Defect],
+    bones: tuple[Bone, ...],
+    defects: tuple[Defect, ...],
     stance: _Stance,
     trouble: JointTrouble,
     *,
@@ -271,9 +275,9 @@ def _place_joint(
     lift = stance.space / 2
     head_shift, base_shift = (-stance.lateral / 2, -lift - 0.01), (stance.lateral / 2, lift - CLOSING[look.kind])
     placed = []
-    for bone, defect in zip(bones, defects, strict=True):
+    for bone, defect, disturbed in zip(bones, defects, trouble.bones, strict=True):
         shift, turn, pivot = (
-            (head_shift, stance.turn_head, -0.2) if bone.is_head else (base_shift, stance.turn_base, 0.0)
+            (head_shift, stance.turn_head, -0.2) if bone.is_proximal else (base_shift, stance.turn_base, 0.0)
         )
         moved = partial(place, shift=shift, turn=turn, pivot=pivot)
         placed.append(
@@ -281,11 +285,12 @@ def _place_joint(
                 moved(bone.outline),
                 moved(defect.centres),
                 defect.radii,
-                bone.is_head,
+                bone.is_proximal,
+                bone.is_short,
                 contrast,
                 sclerosis,
                 trouble.bite,
-                _place_trouble(trouble.head if bone.is_head else trouble.base, defect, moved),
+                _place_trouble(disturbed, defect, moved),
             )
         )
     return placed
@@ -302,20 +307,31 @@ def _place_trouble(trouble: BoneTrouble, defect: Defect, moved: Callable[[Points
 
 
 def _place_neighbours(
-    look: JointLook, bones: tuple[Bone, Bone], stance: _Stance, rng: np.random.Generator
+    look: JointLook, bones: tuple[Bone, ...], stance: _Stance, rng: np.random.Generator
 ) -> list[_Placed]:
-    """The joints of the neighbouring fingers, which reach into the picture of an MCP joint."""
+    """The joints of the neighbouring fingers or toes, which reach into the picture of an MCP or MTP joint."""
     placed = []
-    for side in NEIGHBOURS.get((look.kind, look.digit), ()):
-        drop = MCP_HEIGHT[look.digit + (1 if side < 0 else -1)] - MCP_HEIGHT[look.digit]
+    for side, drop in look.neighbours:
         for bone in bones:
-            lift = -0.01 if bone.is_head else stance.space - CLOSING[look.kind]
+            lift = -0.01 if bone.is_proximal else stance.space - CLOSING[look.kind]
             mirrored = bone.outline * np.array([-1.0, 1.0])
             outline = place(mirrored, (side * stance.pitch, drop + lift), rng.normal(-0.06 * side, 0.04), 0.0)
-            placed.append(
-                _Placed(outline, np.zeros((0, 2)), np.zeros(0), bone.is_head, 0.0, 0.0, BiteLook(), BoneTrouble())
-            )
+            placed.append(_intact(outline, is_proximal=bone.is_proximal))
     return placed
+
+
+def _place_bystanders(outlines: tuple[Points, ...], stance: _Stance) -> list[_Placed]:
+    """The other bones of a wrist, which move with the carpal bones."""
+    shift = (stance.lateral / 2, stance.space / 2 - CLOSING["WRIST"])
+    return [
+        _intact(place(outline, shift, stance.turn_base, 0.0), is_proximal=False, is_short=outline[:, 1].max() < 2)
+        for outline in outlines
+    ]
+
+
+def _intact(outline: Points, *, is_proximal: bool, is_short: bool = False) -> _Placed:
+    nothing = np.zeros((0, 2))
+    return _Placed(outline, nothing, nothing[:, 0], is_proximal, is_short, 0.0, 0.0, BiteLook(), BoneTrouble())
 
 
 def _sesamoid(across: Floats, along: Floats, place: tuple[float, float], size: float) -> Floats:
@@ -336,9 +352,9 @@ def draw_joint(
     """Draw the radiograph of one joint.
 
     Args:
-        joint: Registry column of the joint, `hand_left_1` to `hand_left_10`.
+        joint: Registry column of the joint.
         erosion_percent: Share of the articular outline that is eroded away, 0 to 100.
-        patient: Constant looks of the patient's hand.
+        patient: Constant looks of the patient.
         film: What all joints of the film share.
         rng: Generator of this joint on this film: small pose differences and quantum noise.
         difficulty: What else the picture shows.
@@ -365,7 +381,7 @@ def draw_joint(
     texture = net(across, along, 120.0 / patient.trabecula, rng)
     canvas = Canvas(view, side, across, along, texture, net(across, along, 16.0, rng))
 
-    bones = bone_pair(joint, patient, difficulty)
+    bones = joint_bones(joint, patient, difficulty)
     trouble = joint_trouble(joint, bones, patient, difficulty).of_size(erosion_percent)
     if operation == "fusion":
         trouble = replace(trouble, narrowing=1.3)
@@ -374,6 +390,7 @@ def draw_joint(
     stance = _stance(erosion_percent, patient, film, trouble, deviation=float(lesion.normal()), rng=rng)
     in_view = _place_joint(look, bones, defects, stance, trouble, lesion=lesion)
     in_view += _place_neighbours(look, bones, stance, rng)
+    in_view += _place_bystanders(bystanders(joint, patient), stance)
     opacity = np.zeros((side, side), dtype=np.float32)
     for placed in in_view:
         opacity += _shade(placed, canvas, patient)
@@ -384,7 +401,8 @@ def draw_joint(
     if operation is not None:
         opacity = _operated(opacity, operation, canvas, joint, patient)
     soft, opacity = _overlaid(soft, opacity, canvas, joint, patient=patient, film=film, difficulty=difficulty)
-    return _expose(soft, opacity, film, factor, rng)
+    grey = _expose(soft, opacity, film, factor, rng)
+    return np.ascontiguousarray(grey[:, ::-1]) if look.mirrored else grey
 
 
 def _operated(opacity: Floats, operation: Operation, canvas: Canvas, joint: str, patient: PatientStyle) -> Floats:

@@ -37,6 +37,19 @@ def read_film(
     if difficulty.overlooked:
         seen = stream(seed, "overlooked", sop_iuid).random(erosion_true.shape)
         read[(erosion_true > 0) & (seen < np.exp(-erosion_true / difficulty.overlooked))] = 0
+    return _confused(read, seed, sop_iuid, difficulty)
+
+
+def _confused(read: Values, seed: int, sop_iuid: str, difficulty: Difficulty) -> Values:
+    """Readings of which a few are those of another joint, or of none."""
+    if difficulty.copied:
+        rng = stream(seed, "copied-readings", sop_iuid)
+        is_copied, source = rng.random(read.shape) < difficulty.copied, rng.permutation(len(read))
+        read = np.where(is_copied, read[source], read)
+    if difficulty.blunders:
+        rng = stream(seed, "blunders", sop_iuid)
+        is_blunder = rng.random(read.shape) < difficulty.blunders
+        read = np.where(is_blunder, READING_GRID * rng.integers(0, 21, read.shape), read)
     return read
 
 

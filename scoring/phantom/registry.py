@@ -8,14 +8,15 @@ grades (67, 27, 2.5, 1, 0.6 and 1.5 % for grades 0-5) and the Rau score the publ
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from hashlib import blake2b
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from scoring.clinical.das28 import das28_crp, das28_esr
-from scoring.clinical.joints import LEFT_HAND
+from scoring.clinical.joints import LEFT_HAND, REGISTRY_JOINTS, Joint
 from scoring.clinical.ratingen import grade
 from scoring.clinical.rau import rau_score
 from scoring.errors import InvalidRequest
@@ -25,6 +26,17 @@ from scoring.phantom.readers import Values, read_film
 from scoring.phantom.seeds import stream
 
 JOINT_COLUMNS: tuple[str, ...] = tuple(joint.column for joint in LEFT_HAND)
+
+Limb = Literal["hand_left", "hand_right", "wrists", "feet"]
+"""What a film shows; one film has both wrists or both feet."""
+
+LIMB_JOINTS: dict[Limb, tuple[Joint, ...]] = {
+    "hand_left": LEFT_HAND,
+    "hand_right": tuple(joint for joint in REGISTRY_JOINTS if joint.column.startswith("hand_right")),
+    "wrists": tuple(joint for joint in REGISTRY_JOINTS if joint.kind == "wrist"),
+    "feet": tuple(joint for joint in REGISTRY_JOINTS if joint.limb == "foot"),
+}
+
 CONSULTATION_COLUMNS: tuple[str, ...] = (
     "id_x",
     "patient_id",
@@ -56,15 +68,15 @@ _EROSION_LEVEL = -0.16
 _PATIENT_SPREAD = 1.12
 _PATIENT_TAIL = 5
 _JOINT_SPREAD = 1.25
-_JOINT_LEVEL = {"PIP": -0.05, "MCP": 0.1, "IP": -0.2}
-_FAST_JOINTS = {"MCP2": 0.45, "MCP3": 0.3, "PIP3": 0.15, "MCP1": -0.25}
+_JOINT_LEVEL = {"PIP": -0.05, "MCP": 0.1, "IP": -0.2, "MTP": 0.1, "wrist": 0.1}
+_FAST_JOINTS = {"MCP2": 0.45, "MCP3": 0.3, "PIP3": 0.15, "MCP1": -0.25, "MTP5": 0.45}
 
 _FILM_SHARE_FIRST, _FILM_SHARE_LATER = 0.92, 0.55
 _FILM_READ_SHARE, _JOINT_UNREAD_SHARE = 0.88, 0.015
 
-# Some joints are operated on for another reason than erosion; most finger joints are fused, most knuckles replaced.
+# A few joints are operated on for another reason than erosion. Most finger joints are fused, most knuckles replaced.
 _OTHER_OPERATIONS = 0.004
-_REPLACED_SHARE = {"PIP": 0.3, "MCP": 0.85, "IP": 0.05}
+_REPLACED_SHARE = {"PIP": 0.3, "MCP": 0.85, "IP": 0.05, "MTP": 0.6, "wrist": 0.2}
 
 # How far one standard deviation of (log) damage moves each component of DAS28.
 _DAMAGE_ON_JOINT_COUNTS = 0.20
@@ -114,28 +126,14 @@ def simulate_registry(
     Raises:
         InvalidRequest: n_patients or years are out of range.
     """
-    if not 1 <= n_patients <= 99_999:
-        raise InvalidRequest(f"n_patients is {n_patients}; patient ids have five digits, so it must lie in 1-99999.")
-    if years <= 0:
-        raise InvalidRequest(f"years is {years}; a registry needs a span greater than 0.")
-    last_day = first_visit + timedelta(days=int(years * DAYS_PER_YEAR))
-    patients = [
-        _simulate_patient(number, seed, first_visit, last_day, difficulty) for number in range(1, n_patients + 1)
-    ]
+    setting = _setting(n_patients, seed, first_visit, years, difficulty)
+    patients = [_simulate_patient(number, setting) for number in range(1, n_patients + 1)]
     visits = pd.DataFrame([row for patient in patients for row in patient.visits])
     visits = _with_das28(visits)
-    films = pd.DataFrame([row for patient in patients for row in patient.films], columns=CONSULTATION_COLUMNS[:6])
-    joints = pd.DataFrame(
-        {
-            "sop_iuid": films["sop_iuid"].repeat(len(JOINT_COLUMNS)).to_numpy(),
-            "patient_id": films["patient_id"].repeat(len(JOINT_COLUMNS)).to_numpy(),
-            "visit_date": films["date_x"].repeat(len(JOINT_COLUMNS)).to_numpy(),
-            "joint": list(JOINT_COLUMNS) * len(films),
-            "erosion_true": _joined([truth for patient in patients for truth in patient.erosion_true]),
-            "erosion_read": _joined([read for patient in patients for read in patient.erosion_read]),
-            "operation": [operation for patient in patients for film in patient.operations for operation in film],
-        }
+    films = pd.DataFrame(
+        [row for patient in patients for row in patient.consultations], columns=CONSULTATION_COLUMNS[:6]
     )
+    joints = _joint_rows([film for patient in patients for film in patient.films], LEFT_HAND)
     return PhantomRegistry(
         patients=pd.DataFrame([patient.row for patient in patients]),
         visits=visits.drop(columns=["u_bsr", "u_crp3"]),
@@ -145,72 +143,184 @@ def simulate_registry(
     )
 
 
+def simulate_films(
+    n_patients: int, seed: int, first_visit: date, years: float, *, limb: Limb, difficulty: Difficulty = PLAIN
+) -> pd.DataFrame:
+    """Simulate films of one limb of the registry's patients: their visits and how fast they erode are the registry's.
+
+    Args:
+        n_patients: As for `simulate_registry`, like all that follows but the limb.
+        seed: Seed of the registry.
+        first_visit: No visit is before this day.
+        years: No visit and no reading is later than this many years after it.
+        limb: What the films show.
+        difficulty: How readers err and how many joints are operated on.
+
+    Returns:
+        One row a joint on a film, as `PhantomRegistry.joints`; for the left hand it is the same frame.
+
+    Raises:
+        InvalidRequest: n_patients or years are out of range.
+    """
+    if limb == "hand_left":
+        return simulate_registry(n_patients, seed, first_visit, years, difficulty).joints
+    setting = _setting(n_patients, seed, first_visit, years, difficulty)
+    films = [film for number in range(1, n_patients + 1) for film in _simulate_films(number, setting, limb)]
+    return _joint_rows(films, LIMB_JOINTS[limb])
+
+
+@dataclass(frozen=True)
+class _Setting:
+    seed: int
+    first_visit: date
+    last_day: date
+    difficulty: Difficulty
+
+
+def _setting(n_patients: int, seed: int, first_visit: date, years: float, difficulty: Difficulty) -> _Setting:
+    if not 1 <= n_patients <= 99_999:
+        raise InvalidRequest(f"n_patients is {n_patients}; patient ids have five digits, so it must lie in 1-99999.")
+    if years <= 0:
+        raise InvalidRequest(f"years is {years}; a registry needs a span greater than 0.")
+    return _Setting(seed, first_visit, first_visit + timedelta(days=int(years * DAYS_PER_YEAR)), difficulty)
+
+
+@dataclass(frozen=True)
+class _Course:
+    """When a patient comes, and how fast his joints erode."""
+
+    patient_id: str
+    entry: date
+    disease_years: float
+    days: list[int]
+    """Of each visit, counted from the first one."""
+    severity: float
+    """How much faster than usual all his joints erode, log units."""
+
+    def visit_date(self, visit: int) -> date:
+        return self.entry + timedelta(days=self.days[visit])
+
+    def erosion(self, rates: Values, visit: int) -> Values:
+        """True erosion of each joint at a visit, in percent."""
+        years = self.disease_years + self.days[visit] / DAYS_PER_YEAR
+        return np.asarray(np.clip(rates * years / 8 - 0.6, 0, 100), dtype=np.float64)
+
+
+def _course(number: int, setting: _Setting) -> tuple[_Course, np.random.Generator]:
+    """A patient's course, and his random stream after that."""
+    patient_id = f"{number:05d}"
+    rng = stream(setting.seed, "patient", patient_id)
+    span = (setting.last_day - setting.first_visit).days
+    entry = setting.first_visit + timedelta(days=int(rng.uniform(0, 0.5) * span))
+    disease_years = float(rng.gamma(1.3, 6.0)) + 0.3
+    days = _visit_days(rng, (setting.last_day - entry).days)
+    severity = _PATIENT_SPREAD * float(rng.standard_t(_PATIENT_TAIL))
+    return _Course(patient_id, entry, disease_years, days, severity), rng
+
+
+@dataclass(frozen=True)
+class _Film:
+    sop_iuid: str
+    patient_id: str
+    visit_date: date
+    read_on: date | None
+    erosion_true: Values
+    erosion_read: Values
+    operations: list[Operation | None]
+
+
 @dataclass(frozen=True)
 class _Patient:
     row: dict[str, object]
     visits: list[dict[str, object]]
-    films: list[dict[str, object]]
-    erosion_true: list[Values]
-    erosion_read: list[Values]
-    operations: list[list[Operation | None]]
+    consultations: list[dict[str, object]]
+    films: list[_Film]
 
 
-def _simulate_patient(number: int, seed: int, first_visit: date, last_day: date, difficulty: Difficulty) -> _Patient:
-    patient_id = f"{number:05d}"
-    rng = stream(seed, "patient", patient_id)
-    span = (last_day - first_visit).days
-    entry = first_visit + timedelta(days=int(rng.uniform(0, 0.5) * span))
-    disease_years = float(rng.gamma(1.3, 6.0)) + 0.3
-    days = _visit_days(rng, (last_day - entry).days)
-    rate = _erosion_rates(rng)
+def _simulate_patient(number: int, setting: _Setting) -> _Patient:
+    course, rng = _course(number, setting)
+    rates = _erosion_rates(LEFT_HAND, course.severity, rng)
     level = float(rng.normal(0, 0.75))
 
     visits: list[dict[str, object]] = []
-    films: list[dict[str, object]] = []
-    truths: list[Values] = []
-    readings: list[Values] = []
-    operations: list[list[Operation | None]] = []
-    for visit, day in enumerate(days):
-        visit_rng = stream(seed, "visit", patient_id, str(visit))
-        visit_date = entry + timedelta(days=int(day))
-        truth = np.clip(rate * (disease_years + day / DAYS_PER_YEAR) / 8 - 0.6, 0, 100)
-        visits.append({"patient_id": patient_id, "visit_date": visit_date, **_activity(visit_rng, level, truth)})
+    consultations: list[dict[str, object]] = []
+    films: list[_Film] = []
+    for visit in range(len(course.days)):
+        visit_rng = stream(setting.seed, "visit", course.patient_id, str(visit))
+        visit_date = course.visit_date(visit)
+        truth = course.erosion(rates, visit)
+        visits.append({"patient_id": course.patient_id, "visit_date": visit_date, **_activity(visit_rng, level, truth)})
         if visit_rng.random() < (_FILM_SHARE_FIRST if visit == 0 else _FILM_SHARE_LATER):
-            sop_iuid = _film_uid(seed, patient_id, visit)
-            operated = _operations(seed, patient_id, truth, difficulty)
-            here = np.array([operation is None for operation in operated])
-            read = np.where(here, read_film(truth, visit_rng, seed, sop_iuid, difficulty), np.nan)
-            read, read_on = _written_down(read, visit_rng, visit_date, last_day)
-            truths.append(np.where(here, truth, np.nan))
-            readings.append(read)
-            operations.append(operated)
-            films.append(
+            film = _film(setting, course, visit, rates, "hand_left", rng=visit_rng)
+            films.append(film)
+            consultations.append(
                 {
                     "id_x": str(number * 1000 + visit),
-                    "patient_id": patient_id,
+                    "patient_id": course.patient_id,
                     "date_x": visit_date,
-                    "date_y": read_on,
-                    "sop_iuid": sop_iuid,
+                    "date_y": film.read_on,
+                    "sop_iuid": film.sop_iuid,
                     "body_part": "HAND_LEFT" if visit_rng.random() < 0.85 else "HAND_BOTH",
                 }
             )
-    row = {"patient_id": patient_id, "first_visit": entry, "disease_years": disease_years}
-    return _Patient(row, visits, films, truths, readings, operations)
+    row = {"patient_id": course.patient_id, "first_visit": course.entry, "disease_years": course.disease_years}
+    return _Patient(row, visits, consultations, films)
 
 
-def _visit_days(rng: np.random.Generator, available: int) -> npt.NDArray[np.int64]:
+def _simulate_films(number: int, setting: _Setting, limb: Limb) -> list[_Film]:
+    """A patient's films of a limb other than the left hand."""
+    course, _ = _course(number, setting)
+    joints = LIMB_JOINTS[limb]
+    rates = _erosion_rates(joints, course.severity, stream(setting.seed, "rates", course.patient_id, limb))
+    films = []
+    for visit in range(len(course.days)):
+        rng = stream(setting.seed, "visit", course.patient_id, str(visit), limb)
+        if rng.random() < (_FILM_SHARE_FIRST if visit == 0 else _FILM_SHARE_LATER):
+            films.append(_film(setting, course, visit, rates, limb, rng=rng))
+    return films
+
+
+def _film(
+    setting: _Setting, course: _Course, visit: int, rates: Values, limb: Limb, *, rng: np.random.Generator
+) -> _Film:
+    """The film of a visit: what is there, and what its reader writes down."""
+    sop_iuid = _film_uid(setting.seed, course.patient_id, visit, limb)
+    truth = course.erosion(rates, visit)
+    operations = _operations(setting, course.patient_id, limb, truth)
+    own = np.array([operation is None for operation in operations])
+    read = np.where(own, read_film(truth, rng, setting.seed, sop_iuid, setting.difficulty), np.nan)
+    visit_date = course.visit_date(visit)
+    read, read_on = _written_down(read, rng, visit_date, setting.last_day)
+    return _Film(sop_iuid, course.patient_id, visit_date, read_on, np.where(own, truth, np.nan), read, operations)
+
+
+def _joint_rows(films: list[_Film], joints: tuple[Joint, ...]) -> pd.DataFrame:
+    """One row a joint on a film."""
+    return pd.DataFrame(
+        {
+            "sop_iuid": [film.sop_iuid for film in films for _ in joints],
+            "patient_id": [film.patient_id for film in films for _ in joints],
+            "visit_date": [film.visit_date for film in films for _ in joints],
+            "joint": [joint.column for joint in joints] * len(films),
+            "erosion_true": _joined([film.erosion_true for film in films]),
+            "erosion_read": _joined([film.erosion_read for film in films]),
+            "operation": [operation for film in films for operation in film.operations],
+        }
+    )
+
+
+def _visit_days(rng: np.random.Generator, available: int) -> list[int]:
     """Days of the visits since the first one: every 6 to 12 months until the patient leaves or the registry ends."""
     gaps = rng.integers(170, 390, size=available // 170 + 1)
     days = np.concatenate([[0], np.cumsum(gaps)])
     stays = int(rng.exponential(9 * DAYS_PER_YEAR)) + 200
-    return np.asarray(days[(days <= available) & (days <= stays)], dtype=np.int64)
+    return [int(day) for day in days[(days <= available) & (days <= stays)]]
 
 
-def _erosion_rates(rng: np.random.Generator) -> Values:
+def _erosion_rates(joints: tuple[Joint, ...], severity: float, rng: np.random.Generator) -> Values:
     """Percent of erosion after eight years of disease, one a joint."""
-    patient = _PATIENT_SPREAD * rng.standard_t(_PATIENT_TAIL)
-    joint = np.array([_JOINT_LEVEL[joint.kind] + _FAST_JOINTS.get(joint.name, 0.0) for joint in LEFT_HAND])
-    logs = _EROSION_LEVEL + patient + joint + _JOINT_SPREAD * rng.standard_normal(len(joint))
+    usual = np.array([_JOINT_LEVEL[joint.kind] + _FAST_JOINTS.get(joint.name, 0.0) for joint in joints])
+    logs = _EROSION_LEVEL + severity + usual + _JOINT_SPREAD * rng.standard_normal(len(joints))
     return np.asarray(np.exp(np.minimum(logs, 12.0)), dtype=np.float64)
 
 
@@ -279,19 +389,28 @@ def _with_gaps(visits: pd.DataFrame, seed: int) -> pd.DataFrame:
     return landed[list(ACTIVITY_COLUMNS)]
 
 
-def _operations(seed: int, patient_id: str, truth: Values, difficulty: Difficulty) -> list[Operation | None]:
+def _operations(setting: _Setting, patient_id: str, limb: Limb, truth: Values) -> list[Operation | None]:
     """How each joint was operated on by now; since nothing heals, an operated joint stays operated."""
-    if not difficulty.operated:
+    share = setting.difficulty.operated
+    if not share:
         return [None] * len(truth)
     operations: list[Operation | None] = []
-    for joint, erosion in zip(LEFT_HAND, truth.tolist(), strict=True):
-        limit, chosen, other, replaced = stream(seed, "operation", patient_id, joint.column).random(4)
-        damaged = chosen < difficulty.operated and erosion >= 50 + 50 * limit
-        if not damaged and other >= _OTHER_OPERATIONS * difficulty.operated:
+    chances = _operation_chances(setting.seed, patient_id, limb)
+    for joint, erosion, (limit, chosen, other, replaced) in zip(
+        LIMB_JOINTS[limb], truth.tolist(), chances, strict=True
+    ):
+        damaged = chosen < share and erosion >= 50 + 50 * limit
+        if not damaged and other >= _OTHER_OPERATIONS * share:
             operations.append(None)
         else:
             operations.append("prosthesis" if replaced < _REPLACED_SHARE[joint.kind] else "fusion")
     return operations
+
+
+@lru_cache(maxsize=1)
+def _operation_chances(seed: int, patient_id: str, limb: Limb) -> list[list[float]]:
+    """For each joint: how badly eroded it must be, and by what chances it is then operated on; once for all films."""
+    return [stream(seed, "operation", patient_id, joint.column).random(4).tolist() for joint in LIMB_JOINTS[limb]]
 
 
 def _written_down(
@@ -317,7 +436,8 @@ def _joined(films: list[Values]) -> Values:
     return np.concatenate([np.zeros(0), *films])
 
 
-def _film_uid(seed: int, patient_id: str, visit: int) -> str:
+def _film_uid(seed: int, patient_id: str, visit: int, limb: Limb) -> str:
     """A DICOM UID under the root of UUIDs (2.25), as PS3.5 B.2 gives to anybody without a root of his own."""
-    digest = blake2b(f"{seed}/{patient_id}/{visit}".encode(), digest_size=16).digest()
+    film = f"{seed}/{patient_id}/{visit}" + ("" if limb == "hand_left" else f"/{limb}")
+    digest = blake2b(film.encode(), digest_size=16).digest()
     return f"2.25.{int.from_bytes(digest)}"

@@ -17,7 +17,7 @@ from scoring.imaging.preprocess import SIDE, to_network_input
 from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.phantom.radiograph import joint_jpeg
 from scoring.phantom.readers import read_erosion, reader_bias
-from scoring.phantom.registry import simulate_registry
+from scoring.phantom.registry import LIMB_JOINTS, Limb, simulate_films
 from scoring.phantom.seeds import stream
 
 FIRST_VISIT, YEARS = date(2005, 1, 1), 12
@@ -62,6 +62,7 @@ def make_training_set(
     workers: int = 1,
     enrich: float = 0.0,
     difficulty: Difficulty = PLAIN,
+    limb: Limb = "hand_left",
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainingSet:
     """Draw every joint of every film of a synthetic registry, but the operated ones: nobody reads them.
@@ -69,7 +70,7 @@ def make_training_set(
     The prevalence of erosions is the registry's (about two thirds of the readings are 0) unless `enrich` is set.
 
     Args:
-        n_patients: Patients of the registry; about 50 joints each.
+        n_patients: Patients of the registry; about 50 joints each, 10 of them for wrists.
         seed: Seed of registry and drawings.
         max_images: Keep this many joints at most, from films chosen at random.
         workers: Processes that draw; the result does not depend on it.
@@ -77,6 +78,7 @@ def make_training_set(
             seen. Such a joint no longer follows its patient's course, and no halo pulls its reading. A model card must
             state it.
         difficulty: What the pictures show besides erosion, and how readers err.
+        limb: Whose joints; whatever it is, the patients are those of the left-hand registry of this seed.
         progress: Called with (joints drawn, joints in all).
 
     Returns:
@@ -89,10 +91,10 @@ def make_training_set(
         raise InvalidRequest(f"enrich is {enrich}; it is a share and must lie in 0-1.")
     if max_images is not None and max_images < 1:
         raise InvalidRequest(f"max_images is {max_images}; at least one image is needed.")
-    joints = simulate_registry(n_patients, seed, FIRST_VISIT, YEARS, difficulty).joints
+    joints = simulate_films(n_patients, seed, FIRST_VISIT, YEARS, limb=limb, difficulty=difficulty)
     joints = joints[joints["operation"].isna()]
     if max_images is not None:
-        joints = _some_films(joints, max_images, seed)
+        joints = _some_films(joints, -(-max_images // len(LIMB_JOINTS[limb])), seed).head(max_images)
     truth, read, enriched = _enrich(joints, enrich, seed, difficulty)
     requests: list[_Request] = list(
         zip(joints["patient_id"], joints["sop_iuid"], joints["joint"], truth.tolist(), strict=True)
@@ -116,10 +118,10 @@ def make_training_set(
     )
 
 
-def _some_films(joints: pd.DataFrame, max_images: int, seed: int) -> pd.DataFrame:
+def _some_films(joints: pd.DataFrame, n_films: int, seed: int) -> pd.DataFrame:
     films = joints["sop_iuid"].unique()
-    chosen = stream(seed, "training-films").permutation(len(films))[: -(-max_images // 10)]
-    return joints[joints["sop_iuid"].isin(films[chosen])].head(max_images)
+    chosen = stream(seed, "training-films").permutation(len(films))[:n_films]
+    return joints[joints["sop_iuid"].isin(films[chosen])]
 
 
 def _enrich(

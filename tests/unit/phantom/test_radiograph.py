@@ -6,9 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from scoring.clinical.joints import COLUMNS
 from scoring.errors import InvalidRequest
 from scoring.imaging.decode import decode_grey
-from scoring.phantom.anatomy import LOOKS, Bone, bone_pair, patient_style
+from scoring.imaging.preprocess import to_network_input
+from scoring.phantom.anatomy import LOOKS, Bone, joint_bones, patient_style
 from scoring.phantom.confounders import joint_trouble
 from scoring.phantom.difficulty import LIFELIKE, PLAIN, Difficulty
 from scoring.phantom.erosion import Defect, erode
@@ -16,7 +18,8 @@ from scoring.phantom.radiograph import film_style, joint_image, joint_jpeg
 from scoring.phantom.registry import JOINT_COLUMNS
 from scoring.phantom.seeds import stream
 
-joints = st.sampled_from(JOINT_COLUMNS)
+fingers = st.sampled_from(JOINT_COLUMNS)
+joints = st.sampled_from(tuple(LOOKS))
 percents = st.floats(0, 100)
 seeds = st.integers(0, 5000)
 
@@ -52,7 +55,7 @@ def _lost_outline(bone: Bone, defect: Defect) -> tuple[float, float]:
 @given(joints, percents, seeds, st.sampled_from([PLAIN, LIFELIKE]))
 def test_share_of_outline_removed_is_the_erosion(joint: str, percent: float, seed: int, difficulty: Difficulty) -> None:
     patient = patient_style(seed, "00001")
-    bones = bone_pair(joint, patient, difficulty)
+    bones = joint_bones(joint, patient, difficulty)
     bites = joint_trouble(joint, bones, patient, difficulty).of_size(percent).bite
     defects = erode(bones, percent, stream(seed, "lesions"), bites.depth)
     measured = np.sum([_lost_outline(bone, defect) for bone, defect in zip(bones, defects, strict=True)], axis=0)
@@ -62,24 +65,27 @@ def test_share_of_outline_removed_is_the_erosion(joint: str, percent: float, see
 @settings(max_examples=30, deadline=None)
 @given(joints, percents, percents, seeds)
 def test_a_larger_erosion_contains_the_smaller_one(joint: str, first: float, second: float, seed: int) -> None:
-    bones = bone_pair(joint, patient_style(seed, "00001"))
+    bones = joint_bones(joint, patient_style(seed, "00001"))
     small, large = (erode(bones, percent, stream(seed, "lesions")) for percent in sorted((first, second)))
     for smaller, larger in zip(small, large, strict=True):
         assert not (smaller.removed & ~larger.removed).any()
 
 
 @settings(max_examples=30, deadline=None)
-@given(joints, seeds)
+@given(fingers, seeds)
 def test_erosions_begin_at_the_margins(joint: str, seed: int) -> None:
     for bone, defect in zip(
-        bones := bone_pair(joint, patient_style(seed, "00001")), erode(bones, 2.0, stream(seed, "lesions")), strict=True
+        bones := joint_bones(joint, patient_style(seed, "00001")),
+        erode(bones, 2.0, stream(seed, "lesions")),
+        strict=True,
     ):
         reach = np.abs(bone.outline[bone.articular, 0]).max()
         assert (np.abs(defect.centres[:, 0]) > 0.5 * reach).all()
 
 
-def test_an_intact_joint_has_no_defect_and_a_destroyed_one_no_surface() -> None:
-    bones = bone_pair("hand_left_6", patient_style(1, "00001"))
+@pytest.mark.parametrize("joint", ["hand_left_6", "foot_left_5", "wrist_right"])
+def test_an_intact_joint_has_no_defect_and_a_destroyed_one_no_surface(joint: str) -> None:
+    bones = joint_bones(joint, patient_style(1, "00001"))
     assert all(not defect.removed.any() for defect in erode(bones, 0, stream(1, "x")))
     assert all(
         (defect.removed == bone.articular).all()
@@ -111,7 +117,7 @@ def test_every_image_is_square_of_the_films_size_and_neither_blank_nor_saturated
 
 
 def test_jpegs_pass_the_projects_decoder() -> None:
-    for joint in JOINT_COLUMNS:
+    for joint in LOOKS:
         grey = decode_grey(joint_jpeg(3, "00007", "2.25.9", joint, 30.0))
         original = joint_image(3, "00007", "2.25.9", joint, 30.0)
         assert np.abs(grey.astype(float) - original).mean() < 6
@@ -126,11 +132,36 @@ def test_erosion_darkens_the_joint_only_where_bone_was() -> None:
     assert np.mean(darker) > 0.5
 
 
-def test_looks_cover_the_ten_joints_of_a_left_hand() -> None:
-    assert tuple(LOOKS) == JOINT_COLUMNS
+def test_looks_cover_the_registrys_joints() -> None:
+    assert set(LOOKS) == set(COLUMNS)
 
 
-@pytest.mark.parametrize(("joint", "percent"), [("foot_left_1", 0), ("hand_left_1", -1), ("hand_left_1", 100.5)])
+@settings(max_examples=20, deadline=None)
+@given(joints, seeds)
+def test_the_articular_outline_of_each_bone_is_one_run(joint: str, seed: int) -> None:
+    for bone in joint_bones(joint, patient_style(seed, "00001"), LIFELIKE):
+        assert np.abs(np.diff(bone.articular.astype(int))).sum() == 2
+
+
+def _mean_image(joint: str) -> np.ndarray:
+    images = [to_network_input(joint_image(1, f"{n:05d}", f"2.25.{n}", joint, 0.0)) for n in range(40)]
+    return np.mean(images, axis=0)
+
+
+@pytest.mark.parametrize("left", ["hand_left_9", "hand_left_2", "foot_left_1", "wrist_left"])
+def test_a_right_joint_looks_like_a_left_one_in_the_mirror(left: str) -> None:
+    right = _mean_image(left.replace("left", "right"))
+    alike, unlike = (np.corrcoef(view.ravel(), _mean_image(left).ravel())[0, 1] for view in (right[:, ::-1], right))
+    assert alike > 0.97
+    assert unlike < alike - 0.03
+
+
+def test_a_right_joint_has_bones_of_its_own() -> None:
+    left, right = (joint_image(1, "00001", "2.25.1", f"hand_{side}_5", 0.0) for side in ("left", "right"))
+    assert (left != right[:, ::-1]).mean() > 0.5
+
+
+@pytest.mark.parametrize(("joint", "percent"), [("foot_left_6", 0), ("hand_left_1", -1), ("hand_left_1", 100.5)])
 def test_what_cannot_be_drawn_is_refused(joint: str, percent: float) -> None:
     with pytest.raises(InvalidRequest):
         joint_image(1, "00001", "2.25.1", joint, percent)

@@ -8,7 +8,7 @@ from scoring.phantom.difficulty import LIFELIKE, PLAIN, Difficulty
 from scoring.phantom.readers import N_READERS, read_erosion, read_film, reader_bias
 
 films = st.lists(st.floats(0, 100), min_size=1, max_size=20)
-difficulties = st.sampled_from([PLAIN, LIFELIKE])
+difficulties = st.sampled_from([PLAIN, LIFELIKE, replace(LIFELIKE, name="confused", copied=0.3, blunders=0.3)])
 
 
 @given(films, st.integers(0, 1000), difficulties)
@@ -55,6 +55,28 @@ def test_small_erosions_are_overlooked_and_large_ones_are_not() -> None:
 
     assert 0.25 < zeros(6) < 0.6
     assert zeros(40) < 0.01
+
+
+def _readings(truth: list[float], **knobs: float) -> np.ndarray:
+    difficulty = replace(PLAIN, name="confused", **knobs)
+    rng = np.random.default_rng(1)
+    return np.array([read_film(np.array(truth), rng, 1, str(film), difficulty) for film in range(600)])
+
+
+def test_a_copied_reading_is_that_of_another_joint_of_the_film() -> None:
+    half_destroyed = [0.0] * 5 + [100.0] * 5
+    clear, copied = _readings(half_destroyed), _readings(half_destroyed, copied=0.4)
+    assert (clear[:, :5] > 80).mean() == 0
+    assert 0.15 < (copied[:, :5] > 80).mean() < 0.25
+    assert (_readings([0.0] * 10, copied=0.4) == _readings([0.0] * 10)).mean() > 0.95
+
+
+def test_a_blunder_has_nothing_to_do_with_the_joint() -> None:
+    changed = _readings([0.0] * 10, blunders=0.2) != _readings([0.0] * 10)
+    assert 0.15 < changed.mean() < 0.25
+    blunders = _readings([0.0] * 10, blunders=0.2)[changed]
+    assert 40 < blunders.mean() < 60
+    assert (blunders % 5 == 0).all()
 
 
 def test_each_reader_has_a_bias_of_his_own_on_all_films() -> None:

@@ -13,7 +13,10 @@ from scoring.phantom.registry import (
     ACTIVITY_COLUMNS,
     CONSULTATION_COLUMNS,
     JOINT_COLUMNS,
+    LIMB_JOINTS,
+    Limb,
     PhantomRegistry,
+    simulate_films,
     simulate_registry,
 )
 
@@ -32,14 +35,35 @@ def lifelike() -> PhantomRegistry:
     return simulate_registry(2000, 11, FIRST, YEARS, LIFELIKE)
 
 
-@pytest.mark.parametrize("difficulty", ["registry", "lifelike"])
-def test_prevalence_of_read_grades_is_near_the_published_one(difficulty: str, request: pytest.FixtureRequest) -> None:
-    registry: PhantomRegistry = request.getfixturevalue(difficulty)
-    read = registry.joints["erosion_read"].dropna().to_numpy()
-    assert len(read) >= 20_000
+def _assert_published_prevalence(joints: pd.DataFrame) -> None:
+    read = joints["erosion_read"].dropna().to_numpy()
     prevalence = np.bincount(grade(read).astype(int), minlength=6) / len(read) * 100
     tolerance = np.array([3, 3, 1, 0.5, 0.4, 0.8])
     assert (np.abs(prevalence - PUBLISHED_PREVALENCE) <= tolerance).all(), prevalence
+
+
+def test_prevalence_of_read_grades_is_near_the_published_one(
+    registry: PhantomRegistry, lifelike: PhantomRegistry
+) -> None:
+    for simulated in (registry, lifelike):
+        assert simulated.joints["erosion_read"].count() >= 20_000
+        _assert_published_prevalence(simulated.joints)
+
+
+@pytest.mark.parametrize("limb", ["hand_right", "wrists", "feet"])
+def test_other_limbs_have_the_same_prevalence_and_the_same_patients(limb: Limb, registry: PhantomRegistry) -> None:
+    joints = simulate_films(2000, 11, FIRST, YEARS, limb=limb)
+    assert set(joints["joint"]) == {joint.column for joint in LIMB_JOINTS[limb]}
+    _assert_published_prevalence(joints)
+    assert set(joints["patient_id"]) <= set(registry.patients["patient_id"])
+    assert not set(joints["sop_iuid"]) & set(registry.joints["sop_iuid"])
+    here, there = (np.log1p(frame.groupby("patient_id")["erosion_true"].mean()) for frame in (registry.joints, joints))
+    assert here.corr(there) > 0.6
+
+
+def test_films_of_left_hands_are_those_of_the_registry() -> None:
+    films = simulate_films(4, 11, FIRST, 3, limb="hand_left", difficulty=LIFELIKE)
+    pd.testing.assert_frame_equal(films, simulate_registry(4, 11, FIRST, 3, LIFELIKE).joints)
 
 
 def test_fully_eroded_joints_are_a_small_peak_of_their_own(registry: PhantomRegistry) -> None:

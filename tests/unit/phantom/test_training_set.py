@@ -3,6 +3,7 @@ import pytest
 
 from scoring.errors import InvalidRequest
 from scoring.phantom.difficulty import LIFELIKE, PLAIN
+from scoring.phantom.registry import LIMB_JOINTS, Limb
 from scoring.phantom.training_set import make_training_set
 
 
@@ -40,6 +41,15 @@ def test_a_lifelike_set_has_other_pictures_and_no_operated_joint() -> None:
     )
     assert len(same) >= 30
     assert not np.array_equal(plain.images[0], lifelike.images[0])
+
+
+@pytest.mark.parametrize(("limb", "n_joints"), [("hand_right", 10), ("wrists", 2), ("feet", 10)])
+def test_sets_of_other_limbs(limb: Limb, n_joints: int) -> None:
+    drawn, again = (make_training_set(10, 5, max_images=20, limb=limb, difficulty=LIFELIKE) for _ in range(2))
+    assert 15 <= len(drawn) <= 20
+    assert set(drawn.joint.tolist()) <= {joint.column for joint in LIMB_JOINTS[limb]}
+    assert len(set(drawn.sop_iuid.tolist())) == pytest.approx(20 / n_joints, abs=1)
+    assert np.array_equal(drawn.images, again.images)
 
 
 @pytest.mark.parametrize("wrong", [{"enrich": 1.5}, {"max_images": 0}])
