@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from scoring.networks.readout import ReadOutRule, make_monotone, read_out
 from scoring.phantom.difficulty import LIFELIKE
-from scoring.training import calibration, metrics, phantoms
+from scoring.training import metrics, phantoms
+from scoring.training.calibration import calibrated_rule
 from scoring.training.dataset import JointSet, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, difference_interval, evaluate_predictions
 from scoring.training.fit import TrainingRecipe, predict, selection_score, train
 from scoring.training.neighbours import embed, neighbours_cdf
-from scoring.training.recipes import BEST, recipe_named
+from scoring.training.recipes import recipe_named
 from scoring.training.resampling import Answers
 
 logger = logging.getLogger(__name__)
@@ -185,7 +186,7 @@ def place(contestants: Sequence[Contestant], sets: BenchmarkSets) -> list[Placed
 
 def _tested(one: Contestant) -> Answers:
     read = read_out(one.test, one.rule)
-    return Answers(make_monotone(one.test), read.grade)
+    return Answers(make_monotone(one.test), read.grade, (read.q05, read.q95))
 
 
 def _score(one: Contestant, joints: JointSet) -> float:
@@ -218,9 +219,7 @@ def _train(
     of_validation, of_test = (
         predict(trained.network, part.images, stretched=recipe.stretch) for part in (sets.validation, sets.test)
     )
-    rule = recipe.rule
-    if name == BEST:
-        rule = ReadOutRule(borders=calibration.tune_borders(read_out(of_validation).mean, sets.validation.grades))
+    rule = calibrated_rule(of_validation, sets.validation.reading) if recipe.calibrated else recipe.rule
     found = [Contestant(name, of_validation, of_test, rule, seconds, trained.best_epoch)]
     if name in WITH_NEIGHBOURS:
         found.append(_neighbours(name, recipe, trained.network, sets, found[0]))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest
-from scoring.networks.readout import N_POINTS, USUAL_RULE, make_monotone
+from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule, make_monotone, read_out
 from scoring.training import metrics
 
 _SWEEPS = 20
@@ -20,6 +20,23 @@ _MAX_TEMPERATURE = 8.0
 Borders = tuple[float, ...]
 Floats = npt.NDArray[np.float64]
 Ends = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+def calibrated_rule(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha: float = 0.10) -> ReadOutRule:
+    """The rule that suits a network: borders between grades and level of the interval, fitted on validation joints.
+
+    Args:
+        cdf: Its distribution functions of these joints, raw or monotone, (n, 101).
+        erosion_percent: Their readings, 0-100, (n,).
+        alpha: Share of joints that may lie outside their interval.
+
+    Raises:
+        InvalidRequest: There is no joint.
+    """
+    return ReadOutRule(
+        borders=tune_borders(read_out(cdf).mean, ratingen.grade(np.asarray(erosion_percent))),
+        interval_level=conformal_level(cdf, erosion_percent, alpha),
+    )
 
 
 def conformal_level(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha: float = 0.10) -> float:

@@ -51,6 +51,8 @@ class TrainingRecipe:
         frozen_epochs: Epochs in which the layers of a network that was trained before (InceptionV3) stand still; then
             all are trained, with a fresh optimiser.
         rule: How grades are read from what the network gives.
+        calibrated: Whether borders and interval are fitted to the validation joints afterwards, see
+            `scoring.training.calibration.calibrated_rule`.
         stretch: Whether the grey levels of each image are stretched to 0..1 first.
         augment_repeats_only: Whether a joint is augmented only when it comes again within an epoch, as the copies that
             make rare grades as frequent as common ones.
@@ -81,6 +83,7 @@ class TrainingRecipe:
     precision: str = "mixed_bfloat16"
     frozen_epochs: int = 0
     rule: ReadOutRule = USUAL_RULE
+    calibrated: bool = False
     stretch: bool = False
     augment_repeats_only: bool = False
     rotation: float = 10.0

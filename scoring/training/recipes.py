@@ -61,6 +61,7 @@ BEST = "grid-residual"
 # Cross-entropy over what readers can write down, a residual network with averaged pooling, every image augmented,
 # a rate that falls to zero, and a running average of the weights.
 _BEST = TrainingRecipe(
+    calibrated=True,
     loss="grid_crossentropy",
     average=0.99,
     architecture="residual_network",

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest
 from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule, make_monotone, read_out
 from scoring.training import calibration, metrics
@@ -139,3 +140,25 @@ def test_what_makes_no_sense_is_refused():
         calibration.tune_borders([5.0], [1], (1, 40, 20, 60, 80))
     with pytest.raises(ValueError, match="must have shape"):
         calibration.conformal_level(cdf, reading[:5])
+
+
+@given(seeds)
+@settings(max_examples=20)
+def test_a_calibrated_rule_covers_and_grades_no_worse(seed):
+    cdf, reading = _joints(800, seed, sure=3.0)
+    rule = calibration.calibrated_rule(cdf[:400], reading[:400])
+    read = read_out(cdf[:400], rule)
+    inside = (read.q05 <= reading[:400]) & (reading[:400] <= read.q95)
+    # One joint may lie on the very end of its interval.
+    assert inside.sum() >= 0.9 * 400 - 1
+    grades = ratingen.grade(reading[:400])
+    agreement = [
+        selection_score(
+            {
+                "class_normalized_accuracy": metrics.class_normalized_accuracy(confusion),
+                "quadratic_weighted_kappa": metrics.quadratic_weighted_kappa(confusion),
+            }
+        )
+        for confusion in (metrics.confusion_matrix(grades, read_out(cdf[:400], r).grade) for r in (rule, USUAL_RULE))
+    ]
+    assert agreement[0] >= agreement[1]
