@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,7 @@ def train(
     training: JointSet,
     validation: JointSet,
     *,
+    start: Mapping[str, NDArray[np.floating[Any]]] | None = None,
     work_dir: Path | None = None,
     on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -150,13 +151,15 @@ def train(
         recipe: How.
         training: What the network learns from.
         validation: What the best epoch is chosen by; other patients.
+        start: Weights of a network of the same architecture to go on from (fine-tuning); None begins with fresh ones.
         work_dir: Where a checkpoint is kept after each epoch. If it holds one of the same recipe and data, training
             goes on from there.
         on_step: Called now and then with steps done and steps in all, for a progress bar.
         on_epoch: Called after each epoch.
 
     Raises:
-        InvalidRequest: A set is too small, a patient is in both, or the checkpoint is of another recipe or data.
+        InvalidRequest: A set is too small, a patient is in both, the weights to start from do not fit, or the
+            checkpoint is of another recipe, start or data.
         TrainingDiverged: The loss became NaN or infinite.
     """
     _check(recipe, training, validation)
@@ -165,7 +168,7 @@ def train(
     previous = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy(recipe.precision)
     try:
-        run = _Run(recipe, training, validation, work_dir)
+        run = _Run(recipe, training, validation, start, work_dir)
         while not run.finished:
             epoch = run.one_epoch(on_step)
             logger.info(
@@ -228,7 +231,14 @@ def _check(recipe: TrainingRecipe, training: JointSet, validation: JointSet) -> 
 class _Run:
     """The state of one training run: what a checkpoint holds, and how an epoch changes it."""
 
-    def __init__(self, recipe: TrainingRecipe, training: JointSet, validation: JointSet, work_dir: Path | None) -> None:
+    def __init__(
+        self,
+        recipe: TrainingRecipe,
+        training: JointSet,
+        validation: JointSet,
+        start: Mapping[str, NDArray[np.floating[Any]]] | None,
+        work_dir: Path | None,
+    ) -> None:
         import keras
 
         from scoring.networks.architecture import build
@@ -239,14 +249,26 @@ class _Run:
         self.history: list[Epoch] = []
         keras.utils.set_random_seed(recipe.seed)
         self.network = build(recipe.architecture, dict(recipe.arguments))
+        if start is not None:
+            self._start_from(start)
         self._compile(frozen=recipe.frozen_epochs > 0)
         self.batches = EpochBatches(recipe, training)
         self.best = self._weights()
         self.checkpoint = None if work_dir is None else work_dir / _CHECKPOINT
         if self.checkpoint is not None:
-            self.identity = _identity(recipe, training, validation)
+            self.identity = _identity(recipe, training, validation, start)
             if self.checkpoint.exists():
                 self._restore(self.checkpoint)
+
+    def _start_from(self, start: Mapping[str, NDArray[np.floating[Any]]]) -> None:
+        from scoring.networks.weights import set_weights
+
+        try:
+            set_weights(self.network, start)
+        except ValueError as error:
+            raise InvalidRequest(
+                f"the model to start from is not a {self.recipe.architecture} like this: {error}"
+            ) from error
 
     def _compile(self, *, frozen: bool) -> None:
         """Begin a phase: what stands still is only left out of training by compiling anew."""
@@ -386,6 +408,13 @@ def _learning_rate(recipe: TrainingRecipe, total: int) -> Any:
     )
 
 
-def _identity(recipe: TrainingRecipe, training: JointSet, validation: JointSet) -> str:
+def _identity(
+    recipe: TrainingRecipe,
+    training: JointSet,
+    validation: JointSet,
+    start: Mapping[str, NDArray[np.floating[Any]]] | None,
+) -> str:
     parts = [json.dumps(asdict(recipe), sort_keys=True), snapshot_sha256(training), snapshot_sha256(validation)]
+    for name, values in sorted((start or {}).items()):
+        parts += [name, hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

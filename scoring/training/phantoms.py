@@ -33,6 +33,7 @@ from scoring.phantom import (
 )
 from scoring.phantom import difficulty as difficulties
 from scoring.phantom.difficulty import PLAIN, Difficulty
+from scoring.phantom.registry import LIMB_JOINTS, Limb
 from scoring.training import export, store
 from scoring.training.dataset import JointSet, cached, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, evaluate_predictions
@@ -50,9 +51,9 @@ TEST_SEED = 7_001
 TEST_JOINTS = 10_000
 
 # About one film in eight of a phantom registry is not read, so more joints are drawn than are asked for. A patient has
-# about 50; counting on 25 leaves films to choose from.
+# about five films of a limb; counting on half of them leaves films to choose from.
 _UNREAD_SHARE, _UNREAD_EXTRA = 1.25, 100
-_JOINTS_A_PATIENT = 25
+_FILMS_A_PATIENT = 2.5
 
 # Erosion in per cent above which joints are enriched: the rare grades, 2 to 5.
 ENRICHED_ABOVE = 20.0
@@ -202,6 +203,7 @@ def draw_phantoms(
     *,
     enrich: float = 0.0,
     difficulty: Difficulty = PLAIN,
+    limb: Limb = "hand_left",
     max_images: int | None = None,
     cache_dir: Path | None = None,
     workers: int = 1,
@@ -217,6 +219,7 @@ def draw_phantoms(
             workers=workers,
             enrich=enrich,
             difficulty=difficulty,
+            limb=limb,
             progress=on_draw,
         )
         read = ~np.isnan(drawn.erosion_read)
@@ -235,7 +238,7 @@ def draw_phantoms(
     if cache_dir is None:
         joints = make()
     else:
-        key = f"{difficulty.name}-{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
+        key = f"{limb}-{difficulty.name}-{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
         joints = cached(cache_dir / f"phantoms-{key}.npz", make)
     enriched = np.char.endswith(joints.joint, "+enriched")
     return PhantomData(replace(joints, joint=np.char.replace(joints.joint, "+enriched", "")), enriched)
@@ -257,17 +260,19 @@ def held_out(
     n_joints: int,
     *,
     difficulty: Difficulty = PLAIN,
+    limb: Limb = "hand_left",
     cache_dir: Path | None = None,
     workers: int = 1,
     on_draw: Progress | None = None,
 ) -> JointSet:
-    """Read joints of a registry of its own, films chosen at random, at the registry's prevalence."""
+    """Read joints of one limb in a registry of its own, films chosen at random, at the registry's prevalence."""
     to_draw = int(n_joints * _UNREAD_SHARE) + _UNREAD_EXTRA
-    n_patients = math.ceil(to_draw / _JOINTS_A_PATIENT)
+    n_patients = math.ceil(to_draw / (_FILMS_A_PATIENT * len(LIMB_JOINTS[limb])))
     data = draw_phantoms(
         n_patients,
         seed,
         difficulty=difficulty,
+        limb=limb,
         max_images=to_draw,
         cache_dir=cache_dir,
         workers=workers,

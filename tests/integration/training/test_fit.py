@@ -83,6 +83,23 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(bars, trained, tmp_pat
     assert all((weights[name] == expected[name]).all() for name in expected)
 
 
+def test_fine_tuning_goes_on_from_the_given_weights(bars, trained):
+    known = get_weights(trained.network)
+    still = replace(RECIPE, epochs=1, learning_rate=1e-9, schedule="constant", weight_decay=0.0)
+    tuned = get_weights(train(still, bars["train"], bars["validation"], start=known).network)
+    np.testing.assert_allclose(tuned["block1_conv1/kernel"], known["block1_conv1/kernel"], atol=1e-6)
+    fresh = get_weights(train(still, bars["train"], bars["validation"]).network)
+    assert not np.allclose(fresh["block1_conv1/kernel"], known["block1_conv1/kernel"], atol=1e-2)
+
+
+def test_weights_of_another_shape_to_start_from_are_refused(bars, trained):
+    other = replace(RECIPE, arguments={**ARGUMENTS, "dense": [8]})
+    with pytest.raises(
+        InvalidRequest, match="to start from is not a erosion_cdf_network like this: weight dense1/kernel"
+    ):
+        train(other, bars["train"], bars["validation"], start=get_weights(trained.network))
+
+
 AVERAGED = replace(RECIPE, average=0.9)
 
 

@@ -17,7 +17,7 @@ def drawn(monkeypatch):
     """Replaces the drawing: 50 joints a patient, every tenth unread, enriched ones as asked."""
     calls = []
 
-    def make(n_patients, seed, *, max_images=None, workers=1, enrich=0.0, difficulty=None, progress=None):
+    def make(n_patients, seed, *, max_images=None, workers=1, enrich=0.0, difficulty=None, limb=None, progress=None):
         calls.append((n_patients, seed, max_images, enrich))
         n = min(n_patients * 50, max_images or n_patients * 50)
         rng = np.random.default_rng(seed)
