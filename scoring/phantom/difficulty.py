@@ -1,7 +1,8 @@
 """How hard a phantom is to read: what disturbs the pictures, how readers err, how many joints were operated on.
 
 A difficulty changes neither the patients nor their true erosions. Everything it adds is drawn from random streams of
-its own, so turning one knob leaves all else as it was, and `plain` draws what was drawn before difficulties existed.
+its own, so turning one knob leaves all else as it was (but for `notches`, which reshape the bone that the rest sits
+on), and `plain` draws what was drawn before difficulties existed.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ class Difficulty:
         name: What it is called where figures appear.
         osteophytes: Probability of bony spurs at the margins.
         cysts: Probability of each of up to three holes that look like erosions and do not reach the articular outline.
-        notches: Probability of a natural dent in the outline, which is no erosion, at each margin.
+        notches: Probability of a natural dent in the outline, which is no erosion, at each margin of a finger or toe.
         sclerosis: Probability of dense bone below the surface.
         growth_plates: Probability, for a patient, of open growth plates.
         narrowing: Mean loss of joint space that has nothing to do with erosion, as a share of the space.

@@ -71,16 +71,21 @@ def erode(
         removed[np.flatnonzero(bone.articular)] = part
         centres = bone.outline[removed]
         limit = deepest * (1 + 0.7 * erosion_percent / 100) * np.clip(1 + 0.4 * bumps[part], 0.3, 1.8)
-        defects.append(Defect(centres, np.minimum(limit, _distance_to_kept(bone.outline, removed)), removed))
+        defects.append(Defect(centres, np.minimum(limit, _distance_to_kept(bone, removed)), removed))
     return tuple(defects)
 
 
-def _distance_to_kept(outline: Points, removed: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    centres = outline[removed]
+def _distance_to_kept(bone: Bone, removed: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    centres = bone.outline[removed]
     if not len(centres):
         return np.zeros(0)
-    near = ndimage.binary_dilation(removed, iterations=80) & ~removed
-    kept = outline[near]
+    # The ends of fingers and toes are too broad for a bite to reach the other side; a bone of the wrist is not.
+    is_broad = bone.name in {"head", "base"}
+    near = ~removed & ndimage.binary_dilation(removed, iterations=80) if is_broad else ~removed
+    kept = bone.outline[near]
     gaps = centres[:, None, :] - kept[None, :, :]
     nearest: npt.NDArray[np.float64] = np.sqrt((gaps * gaps).sum(axis=2).min(axis=1))
-    return nearest * 0.98
+    if is_broad:
+        return nearest * 0.98
+    # What stays on the other side of a thin place must not be left as thin as paper.
+    return np.minimum(nearest * 0.98, np.maximum(nearest - 2 * OUTLINE_STEP, 0.05))
