@@ -105,7 +105,7 @@ class PatientSums:
         Returns:
             `(rounds,)` by the name of the measure; NaN where it is not defined.
         """
-        total = {name: np.tensordot(weights, values, axes=1) for name, values in self.sums.items()}
+        total = self._weigh(weights)
         n = total["n"]
         mean = {name: metrics.divide(total[name], n) for name in ("crps", "squares", "absolute", "covered", "width")}
         found = {
@@ -123,6 +123,16 @@ class PatientSums:
             "interval_width": mean["width"],
         }
         return found | self._rau(total, "rau", "rau_error") | self._rau(total, "rau_of_grades", "rau_error_of_grades")
+
+    def _weigh(self, weights: Floats) -> dict[str, Floats]:
+        """All sums at once: one large product is several times as quick as a dozen small ones."""
+        flat = [values.reshape(self.n_patients, -1) for values in self.sums.values()]
+        ends = np.cumsum([values.shape[1] for values in flat])
+        weighed = np.split(weights @ np.concatenate(flat, axis=1), ends[:-1], axis=1)
+        return {
+            name: part.reshape(len(weights), *values.shape[1:])
+            for (name, values), part in zip(self.sums.items(), weighed, strict=True)
+        }
 
     def _rau(self, total: dict[str, Floats], name: str, errors: str) -> dict[str, Floats]:
         films, error, absolute, squares, freedom = np.moveaxis(total[errors], -1, 0)
