@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.clinical import ratingen
+from scoring.clinical.ranges import refuse_where
 from scoring.clinical.rau import RATINGEN_TOTAL
 from scoring.networks.readout import N_POINTS, make_monotone, read_out
 from scoring.training import metrics
@@ -50,6 +51,18 @@ class Answers:
     def sure(percent: NDArray[Any]) -> "Answers":
         """The answers of somebody without doubt, such as a reader: all probability on one erosion, `(n,)`."""
         return Answers((np.arange(N_POINTS) >= percent[:, np.newaxis]).astype(np.float32))
+
+    def check_length(self, n: int) -> None:
+        """Refuse answers that are not one a joint.
+
+        Raises:
+            ValueError: A part has another length.
+        """
+        parts = {"cdf": self.cdf, "grade": self.grade}
+        parts |= {"interval ends": None if self.interval is None else np.stack(self.interval, axis=1)}
+        for name, values in parts.items():
+            if values is not None and len(values) != n:
+                raise ValueError(f"{n} joints need {n} answers, but there are {len(values)} {name}")
 
     def take(self, chosen: NDArray[np.int64]) -> "Answers":
         """The answers for the chosen joints."""
@@ -92,7 +105,7 @@ class PatientSums:
         Returns:
             `(rounds,)` by the name of the measure; NaN where it is not defined.
         """
-        total = {name: np.tensordot(weights, values, axes=1) for name, values in self.sums.items()}
+        total = self._weigh(weights)
         n = total["n"]
         mean = {name: metrics.divide(total[name], n) for name in ("crps", "squares", "absolute", "covered", "width")}
         found = {
@@ -110,6 +123,16 @@ class PatientSums:
             "interval_width": mean["width"],
         }
         return found | self._rau(total, "rau", "rau_error") | self._rau(total, "rau_of_grades", "rau_error_of_grades")
+
+    def _weigh(self, weights: Floats) -> dict[str, Floats]:
+        """All sums at once: one large product is several times as quick as a dozen small ones."""
+        flat = [values.reshape(self.n_patients, -1) for values in self.sums.values()]
+        ends = np.cumsum([values.shape[1] for values in flat])
+        weighed = np.split(weights @ np.concatenate(flat, axis=1), ends[:-1], axis=1)
+        return {
+            name: part.reshape(len(weights), *values.shape[1:])
+            for (name, values), part in zip(self.sums.items(), weighed, strict=True)
+        }
 
     def _rau(self, total: dict[str, Floats], name: str, errors: str) -> dict[str, Floats]:
         films, error, absolute, squares, freedom = np.moveaxis(total[errors], -1, 0)
@@ -139,6 +162,8 @@ def patient_sums(answers: Answers, joints: JointSet, against: Against = "reading
     if not len(joints):
         raise ValueError("there is no joint to evaluate on")
     right = np.asarray(joints.reading if against == "reading" else joints.truth, dtype=np.float64)
+    refuse_where(against, np.isnan(right), "known of every joint")
+    answers.check_length(len(joints))
     read = read_out(answers.cdf)
     cdf = make_monotone(answers.cdf)
     grade = np.asarray(ratingen.grade(right), dtype=np.int64)
@@ -156,8 +181,7 @@ def patient_sums(answers: Answers, joints: JointSet, against: Against = "reading
         "crps": add(metrics.squared_distance(cdf, right)),
         "squares": add((read.mean - right) ** 2),
         "absolute": add(np.abs(read.mean - right)),
-        # The mean of a distribution over 0..100 may pass 100 by a rounding error.
-        "moments": add(metrics.moments(right, np.clip(read.mean, 0, 100))),
+        "moments": add(metrics.moments(right, read.mean)),
         "pit": add(metrics.pit(cdf, right)),
         "confidence": add(metrics.confidence_gaps(read.grade_probability, grade)),
         "covered": add((low <= right) & (right <= high)),

@@ -92,6 +92,18 @@ def test_no_joint_is_an_error():
         evaluate_predictions(np.empty((0, N_POINTS), np.float32), _joints([]))
 
 
+def test_a_joint_without_truth_is_an_error():
+    with pytest.raises(ValueError, match="truth must be known of every joint: the value at index 9 is not"):
+        evaluate_predictions(_sure(READINGS), _joints(READINGS, truth=[0] * 9 + [np.nan]), against="truth")
+
+
+def test_answers_for_other_joints_are_an_error():
+    with pytest.raises(ValueError, match="10 joints need 10 answers, but there are 9 cdf"):
+        evaluate_predictions(_sure(READINGS[1:]), _joints(READINGS))
+    with pytest.raises(ValueError, match="there are 9 grade"):
+        evaluate_predictions(_sure(READINGS), _joints(READINGS), grade=np.zeros(9, np.int64))
+
+
 def test_the_model_sees_the_images():
     joints = _joints(READINGS)
     result = evaluate_model(lambda images: _sure([0] * len(images)), joints, engine="openvino float32")
