@@ -1,6 +1,11 @@
 """A new champion as operator and analyst live it: promoted, rescored, killed half-way, switched, taken back."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -187,6 +192,38 @@ def test_killed_in_the_second_shard_it_goes_on_where_it_stopped(history, warehou
     assert n_predictions(engine, OTHER) == n_images
     assert shown(analyst) == everything_of(OTHER)
     assert scalar(engine, "SELECT count(DISTINCT run_id) FROM scoring.joint_prediction") == 4
+
+
+def test_a_process_that_is_killed_leaves_whole_shards_and_the_next_one_completes(history, warehouse):
+    site, written = history
+    analyst, engine = warehouse.engine(warehouse.analyst_url), warehouse.engine()
+    n_images = sum(night.n_images for night in written[:2])
+    promote(site)
+    environment = os.environ | {
+        "SCORING_VAR_DIR": str(site.var_dir),
+        "SCORING_WAREHOUSE_URL": warehouse.job_url,
+        "SCORING_SHARD_SIZE": "2",
+    }
+    process = subprocess.Popen(
+        [Path(sys.executable).parent / "scoring", "rescore"], env=environment, stderr=subprocess.DEVNULL
+    )
+    end = time.monotonic() + 120
+    while n_predictions(engine, OTHER) < 4 and time.monotonic() < end:
+        time.sleep(0.1)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+
+    n_done = n_predictions(engine, OTHER)
+    assert 4 <= n_done < n_images
+    assert n_done % 2 == 0
+    assert shown(analyst) == everything_of(SHIPPED_VERSION)
+    assert frame(engine, "SELECT status FROM analyst.night WHERE job = 'rescoring'")["status"].tolist() == [None]
+
+    counts = rescore(site)
+
+    assert counts["scored"] == n_images - n_done
+    assert n_predictions(engine, OTHER) == n_images
+    assert shown(analyst) == everything_of(OTHER)
 
 
 def test_rescoring_again_changes_nothing(history, warehouse):
