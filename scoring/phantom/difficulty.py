@@ -101,6 +101,8 @@ LIFELIKE = Difficulty(
     reader_error_middle=0.20,
     reader_bias=2.5,
     halo=0.2,
+    copied=0.08,
+    blunders=0.002,
     overlooked=1.5,
     operated=0.25,
 )

@@ -67,7 +67,7 @@ _BEST = TrainingRecipe(
     architecture="residual_network",
     arguments={
         "side": 128,
-        "stages": [[32, 1], [64, 1], [128, 1], [192, 1]],
+        "stages": [[32, 1], [64, 1], [128, 1], [160, 1]],
         "dense": [],
         "dropout": 0.0,
         "head": "grid",
