@@ -69,7 +69,7 @@ def test_two_migrations_at_once_leave_one_result(empty_database):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(len(result.revisions) for result in results) == [0, 0, 6]
+    assert sorted(len(result.revisions) for result in results) == [0, 0, 7]
 
 
 def test_an_empty_database_says_what_to_run(empty_database):
@@ -198,6 +198,9 @@ TABLES = (
     "scoring.run_quarantine",
     "scoring.model_version",
     "scoring.promotion",
+    "scoring.training_snapshot",
+    "scoring.challenge",
+    "scoring.challenge_decision",
     "scoring.joint_prediction",
     "scoring.rau_prediction",
     "scoring.quarantine",
@@ -211,6 +214,9 @@ APPEND_ONLY = {
     "scoring.run_quarantine",
     "scoring.model_version",
     "scoring.promotion",
+    "scoring.training_snapshot",
+    "scoring.challenge",
+    "scoring.challenge_decision",
     "scoring.joint_prediction",
 }
 
