@@ -19,9 +19,6 @@ from scoring.training.fit import Epoch, Trained, TrainingRecipe, train
 
 NOTICE_OF_SITE = "Trained on readings of one site. Not a medical device, and not for clinical use."
 
-# So many held-out joints show whether two engines compute the same network.
-_AGREEMENT_JOINTS = 1_024
-
 Against = Literal["reading", "truth"]
 
 
@@ -84,7 +81,9 @@ def train_candidate(
     files = export.model_files(trained.network)
     facts = _network_facts(version, recipe, trained, synthetic=data.synthetic)
     draft = StoredModel(facts, files)
-    facts["engines"] = export.agreement_facts(export.measure_agreement(draft, data.test.images[:_AGREEMENT_JOINTS]))
+    facts["engines"] = export.agreement_facts(
+        export.measure_agreement(draft, data.test.images[: export.AGREEMENT_JOINTS])
+    )
     facts["metrics"] = {
         against: evaluation.to_dict() for against, evaluation in evaluate_stored(draft, data.test, data.against).items()
     }
