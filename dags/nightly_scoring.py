@@ -16,7 +16,7 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import CronDataIntervalTimetable, Param, chain, dag, get_current_context, task
-from scoring_airflow import RETRY_POLICY, SCORING_POOL, installation
+from scoring_airflow import RETRY_POLICY, SCORING_POOL, installation, unfinished
 
 from scoring.pipeline import nightly
 from scoring.pipeline.batch import batch_date_of_run
@@ -24,11 +24,6 @@ from scoring.pipeline.staged import Shard
 from scoring.settings import get_settings
 
 TIMEZONE = get_settings().timezone
-
-
-def unfinished(steps: dict[str, Any]) -> list[str]:
-    """Steps that left no result: they failed, were skipped, or were killed without a word."""
-    return [name for name, result in steps.items() if result is None]
 
 
 @dag(

@@ -1,10 +1,11 @@
-"""What the DAGs of this project share: the warehouse connection, the retry policy, the pool.
+"""What the DAGs of this project share: the warehouse connection, the retry policy, the pool, how a gate looks back.
 
 Parsed by the DAG processor again and again, so nothing heavier than `scoring.errors` and `scoring.settings` is
 imported here; pandas, Great Expectations and the engines are imported inside tasks.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import Connection
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
@@ -44,3 +45,8 @@ def installation() -> Settings:
     except AirflowNotFoundException:
         return settings
     return settings.model_copy(update={"warehouse_url": SecretStr("postgresql" + uri[uri.index("://") :])})
+
+
+def unfinished(steps: dict[str, Any]) -> list[str]:
+    """Steps that left no result: they failed, were skipped, or were killed without a word."""
+    return [name for name, result in steps.items() if result is None]

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     max_subgroup_loss: Annotated[float, Field(ge=0, le=5)] = Field(
         0.15, description="How much farther from the readings a new model may be in a subgroup."
     )
+    approvers: str = Field(
+        "", description="Airflow users who may decide on a new model, with commas between; empty: all who may answer."
+    )
 
     code_revision: str = Field("", description="Baked into an image; else asked from git; else 'unknown'.")
 

@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 JOB = "retraining"
 DATA_CARD = "Joint images and readings of this site, the latest reading of every joint, split 70/20/10 by patient."
 
+APPROVE, REFUSE = "Approve", "Refuse"
+"""The two answers to the question whether a challenger shall become the champion."""
+
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
@@ -118,6 +121,26 @@ class Challenge:
     promote: bool
     reasons: list[str]
     question: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a proposed challenger shall become the champion, by whom and why."""
+
+    approved: bool
+    decided_by: str
+    reason: str
+
+
+def require_run(values: Mapping[str, str] | None) -> Run:
+    """The run of an XCom, or a clear error when `open_run` left none.
+
+    Raises:
+        InvalidRequest: If the run was never opened.
+    """
+    if values is None:
+        raise InvalidRequest("the retraining was never opened; the log of open_run says why")
+    return Run.from_dict(values)
 
 
 def open_run(
@@ -369,17 +392,27 @@ def compare(settings: Settings, run: Run, taken: Snapshot, candidates: Sequence[
     )
 
 
-@explained
-def decide(settings: Settings, run: Run, challenge: Challenge, *, approved: bool, decided_by: str, reason: str) -> str:
-    """Promote a proposed challenger, or write down that it was refused; of one that the gate refused, nothing is asked.
+def decision_of(answer: Mapping[str, Any] | None, *, approval: str, started_by: str) -> Decision:
+    """What an answer in Airflow's *Required Actions* comes to.
 
     Args:
-        settings: The installation.
-        run: The run.
-        challenge: What `compare` came to.
-        approved: The decision.
-        decided_by: Who decided.
-        reason: Why, in the words of who decided.
+        answer: Chosen options, input and user, as Airflow's operator returns them; None if there is none.
+        approval: `person`, or `none` if whoever started the run wants no question.
+        started_by: Who started the run.
+    """
+    if approval == "none":
+        return Decision(True, started_by, "the run was started without asking for approval")
+    # Also where somebody marked the question as done without answering it.
+    if answer is None or answer["responded_by_user"] is None:
+        return Decision(False, "nobody", "nobody answered the question")
+    reason = str((answer["params_input"] or {}).get("reason") or "").strip()
+    approved = answer["chosen_options"] == [APPROVE]
+    return Decision(approved, str(answer["responded_by_user"]["name"]), reason or "no reason was given")
+
+
+@explained
+def decide(settings: Settings, run: Run, challenge: Challenge, decision: Decision) -> str:
+    """Promote a proposed challenger, or write down that it was refused. One that the gate refused stays refused.
 
     Returns:
         `promoted`, `refused` or `refused by the gate`.
@@ -395,8 +428,7 @@ def decide(settings: Settings, run: Run, challenge: Challenge, *, approved: bool
         log.info("refused_by_gate run_id=%s reasons=%s", run.run_id, challenge.reasons)
         return "refused by the gate"
     engine = installation.warehouse(settings)
-    decision = "promoted" if approved else "refused"
-    if approved:
+    if decision.approved:
         today = known_models.champion(engine)
         # The challenger itself, where this step promoted it and was stopped before it wrote the decision down.
         if today is not None and today["version"] not in {challenge.champion, challenge.challenger}:
@@ -404,10 +436,11 @@ def decide(settings: Settings, run: Run, challenge: Challenge, *, approved: bool
                 f"{today['version']} was promoted since {challenge.challenger} was compared with {challenge.champion}: "
                 "retrain again, so that it is compared with the champion of today"
             )
-        models.promote(settings, version=challenge.challenger, promoted_by=decided_by, reason=reason)
-    challenges.record_decision(engine, challenge.challenge_id, decision, decided_by, reason)
-    log.info("decided run_id=%s challenge=%d decision=%s", run.run_id, challenge.challenge_id, decision)
-    return decision
+        models.promote(settings, version=challenge.challenger, promoted_by=decision.decided_by, reason=decision.reason)
+    became = "promoted" if decision.approved else "refused"
+    challenges.record_decision(engine, challenge.challenge_id, became, decision.decided_by, decision.reason)
+    log.info("decided run_id=%s challenge=%d decision=%s", run.run_id, challenge.challenge_id, became)
+    return became
 
 
 def close_run(settings: Settings, run: Run, *, unfinished: Sequence[str] = ()) -> None:
@@ -464,7 +497,7 @@ def retrain(
         challenge = compare(settings, run, taken, candidates, metric)
         if approve:
             said = f"approved beforehand: {'; '.join(challenge.reasons)}"
-            decide(settings, run, challenge, approved=True, decided_by=triggered_by, reason=said)
+            decide(settings, run, challenge, Decision(True, triggered_by, said))
     except Exception:
         _close_failed(settings, run)
         raise

@@ -16,7 +16,7 @@ from scoring.errors import BadInput, InvalidRequest, ModelRefused, ScoringError,
 from scoring.imaging.preprocess import PREPROCESSING_VERSION
 from scoring.phantom.nights import SYNTHETIC_MARKER
 from scoring.pipeline import installation, models, nightly, retraining
-from scoring.pipeline.retraining import Candidate
+from scoring.pipeline.retraining import Candidate, Decision
 from scoring.settings import Settings
 from scoring.training import export, recipes, store
 from scoring.training.fit import TrainingDiverged, TrainingRecipe
@@ -223,17 +223,17 @@ def test_who_refuses_and_why_is_written_down(site, warehouse):
     taken = retraining.snapshot(site, run)
     challenge = retraining.compare(site, run, taken, [retraining.train(site, run, taken, "tiny")], "accuracy_and_kappa")
     assert challenge.promote
-    refused = {"approved": False, "decided_by": "a doctor", "reason": "the wrists look wrong"}
-    assert retraining.decide(site, run, challenge, **refused) == "refused"
+    refused = Decision(False, "a doctor", "the wrists look wrong")
+    assert retraining.decide(site, run, challenge, refused) == "refused"
     assert champion(warehouse) == "ignorant-1"
     (row,) = rows(warehouse, "SELECT decision, decided_by, decision_reason FROM analyst.challenge")
     assert row == {"decision": "refused", "decided_by": "a doctor", "decision_reason": "the wrists look wrong"}
     # The same again is no news; the opposite would be a second decision.
-    assert retraining.decide(site, run, challenge, **refused) == "refused"
+    assert retraining.decide(site, run, challenge, refused) == "refused"
     store_model(site, "other-1", models.load(site, "ignorant-1").files)
     models.promote(site, version="other-1", promoted_by="somebody", reason="meanwhile")
     with pytest.raises(InvalidRequest, match=r"other-1 was promoted since .* was compared with ignorant-1"):
-        retraining.decide(site, run, challenge, approved=True, decided_by="a doctor", reason="after all")
+        retraining.decide(site, run, challenge, Decision(True, "a doctor", "after all"))
     assert champion(warehouse) == "other-1"
 
 
