@@ -202,6 +202,36 @@ def test_a_challenger_that_is_no_better_is_refused_with_the_reason(site, warehou
     assert row == {"decision": "refused by the gate", "reasons": challenge.reasons, "decided_by": None}
 
 
+def test_the_command_line_proposes_and_only_promotes_when_told(site, warehouse, monkeypatch):
+    from click.testing import CliRunner
+
+    from scoring.cli import main
+    from scoring.settings import get_settings
+
+    for name in ("var_dir", "code_revision", "min_training_patients"):
+        monkeypatch.setenv(f"SCORING_{name.upper()}", str(getattr(site, name)))
+    monkeypatch.setenv("SCORING_WAREHOUSE_URL", warehouse.job_url)
+    get_settings.cache_clear()
+    proposed = CliRunner().invoke(main, ["retrain", "--recipe", "tiny", "--cut-off", "2026-11-22"])
+    assert proposed.exit_code == 0, proposed.output
+    version = known_version(site, "tiny")
+    assert "| accuracy and kappa |" in proposed.stdout
+    assert proposed.stdout.splitlines()[-1] == f'{version} is proposed: scoring promote {version} --reason "..."'
+    assert champion(warehouse) == "ignorant-1"
+
+    refused = CliRunner().invoke(main, ["retrain", "--recipe", "lazy", "--approve"])
+    assert refused.stdout.splitlines()[-1].endswith("is not proposed; ignorant-1 stays the champion")
+    promoted = CliRunner().invoke(main, ["retrain", "--recipe", "tiny", "--approve"])
+    assert promoted.stdout.splitlines()[-1] == f"{version} is the champion from the next run on"
+    assert champion(warehouse) == version
+    get_settings.cache_clear()
+
+
+def known_version(site, recipe):
+    (version,) = [each for each in store.model_versions(site.model_store_url) if each.startswith(f"{recipe}-")]
+    return version
+
+
 def test_the_best_on_validation_is_the_one_that_challenges(site, warehouse):
     run = open_run(site, recipes=["tiny", "lazy"])
     taken = retraining.snapshot(site, run)
