@@ -1,4 +1,4 @@
-"""What the DAGs of this project share: the warehouse connection, the retry policy, the pool.
+"""What the DAGs of this project share: the warehouse connection, the retry policy, the pool, how a gate looks back.
 
 Parsed by the DAG processor again and again, so nothing heavier than `scoring.errors` and `scoring.settings` is
 imported here; pandas, Great Expectations and the engines are imported inside tasks.

@@ -64,7 +64,7 @@ class RuleNotComputed(ScoringError):
 
 
 class StorageUnavailable(ScoringError):
-    """The storage of the images does not answer: a share or an object store that timed out. The images may be well."""
+    """A storage does not answer, such as a share that timed out, or is full. What lies in it may be well."""
 
     exit_code = 11
     retry = True

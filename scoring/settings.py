@@ -66,6 +66,21 @@ class Settings(BaseSettings):
     batch_size: Annotated[int, Field(ge=1)] = Field(128, description="Joints the network sees at once.")
     engine: Literal["auto", "openvino", "tensorflow"] = Field("auto", description="auto: TensorFlow if it sees a GPU.")
 
+    min_joints_of_grade: Annotated[int, Field(ge=1)] = Field(
+        20, description="Read joints of each grade that a retraining needs to learn from."
+    )
+    min_training_patients: Annotated[int, Field(ge=3)] = Field(
+        100, description="Patients with read joints that a retraining needs; 70/20/10 % of them train, choose and test."
+    )
+    # In grades. Over the 38 joints of a Rau score it comes to 5.7 points, less than the 6.3 by which two readings must
+    # differ to show a change.
+    max_subgroup_loss: Annotated[float, Field(ge=0, le=5)] = Field(
+        0.15, description="How much farther from the readings a new model may be in a subgroup."
+    )
+    approvers: str = Field(
+        "", description="Airflow users who may decide on a new model, with commas between; empty: all who may answer."
+    )
+
     code_revision: str = Field("", description="Baked into an image; else asked from git; else 'unknown'.")
 
     @field_validator("image_pattern")

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,7 +111,10 @@ def _warehouse_names() -> Iterator[int]:
 def new_warehouse(
     postgres: "EmbeddedServer", _warehouse_names: Iterator[int]
 ) -> Callable[..., AbstractContextManager[Warehouse]]:
-    """Make a warehouse from a template, by default the migrated and empty one; it is dropped when the block ends."""
+    """Make a warehouse from a template, by default the migrated and empty one; it is dropped when the block ends.
+
+    Connections to the template are cut, because PostgreSQL copies no database that somebody uses.
+    """
 
     @contextmanager
     def make(template: str = "scoring") -> Iterator[Warehouse]:
@@ -120,7 +123,11 @@ def new_warehouse(
         from scoring.warehouse.migrate import run_script
 
         name = f"test_{next(_warehouse_names)}"
-        _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {template} OWNER scoring_owner")
+        _administer(
+            postgres,
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{template}'",  # noqa: S608
+            f"CREATE DATABASE {name} TEMPLATE {template} OWNER scoring_owner",
+        )
         made = Warehouse(name, postgres)
         # A template hands on tables, but not the settings of roles, which belong to the database's name.
         with transaction(made.engine(made.superuser_url)) as connection:
@@ -160,5 +167,43 @@ def write_other_model() -> Callable[..., str]:
         }
         write_model(store_url, {**shipped.manifest, "version": version}, files)
         return version
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_plain_nights() -> Callable[..., object]:
+    """`write_nights` with five joints a film and an erosion that anybody can see: a bright bar as high as it is large.
+
+    All grades are as frequent, and read as they are. The phantoms' own joints take a large network minutes to learn;
+    these take a tiny one seconds.
+    """
+    import numpy as np
+    from simplejpeg import encode_jpeg
+
+    from scoring.phantom import nights
+    from scoring.phantom.registry import JOINT_COLUMNS, simulate_registry
+    from scoring.phantom.seeds import stream
+
+    def registry(n_patients, seed, first_visit, years, difficulty):
+        made = simulate_registry(n_patients, seed, first_visit, years, difficulty)
+        n_films = len(made.consultations)
+        percent = stream(seed, "plain").choice([0.0, 10.0, 30.0, 50.0, 70.0, 90.0], (n_films, len(JOINT_COLUMNS)))
+        percent[:, 5:] = np.nan
+        made.consultations[list(JOINT_COLUMNS)] = percent
+        made.consultations["rau_score"] = np.nan
+        made.joints["erosion_true"] = made.joints["erosion_read"] = percent.ravel()
+        return replace(made, joints=made.joints.dropna(subset=["erosion_read"]))
+
+    def bar(seed, patient_id, sop_iuid, joint, erosion, **_):
+        pixels = stream(seed, "bar", sop_iuid, joint).integers(0, 60, (64, 64, 1)).astype(np.uint8)
+        pixels[: round(erosion * 0.64)] += 150
+        return encode_jpeg(pixels, quality=90, colorspace="GRAY")
+
+    def write(landing_url, **options):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(nights, "simulate_registry", registry)
+            patch.setattr(nights, "joint_jpeg", bar)
+            return nights.write_nights(landing_url, **options)
 
     return write

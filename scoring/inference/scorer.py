@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -48,7 +48,7 @@ _ROW_GROUP = 2048
 
 Row = tuple[str, str, str, str]
 """image_sha256, sop_iuid, joint, uri."""
-
+RefusalKind = Literal["gone", "forbidden", "changed", "damaged"]
 
 # What a storage says of one file that is no more; any other failure to read says something about the storage itself.
 _GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -56,16 +56,18 @@ _GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An accepted image that could not be scored any more, because its file is not what validation saw.
+    """An accepted image that cannot be used any more, because its file is not what validation saw.
 
     Attributes:
         image_sha256: Hash of the content that was accepted.
         uri: Where it was.
+        kind: The reason in one word, to count by.
         reason: What is the matter and what to do, as a sentence that begins in lower case and repeats no value.
     """
 
     image_sha256: str
     uri: str
+    kind: RefusalKind
     reason: str
 
 
@@ -128,7 +130,7 @@ def score_images(
     refused: list[Refused] = []
     with _atomic_writer(out_path) as writer:
         pending: list[pa.Table] = []
-        loaded = _prefetch(rows, read, engine.side, ahead=2 * batch_size)
+        loaded = load_images(rows, engine.side, ahead=2 * batch_size, read=read)
         for batch in _batched(_without_refused(loaded, refused), batch_size):
             pending.append(_score_batch(batch, engine, rule))
             n_scored += len(batch)
@@ -172,10 +174,23 @@ def _fixed_lists(values: NDArray[Any]) -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
 
 
-def _prefetch(
-    rows: Iterable[Row], read: Callable[[str], bytes], side: int, ahead: int
+def load_images(
+    rows: Iterable[Row], side: int, *, ahead: int, read: Callable[[str], bytes] = read_bytes
 ) -> Iterator[tuple[Row, NDArray[np.uint8] | Refused]]:
-    """Load images by several threads, in order, never more than `ahead` of what has been taken."""
+    """Read, check and decode accepted images by several threads: what the network sees, in scoring and in training.
+
+    Args:
+        rows: `(image_sha256, sop_iuid, joint, uri)`; may be a generator.
+        side: Side of the network's input in pixels.
+        ahead: How many images are at most loaded beyond what has been taken, so that memory stays flat.
+        read: Returns the bytes behind a uri.
+
+    Yields:
+        Each row, in order, with its image, uint8 `(side, side)`, or with why it cannot be used.
+
+    Raises:
+        StorageUnavailable: The storage of an image failed otherwise than by not having it, as a share that timed out.
+    """
     with ThreadPoolExecutor(_READERS, thread_name_prefix="read-joint") as pool:
         queue: deque[tuple[Row, Future[NDArray[np.uint8] | Refused]]] = deque()
         remaining = iter(rows)
@@ -194,24 +209,25 @@ def _load(row: Row, read: Callable[[str], bytes], side: int) -> NDArray[np.uint8
     try:
         data = read(uri)
     except _GONE:
-        return Refused(expected, uri, "gone since it was validated; restore the file and run again")
+        return Refused(expected, uri, "gone", "gone since it was validated; restore the file and run again")
     except PermissionError:
-        return Refused(expected, uri, "may not be read any more; give the job's user the right to read it")
+        return Refused(expected, uri, "forbidden", "may not be read any more; give the job's user the right to read it")
     except OSError as error:
         raise StorageUnavailable(
-            f"{uri} could not be read ({error}). Check the storage that holds the images and run the night again."
+            f"{uri} could not be read ({error}). Check the storage that holds the images and try again."
         ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
         return Refused(
             expected,
             uri,
+            "changed",
             f"changed since it was validated (sha256 {expected[:12]} then, {found[:12]} now); restore it or run again",
         )
     try:
         return to_network_input(decode_grey(data), side)
     except UndecodableImage as error:
-        return Refused(expected, uri, str(error))
+        return Refused(expected, uri, "damaged", str(error))
 
 
 def _without_refused(

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from upath import UPath
 
 from scoring.clinical import ratingen
 from scoring.errors import BadInput
@@ -111,18 +112,35 @@ def cached(path: Path, make: Callable[[], JointSet]) -> JointSet:
         BadInput: The file is damaged; the message names it.
     """
     if path.exists():
-        return _read(path)
+        return read_joint_set(path)
     joints = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with partial.open("wb") as file:
-        np.savez(file, **{name: getattr(joints, name) for name in joints.__dataclass_fields__})
-    partial.replace(path)
-    logger.info("joint_set_cached path=%s n=%d", path, len(joints))
+    write_joint_set(path, joints)
     return joints
 
 
-def _read(path: Path) -> JointSet:
+def write_joint_set(path: Path | UPath, joints: JointSet) -> None:
+    """Store a set as an npz file, local or behind any fsspec URL; the name appears when the file is whole."""
+    target = UPath(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.parent / f".{target.name}.{os.getpid()}.part"
+    try:
+        with partial.open("wb") as file:
+            np.savez(file, **{name: getattr(joints, name) for name in joints.__dataclass_fields__})
+        target.fs.mv(partial.path, target.path)
+    except BaseException:
+        # Half a set of a full disk would keep the disk full.
+        if partial.exists():
+            partial.unlink()
+        raise
+    logger.info("joint_set_stored path=%s n=%d", path, len(joints))
+
+
+def read_joint_set(path: Path | UPath) -> JointSet:
+    """Read a set that `write_joint_set` stored.
+
+    Raises:
+        BadInput: The file is damaged or missing; the message names it.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return JointSet(**{name: arrays[name] for name in JointSet.__dataclass_fields__})

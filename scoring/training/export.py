@@ -16,6 +16,9 @@ from scoring.networks.readout import read_out
 from scoring.networks.stored import GRAPH, GRAPH_WEIGHTS, WEIGHTS, StoredModel
 from scoring.networks.weights import get_weights, round_to_half, set_weights, to_npz
 
+AGREEMENT_JOINTS = 1_024
+"""So many held-out joints show whether two engines compute the same network."""
+
 _CHUNK = 1024
 
 

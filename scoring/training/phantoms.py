@@ -1,15 +1,10 @@
-"""Train and evaluate on synthetic phantoms: the public steps behind `scoring train` and `scoring evaluate`.
-
-A site that has readings of its own makes a `JointSet` of them and calls `fit.train`, `export.model_files` and
-`store.write_model` in the same order.
-"""
+"""Train and evaluate on synthetic phantoms: the public steps behind `scoring train` and `scoring evaluate`."""
 
 import hashlib
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version as package_version
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +12,7 @@ import numpy as np
 
 from scoring.errors import InvalidRequest
 from scoring.imaging import decode, preprocess
-from scoring.inference.engines import DEFAULT_BATCH_SIZE
-from scoring.networks.stored import NOTICE, StoredModel
+from scoring.networks.stored import StoredModel
 from scoring.phantom import (
     anatomy,
     confounders,
@@ -34,10 +28,11 @@ from scoring.phantom import (
 from scoring.phantom import difficulty as difficulties
 from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.phantom.registry import LIMB_JOINTS, Limb
-from scoring.training import export, store
+from scoring.training import store
+from scoring.training.candidate import TrainingData, evaluate_stored, refuse_taken_version, train_candidate
 from scoring.training.dataset import JointSet, cached, snapshot_sha256, split
-from scoring.training.evaluate import Evaluation, evaluate_predictions
-from scoring.training.fit import Epoch, Trained, TrainingRecipe, train
+from scoring.training.evaluate import Evaluation
+from scoring.training.fit import Epoch, TrainingRecipe
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +52,6 @@ _FILMS_A_PATIENT = 2.5
 
 # Erosion in per cent above which joints are enriched: the rare grades, 2 to 5.
 ENRICHED_ABOVE = 20.0
-_AGREEMENT_JOINTS = 1_024
 
 Progress = Callable[[int, int], None]
 
@@ -119,41 +113,40 @@ def train_on_phantoms(
         TrainingDiverged: The loss became NaN.
         ModelRefused: The engines disagree.
     """
-    store.check_version(version)
-    if version in store.model_versions(out_store_url):
-        raise InvalidRequest(f"model {version} exists; choose another version")
+    refuse_taken_version(version, out_store_url)
     if test_seed == seed:
         raise InvalidRequest(
             f"test_seed and seed are both {seed}: the held-out patients would be those of the training"
         )
     recipe = replace(recipe or TrainingRecipe(seed=seed), epochs=epochs)
-    data = draw_phantoms(n_patients, seed, enrich=enrich, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
-    learning, choosing = training_and_validation(data)
-    trained = train(recipe, learning, choosing, work_dir=work_dir, on_step=on_step, on_epoch=on_epoch)
-    files = export.model_files(trained.network)
-    test = held_out(test_seed, test_joints, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
-    facts = _network_facts(version, recipe, trained)
-    draft = StoredModel(facts, files)
-    facts["engines"] = export.agreement_facts(export.measure_agreement(draft, test.images[:_AGREEMENT_JOINTS]))
-    facts["metrics"] = {
-        against: evaluation.to_dict() for against, evaluation in _evaluate(draft, test, ("reading", "truth")).items()
-    }
-    facts["test_set"] = _test_facts(test, test_seed)
-    facts["data"] = {
-        "card": DATA_CARD,
-        "n_patients": n_patients,
-        "seed": seed,
-        "enrich": enrich,
-        "enriched_above": ENRICHED_ABOVE,
-        "phantom_revision": phantom_revision(),
-        "training": _describe(learning),
-        "validation": _describe(choosing),
-    }
-    facts["recipe"] = asdict(recipe)
-    facts["training"] = _history(trained)
-    facts["code_revision"] = code_revision
-    facts["libraries"] = {name: package_version(name) for name in ("keras", "tensorflow", "openvino", "numpy")}
-    return dict(store.write_model(out_store_url, facts, files).manifest)
+    drawn = draw_phantoms(n_patients, seed, enrich=enrich, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    learning, choosing = training_and_validation(drawn)
+    data = TrainingData(
+        learning=learning,
+        choosing=choosing,
+        test=held_out(test_seed, test_joints, cache_dir=cache_dir, workers=workers, on_draw=on_draw),
+        facts={
+            "card": DATA_CARD,
+            "n_patients": n_patients,
+            "seed": seed,
+            "enrich": enrich,
+            "enriched_above": ENRICHED_ABOVE,
+            "phantom_revision": phantom_revision(),
+        },
+        test_facts={"seed": test_seed, "prevalence": "the registry's"},
+        synthetic=True,
+        against=("reading", "truth"),
+    )
+    return train_candidate(
+        version,
+        recipe,
+        data,
+        out_store_url,
+        work_dir=work_dir,
+        code_revision=code_revision,
+        on_step=on_step,
+        on_epoch=on_epoch,
+    )
 
 
 def evaluate_on_phantoms(
@@ -194,7 +187,7 @@ def evaluate_on_phantoms(
     test = held_out(seed, n_joints, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
     if (seed, n_joints) == (stated.get("seed"), stated.get("n_joints")):
         _warn_if_drawn_otherwise(model, test)
-    return _evaluate(model, test, (against,))[against]
+    return evaluate_stored(model, test, (against,))[against]
 
 
 def draw_phantoms(
@@ -292,18 +285,6 @@ def phantom_revision() -> str:
     return digest.hexdigest()[:12]
 
 
-def _evaluate(
-    model: StoredModel, joints: JointSet, against: tuple[Literal["reading", "truth"], ...]
-) -> dict[str, Evaluation]:
-    from scoring.inference.openvino_engine import OpenVinoEngine
-
-    # float32, so that every processor prints the figures of the manifest; the manifest bounds what bfloat16 changes.
-    engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
-    cdf = export.predict_with(engine, joints.images)
-    label = f"{engine.name} {engine.precision}"
-    return {one: evaluate_predictions(cdf, joints, against=one, engine=label) for one in against}
-
-
 def _warn_if_drawn_otherwise(model: StoredModel, test: JointSet) -> None:
     stated = model.manifest["test_set"]["snapshot_sha256"]
     if (drawn := snapshot_sha256(test)) != stated:
@@ -314,49 +295,3 @@ def _warn_if_drawn_otherwise(model: StoredModel, test: JointSet) -> None:
             drawn[:12],
             stated[:12],
         )
-
-
-def _network_facts(version: str, recipe: TrainingRecipe, trained: Trained) -> dict[str, Any]:
-    return {
-        "version": version,
-        "notice": NOTICE,
-        "trained_on_synthetic": True,
-        "architecture": recipe.architecture,
-        "arguments": dict(recipe.arguments),
-        "n_parameters": int(trained.network.count_params()),
-        "input_side": int(recipe.arguments["side"]),
-        "preprocessing_version": preprocess.PREPROCESSING_VERSION,
-    }
-
-
-def _test_facts(joints: JointSet, seed: int) -> dict[str, Any]:
-    return {
-        "seed": seed,
-        "n_joints": len(joints),
-        "prevalence": "the registry's",
-        "snapshot_sha256": snapshot_sha256(joints),
-    }
-
-
-def _describe(joints: JointSet) -> dict[str, Any]:
-    return {
-        "n_joints": len(joints),
-        "n_patients": len(np.unique(joints.patient_id)),
-        "grades": np.bincount(joints.grades, minlength=6).tolist(),
-        "snapshot_sha256": snapshot_sha256(joints),
-    }
-
-
-def _history(trained: Trained) -> dict[str, Any]:
-    return {
-        "best_epoch": trained.best_epoch,
-        "history": [
-            {
-                "epoch": epoch.epoch,
-                "loss": round(epoch.loss, 5),
-                "score": round(epoch.score, 4),
-                "validation": {name: round(value, 4) for name, value in epoch.validation.items()},
-            }
-            for epoch in trained.history
-        ],
-    }

@@ -184,6 +184,25 @@ def prediction_facts(predictions: pd.DataFrame, planned: pd.DataFrame, rule: Rea
     return pd.concat([facts, missing.assign(planned=True, predicted=False, once=True, erosion_mean=0.0)])
 
 
+def training_set_facts(joints: pd.DataFrame) -> pd.DataFrame:
+    """Joints of a training set with facts about their reading, their patient and their image.
+
+    Args:
+        joints: `pixels_sha256`, `patient_id`, `part` and `erosion_percent` of every joint.
+
+    Returns:
+        The joints with `row_key` (their place in the set), `on_grid` (a multiple of 5 %), `parts_of_patient` and
+        `readings_of_image` (different readings of the same pixels).
+    """
+    facts = joints.reset_index(drop=True)
+    facts["row_key"] = facts.index
+    percent = facts["erosion_percent"].astype("float64")
+    facts["on_grid"] = _judged(percent % 5 == 0, percent.between(0, 100))
+    facts["parts_of_patient"] = facts.groupby("patient_id")["part"].transform("nunique")
+    facts["readings_of_image"] = facts.groupby("pixels_sha256")["erosion_percent"].transform("nunique")
+    return facts
+
+
 def _timestamps(dates: pd.Series) -> pd.Series:
     return pd.to_datetime(dates).astype("datetime64[s]")
 

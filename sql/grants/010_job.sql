@@ -24,3 +24,6 @@ scoring.run, scoring.run_count, scoring.run_result, scoring.run_quarantine,
 scoring.model_version, scoring.promotion, scoring.activation, scoring.rescoring_refusal,
 imaging.joint_image, scoring.joint_prediction
 TO scoring_job;
+
+-- Append-only: what a retraining learnt from, how it came out, and who decided.
+GRANT INSERT ON scoring.training_snapshot, scoring.challenge, scoring.challenge_decision TO scoring_job;

@@ -116,6 +116,15 @@ def test_what_makes_no_sense_is_refused(scoring):
     assert "meteorite" in unknown.stderr
     assert scoring("promote", "no-such-model", "--reason", "x").exit_code == 7
     assert scoring("rescore").exit_code == 9
+    recipe = scoring("retrain", "--recipe", "cold-fusion")
+    assert recipe.exit_code == 9
+    assert "no recipe 'cold-fusion'" in recipe.stderr
+
+
+def test_a_retraining_without_a_night_is_bad_input(scoring):
+    refused = scoring("retrain", "--recipe", "regression-plain")
+    assert refused.exit_code == 3
+    assert "there are no readings at all" in refused.stderr
 
 
 def test_a_warehouse_that_cannot_be_reached_is_exit_code_5(scoring, monkeypatch):

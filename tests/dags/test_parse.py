@@ -74,6 +74,42 @@ def test_rescoring_is_started_without_a_schedule_or_parameters_and_has_a_gate_as
     assert conf.getint("core", "max_map_length") >= MAX_SHARDS
 
 
+def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_bag):
+    from datetime import timedelta
+
+    from scoring.pipeline import retraining
+    from scoring.training.promotion import METRICS
+
+    dag = dag_bag.dags["retraining"]
+    # It has no data interval to fill: it takes what has landed when it runs.
+    assert type(dag.timetable).__name__ == "CronTriggerTimetable"
+    assert [task.task_id for task in dag.leaves] == ["close_run"]
+    assert dag.get_task("train").pool == dag.get_task("compare").pool == "gpu"
+    ask = dag.get_task("ask")
+    assert (ask.options, ask.defaults) == ([retraining.APPROVE, retraining.REFUSE], [retraining.REFUSE])
+    assert ask.response_timeout == timedelta(days=14)
+    assert ask.assigned_users is None
+    assert set(ask.downstream_task_ids) == {"decide"}
+    assert dag.get_task("decide").trigger_rule == "none_failed"
+    # Written out in the DAG file, which must not import training.
+    assert dag.params.get_param("metric").schema["enum"] == list(METRICS)
+
+
+def test_only_named_approvers_may_answer(airflow_home, monkeypatch):
+    code = (
+        f"import sys; sys.path.insert(0, {str(DAGS)!r}); import retraining;"
+        " print(retraining.retraining().get_task('ask').assigned_users)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"SCORING_APPROVERS": "anna, dr.b"},
+    )
+    assert done.stdout.splitlines()[-1] == "[{'id': 'anna', 'name': 'anna'}, {'id': 'dr.b', 'name': 'dr.b'}]"
+
+
 def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):
     from airflow.sdk.definitions.retry_policy import RetryAction
 

@@ -1,4 +1,4 @@
-"""The same DAG under the real scheduler: LocalExecutor, metadata in PostgreSQL, a backfill asked for by the API."""
+"""The DAGs under the real scheduler: LocalExecutor, metadata in PostgreSQL, everything asked for by the API."""
 
 import json
 import os
@@ -130,3 +130,83 @@ def test_a_scheduled_night_and_a_backfill_of_three_asked_for_by_the_api(airflow,
         )
     assert len(done) == 4
     assert scored == sum(night.n_images for night in nights if night.folder_date in done)
+
+
+@pytest.fixture
+def ignorant_site(warehouse, write_plain_nights, tmp_path):
+    """One night of joints that anybody can read, scored by a network as it is before it has learnt anything."""
+    import keras
+
+    from scoring.imaging.preprocess import PREPROCESSING_VERSION
+    from scoring.networks.architecture import build
+    from scoring.pipeline import installation, models, nightly
+    from scoring.settings import Settings
+    from scoring.training import export, store
+
+    site = Settings(
+        var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None
+    )  # fmt: skip
+    arguments = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
+    keras.utils.set_random_seed(1)
+    facts = {"version": "ignorant-1", "trained_on_synthetic": True, "architecture": "erosion_cdf_network",
+             "arguments": arguments, "input_side": 128, "preprocessing_version": PREPROCESSING_VERSION}  # fmt: skip
+    store.write_model(site.model_store_url, facts, export.model_files(build("erosion_cdf_network", dict(arguments))))
+    models.promote(site, version="ignorant-1", promoted_by="tester", reason="the first")
+    night = date(2026, 11, 21)
+    write_plain_nights(site.landing_url, seed=3, first_night=night, nights=1, n_patients=120, years=0.5)
+    nightly.run_night(site, night, triggered_by="tester")
+    yield site
+    installation._engine.cache_clear()
+
+
+def test_a_challenger_is_refused_by_one_person_and_promoted_by_the_next(ignorant_site, airflow, warehouse):
+    runs = "/api/v2/dags/retraining/dagRuns"
+
+    def the_dag():
+        return airflow.get("/api/v2/dags/retraining").is_success
+
+    def retrain_and_answer(option, reason):
+        asked = {"logical_date": None, "conf": {"recipes": ["grid-residual"], "epochs": 12}}
+        started = airflow.post(runs, json=asked)
+        started.raise_for_status()
+        run = f"{runs}/{started.json()['dag_run_id']}"
+        question = f"{run}/taskInstances/ask/-1/hitlDetails"
+
+        def the_question():
+            state = airflow.get(run).json()["state"]
+            assert state in {"queued", "running"}, state
+            found = airflow.get(question)
+            return found.json() if found.is_success else None
+
+        asking = wait_for(the_question, seconds=900)
+        answered = airflow.patch(question, json={"chosen_options": [option], "params_input": {"reason": reason}})
+        answered.raise_for_status()
+
+        def the_end():
+            state = airflow.get(run).json()["state"]
+            return state if state in {"success", "failed"} else None
+
+        assert wait_for(the_end) == "success"
+        return asking
+
+    def decisions():
+        with warehouse.engine().connect() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT decision, decided_by, decision_reason FROM analyst.challenge ORDER BY challenge_id"
+            )
+            return [tuple(row) for row in found], connection.exec_driver_sql(
+                "SELECT model_version FROM analyst.champion"
+            ).scalar()
+
+    wait_for(the_dag)
+    airflow.patch("/api/v2/dags/retraining", json={"is_paused": False}).raise_for_status()
+    asking = retrain_and_answer("Refuse", "the wrists look wrong")
+    assert asking["subject"].startswith("Shall grid-residual-2026-11-21-")
+    assert "| accuracy and kappa |" in asking["body"]
+    assert decisions() == ([("refused", "admin", "the wrists look wrong")], "ignorant-1")
+
+    # The candidate is in the store already: only the comparison is made again, and somebody else thinks otherwise.
+    asking = retrain_and_answer("Approve", "better on every joint")
+    decided, champion = decisions()
+    assert decided[-1] == ("promoted", "admin", "better on every joint")
+    assert asking["subject"] == f"Shall {champion} become the champion?"

@@ -247,6 +247,9 @@ TABLES = (
     "scoring.promotion",
     "scoring.activation",
     "scoring.rescoring_refusal",
+    "scoring.training_snapshot",
+    "scoring.challenge",
+    "scoring.challenge_decision",
     "scoring.joint_prediction",
     "scoring.rau_prediction",
     "scoring.quarantine",
@@ -263,6 +266,9 @@ APPEND_ONLY = {
     "scoring.promotion",
     "scoring.activation",
     "scoring.rescoring_refusal",
+    "scoring.training_snapshot",
+    "scoring.challenge",
+    "scoring.challenge_decision",
     "scoring.joint_prediction",
 }
 

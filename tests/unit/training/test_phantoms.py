@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from scoring.errors import InvalidRequest
+from scoring.networks.stored import NOTICE
 from scoring.phantom.training_set import TrainingSet
 from scoring.training import phantoms
 from scoring.training.dataset import split_of
@@ -112,7 +113,7 @@ def test_a_version_is_refused_before_anything_is_drawn(drawn, tmp_path):
 
 def test_the_data_card_says_synthetic():
     assert "Synthetic" in phantoms.DATA_CARD
-    assert "Not for clinical use" in phantoms.NOTICE
+    assert "Not for clinical use" in NOTICE
     assert json.dumps(phantoms.DATA_CARD)
 
 

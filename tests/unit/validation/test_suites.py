@@ -7,6 +7,7 @@ from expectations.disease_activity import disease_activity
 from expectations.images import images
 from expectations.predictions import predictions
 from expectations.readings import readings
+from expectations.training_set import training_set
 from scoring.clinical import joints
 from scoring.validation.quarantine import UNCHANGED_SINCE_VALIDATION
 
@@ -24,6 +25,7 @@ SUITES = [
         max_bright_share=0.5,
     ),
     predictions(),
+    training_set(min_joints_of_grade=20, min_patients=100),
 ]
 
 

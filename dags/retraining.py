@@ -1,0 +1,191 @@
+"""The monthly retraining: read joints become candidates, and the best one challenges the champion.
+
+    open_run ── snapshot ── validate ── recipes ══ train (mapped over recipes, pool `gpu`)
+                                                     ║
+                  close_run ── decide ── ask ── worth_asking ── compare
+
+`ask` is a question to a person: the task waits, without a slot and without a triggerer, until somebody answers it
+under *Required Actions*. It is skipped when the gate refuses the challenger, or with the parameter `approval: none`.
+Every task is one call into `scoring.pipeline.retraining`, so the same steps run from a shell by `scoring retrain`.
+"""
+
+from dataclasses import asdict
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pendulum
+from airflow.providers.standard.operators.hitl import HITLOperator
+from airflow.sdk import CronTriggerTimetable, Param, chain, dag, get_current_context, task
+from scoring_airflow import RETRY_POLICY, SCORING_POOL, installation, unfinished
+
+from scoring.pipeline import retraining as steps
+from scoring.settings import get_settings
+
+TIMEZONE = get_settings().timezone
+APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if name.strip()]
+
+
+@dag(
+    dag_id="retraining",
+    dag_display_name="Retraining on the site's own readings",
+    schedule=CronTriggerTimetable("0 4 1 * *", timezone=TIMEZONE),
+    start_date=pendulum.datetime(2026, 1, 1, tz=TIMEZONE),
+    catchup=False,
+    # A second challenger would be compared with a champion that the first may be about to replace.
+    max_active_runs=1,
+    default_args={
+        "retries": 10,
+        "retry_delay": timedelta(minutes=3),
+        "retry_policy": RETRY_POLICY,
+        "execution_timeout": timedelta(hours=3),
+    },
+    params={
+        "recipes": Param(
+            ["grid-residual"],
+            type="array",
+            items={"type": "string"},
+            minItems=1,
+            title="Recipes",
+            description="One candidate is trained by each.",
+        ),
+        "cut_off": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Cut-off",
+            description="Newest landing folder to take readings from; empty takes the newest there is.",
+        ),
+        "metric": Param(
+            "accuracy_and_kappa",
+            type="string",
+            enum=[
+                "accuracy_and_kappa",
+                "class_normalized_accuracy",
+                "quadratic_weighted_kappa",
+                "within_one_accuracy",
+            ],
+            title="Metric",
+            description="What champion and challenger are compared by.",
+        ),
+        "approval": Param(
+            "person",
+            type="string",
+            enum=["person", "none"],
+            title="Approval",
+            description="person: somebody decides on what the gate proposes. none: it is promoted at once.",
+        ),
+        "epochs": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Epochs",
+            description="At most so many; empty takes the recipe's own.",
+        ),
+    },
+    doc_md=Path(__file__).with_suffix(".md").read_text(encoding="utf-8"),
+    tags=["scoring", "training", "impact/tier_3"],
+)
+def retraining() -> None:
+    """Wire the steps; see the module's drawing."""
+
+    @task
+    def open_run() -> dict[str, Any]:
+        context = get_current_context()
+        params, dag_run = context["params"], context["dag_run"]
+        run = steps.open_run(
+            installation(),
+            date.fromisoformat(params["cut_off"]) if params["cut_off"] else None,
+            recipes=params["recipes"],
+            metric=params["metric"],
+            trigger=dag_run.run_id,
+            triggered_by=dag_run.triggering_user_name or dag_run.run_type.value,
+        )
+        return run.to_dict()
+
+    @task
+    def snapshot(run: dict[str, Any]) -> dict[str, Any]:
+        return asdict(steps.snapshot(installation(), steps.Run.from_dict(run)))
+
+    @task
+    def validate(run: dict[str, Any], taken: dict[str, Any]) -> dict[str, int]:
+        return steps.validate(installation(), steps.Run.from_dict(run), steps.Snapshot(**taken))
+
+    @task
+    def recipes() -> list[str]:
+        return list(get_current_context()["params"]["recipes"])
+
+    # One that is killed goes on from its last finished epoch, if it comes to the same machine again.
+    @task(pool=SCORING_POOL, execution_timeout=timedelta(days=2), map_index_template="{{ recipe_name }}")
+    def train(run: dict[str, Any], taken: dict[str, Any], recipe: str) -> dict[str, Any]:
+        context = get_current_context()
+        context["recipe_name"] = recipe  # type: ignore[typeddict-unknown-key]
+        candidate = steps.train(
+            installation(),
+            steps.Run.from_dict(run),
+            steps.Snapshot(**taken),
+            recipe,
+            epochs=context["params"]["epochs"],
+        )
+        return asdict(candidate)
+
+    @task(pool=SCORING_POOL)
+    def compare(run: dict[str, Any], taken: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any]:
+        challenge = steps.compare(
+            installation(),
+            steps.Run.from_dict(run),
+            steps.Snapshot(**taken),
+            [steps.Candidate(**each) for each in candidates],
+            get_current_context()["params"]["metric"],
+        )
+        return asdict(challenge)
+
+    # Only the question depends on it; what comes after the question runs in any case.
+    @task.short_circuit(ignore_downstream_trigger_rules=False)
+    def worth_asking(challenge: dict[str, Any]) -> bool:
+        return bool(challenge["promote"]) and get_current_context()["params"]["approval"] == "person"
+
+    @task(trigger_rule="none_failed")
+    def decide(run: dict[str, Any], challenge: dict[str, Any], answer: dict[str, Any] | None) -> str:
+        context = get_current_context()
+        decision = steps.decision_of(
+            answer,
+            approval=context["params"]["approval"],
+            started_by=context["dag_run"].triggering_user_name or context["dag_run"].run_type.value,
+        )
+        return steps.decide(installation(), steps.Run.from_dict(run), steps.Challenge(**challenge), decision)
+
+    # The gate of the run. `all_done` alone would turn a failed run green, so it looks at what every step left behind.
+    @task(trigger_rule="all_done")
+    def close_run(run: dict[str, Any] | None, results: dict[str, Any]) -> None:
+        steps.close_run(installation(), steps.require_run(run), unfinished=unfinished(results))
+
+    run = open_run()
+    taken = snapshot(run)
+    validated = validate(run, taken)
+    names = recipes()
+    trained = train.partial(run=run, taken=taken).expand(recipe=names)
+    compared = compare(run, taken, trained)
+    asking = worth_asking(compared)
+    ask = HITLOperator(
+        task_id="ask",
+        task_display_name="Shall the challenger become the champion?",
+        subject="Shall {{ ti.xcom_pull(task_ids='compare')['challenger'] }} become the champion?",
+        body="{{ ti.xcom_pull(task_ids='compare')['question'] }}",
+        options=[steps.APPROVE, steps.REFUSE],
+        # Who does not answer has not approved.
+        defaults=steps.REFUSE,
+        response_timeout=timedelta(days=14),
+        params={
+            "reason": Param(
+                "", type="string", title="Reason", description="Why; it is kept with the decision and the promotion."
+            )
+        },
+        assigned_users=[{"id": name, "name": name} for name in APPROVERS] or None,
+    )
+    decided = decide(run, compared, ask.output)
+    results = {"snapshot": taken, "validate": validated, "compare": compared, "decide": decided}
+    chain(run, taken, validated, names, trained, compared, asking, ask, decided, close_run(run, results))
+
+
+retraining()

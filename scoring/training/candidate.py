@@ -1,0 +1,161 @@
+"""From a recipe and three sets of joints to a model in the store: the same steps for phantoms and for a site's data."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from scoring.errors import InvalidRequest
+from scoring.imaging import preprocess
+from scoring.inference.engines import DEFAULT_BATCH_SIZE
+from scoring.networks.stored import NOTICE, StoredModel
+from scoring.training import export, store
+from scoring.training.dataset import JointSet, snapshot_sha256
+from scoring.training.evaluate import Evaluation, evaluate_predictions
+from scoring.training.fit import Epoch, Trained, TrainingRecipe, train
+
+NOTICE_OF_SITE = "Trained on readings of one site. Not a medical device, and not for clinical use."
+
+Against = Literal["reading", "truth"]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a candidate is made of, and what its manifest says of that.
+
+    Attributes:
+        learning: Joints to learn from.
+        choosing: Joints to choose the best epoch by; other patients.
+        test: Joints that are looked at once, at the end; other patients again.
+        facts: The manifest's `data`, besides the description of the first two.
+        test_facts: The manifest's `test_set`, besides number and hash of its joints.
+        synthetic: Whether any joint that is learnt from is a phantom.
+        against: What the answers are compared with; only phantoms have a truth.
+    """
+
+    learning: JointSet
+    choosing: JointSet
+    test: JointSet
+    facts: Mapping[str, Any]
+    test_facts: Mapping[str, Any]
+    synthetic: bool
+    against: Sequence[Against] = ("reading",)
+
+
+def train_candidate(
+    version: str,
+    recipe: TrainingRecipe,
+    data: TrainingData,
+    store_url: str,
+    *,
+    work_dir: Path | None = None,
+    code_revision: str = "unknown",
+    on_step: Callable[[int, int], None] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> dict[str, Any]:
+    """Train, export, prove that the engines agree, evaluate on the test joints, store. Promotes nothing.
+
+    Args:
+        version: Name of the new model; it must not exist yet.
+        recipe: How to train.
+        data: On what.
+        store_url: Model store to write to, any fsspec URL.
+        work_dir: Local folder for checkpoints, to resume a stopped training; None keeps nothing.
+        code_revision: Goes into the manifest.
+        on_step: Called with steps trained and steps in all.
+        on_epoch: Called after each epoch.
+
+    Returns:
+        The manifest, as it stands in the store.
+
+    Raises:
+        InvalidRequest: The version exists or is no fit name, or a set is too small.
+        TrainingDiverged: The loss became NaN.
+        ModelRefused: The engines disagree.
+    """
+    refuse_taken_version(version, store_url)
+    trained = train(recipe, data.learning, data.choosing, work_dir=work_dir, on_step=on_step, on_epoch=on_epoch)
+    files = export.model_files(trained.network)
+    facts = _network_facts(version, recipe, trained, synthetic=data.synthetic)
+    draft = StoredModel(facts, files)
+    facts["engines"] = export.agreement_facts(
+        export.measure_agreement(draft, data.test.images[: export.AGREEMENT_JOINTS])
+    )
+    facts["metrics"] = {
+        against: evaluation.to_dict() for against, evaluation in evaluate_stored(draft, data.test, data.against).items()
+    }
+    facts["test_set"] = {
+        **data.test_facts,
+        "n_joints": len(data.test),
+        "snapshot_sha256": snapshot_sha256(data.test),
+    }
+    facts["data"] = {**data.facts, "training": _describe(data.learning), "validation": _describe(data.choosing)}
+    facts["recipe"] = asdict(recipe)
+    facts["training"] = _history(trained)
+    facts["code_revision"] = code_revision
+    facts["libraries"] = {name: package_version(name) for name in ("keras", "tensorflow", "openvino", "numpy")}
+    return dict(store.write_model(store_url, facts, files).manifest)
+
+
+def refuse_taken_version(version: str, store_url: str) -> None:
+    """Refuse a name that is not fit for a new model, before hours are spent on it.
+
+    Raises:
+        InvalidRequest: The version exists or is no fit name.
+    """
+    store.check_version(version)
+    if version in store.model_versions(store_url):
+        raise InvalidRequest(f"model {version} exists; choose another version")
+
+
+def evaluate_stored(model: StoredModel, joints: JointSet, against: Sequence[Against]) -> dict[str, Evaluation]:
+    """Evaluate a model's files, by what each answer is compared with.
+
+    In float32, so that every processor prints the figures of the manifest; the manifest bounds what bfloat16 changes.
+    """
+    from scoring.inference.openvino_engine import OpenVinoEngine
+
+    engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
+    cdf = export.predict_with(engine, joints.images)
+    label = f"{engine.name} {engine.precision}"
+    return {one: evaluate_predictions(cdf, joints, against=one, engine=label) for one in against}
+
+
+def _network_facts(version: str, recipe: TrainingRecipe, trained: Trained, *, synthetic: bool) -> dict[str, Any]:
+    return {
+        "version": version,
+        "notice": NOTICE if synthetic else NOTICE_OF_SITE,
+        "trained_on_synthetic": synthetic,
+        "architecture": recipe.architecture,
+        "arguments": dict(recipe.arguments),
+        "n_parameters": int(trained.network.count_params()),
+        "input_side": int(recipe.arguments["side"]),
+        "preprocessing_version": preprocess.PREPROCESSING_VERSION,
+    }
+
+
+def _describe(joints: JointSet) -> dict[str, Any]:
+    return {
+        "n_joints": len(joints),
+        "n_patients": len(np.unique(joints.patient_id)),
+        "grades": np.bincount(joints.grades, minlength=6).tolist(),
+        "snapshot_sha256": snapshot_sha256(joints),
+    }
+
+
+def _history(trained: Trained) -> dict[str, Any]:
+    return {
+        "best_epoch": trained.best_epoch,
+        "history": [
+            {
+                "epoch": epoch.epoch,
+                "loss": round(epoch.loss, 5),
+                "score": round(epoch.score, 4),
+                "validation": {name: round(value, 4) for name, value in epoch.validation.items()},
+            }
+            for epoch in trained.history
+        ],
+    }

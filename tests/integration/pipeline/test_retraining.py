@@ -1,0 +1,460 @@
+"""A site's retraining on its own warehouse: what is promoted, what is not, and that no failure touches the champion."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from upath import UPath
+
+from scoring.errors import BadInput, InvalidRequest, ModelRefused, ScoringError, StorageUnavailable
+from scoring.imaging.preprocess import PREPROCESSING_VERSION
+from scoring.phantom.nights import SYNTHETIC_MARKER
+from scoring.pipeline import installation, models, nightly, retraining
+from scoring.pipeline.retraining import Candidate, Decision
+from scoring.settings import Settings
+from scoring.training import export, recipes, store
+from scoring.training.fit import TrainingDiverged, TrainingRecipe
+from scoring.warehouse import models as known_models
+
+NIGHT = date(2026, 11, 21)
+ARGUMENTS = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
+TINY = TrainingRecipe(
+    epochs=4, batch_size=8, learning_rate=0.01, warmup_steps=5, precision="float32", arguments=ARGUMENTS,
+    rotation=0, zoom=0, shift=0, contrast=0, brightness=0,
+)  # fmt: skip
+
+
+KNOWN = {"tiny": TINY, "lazy": replace(TINY, epochs=1, learning_rate=1e-9)}
+
+
+@pytest.fixture(autouse=True)
+def tiny_recipes(monkeypatch):
+    """Recipes that cost seconds: one that learns, and one that learns nothing."""
+    monkeypatch.setattr(recipes, "RECIPES", KNOWN)
+
+
+@pytest.fixture(scope="module")
+def untrained_files():
+    """The files of a network as it is before it has learnt anything."""
+    import keras
+
+    from scoring.networks.architecture import build
+
+    keras.utils.set_random_seed(1)
+    return export.model_files(build("erosion_cdf_network", dict(ARGUMENTS)))
+
+
+def store_model(site, version, files, **facts):
+    described = {
+        "version": version,
+        "trained_on_synthetic": True,
+        "architecture": "erosion_cdf_network",
+        "arguments": ARGUMENTS,
+        "input_side": 128,
+        "preprocessing_version": PREPROCESSING_VERSION,
+    }
+    return store.write_model(site.model_store_url, described | facts, files)
+
+
+def settings_of(folder, warehouse):
+    return Settings(
+        var_dir=folder, warehouse_url=warehouse.job_url, code_revision="test", _env_file=None,
+        min_joints_of_grade=20, min_training_patients=50,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Built:
+    """An installation as it is before each test: its folder, a copy of it, and its warehouse."""
+
+    folder: Path
+    pristine: Path
+    warehouse: str
+
+
+@pytest.fixture(scope="module")
+def built(new_warehouse, write_plain_nights, untrained_files, tmp_path_factory) -> Iterator[Built]:
+    """An installation with two nights of 114 patients, whose champion knows nothing, and two candidates in its store.
+
+    As candidates are named after what they are made of, a retraining finds them and need not train them.
+    """
+    folder = tmp_path_factory.mktemp("site") / "var"
+    with new_warehouse("scoring") as warehouse, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recipes, "RECIPES", KNOWN)
+        site = settings_of(folder, warehouse)
+        store_model(site, "ignorant-1", untrained_files)
+        models.promote(site, version="ignorant-1", promoted_by="tester", reason="the first")
+        write_plain_nights(site.landing_url, seed=3, first_night=NIGHT, nights=2, n_patients=120, years=0.5)
+        for night in (NIGHT, NIGHT + timedelta(days=1)):
+            nightly.run_night(site, night, triggered_by="tester")
+        with new_warehouse(warehouse.name) as practice:
+            trained = settings_of(folder, practice)
+            run = open_run(trained)
+            taken = retraining.snapshot(trained, run)
+            for name in KNOWN:
+                retraining.train(trained, run, taken, name)
+            forget_connections()
+        yield Built(folder, Path(shutil.copytree(folder, folder.with_name("pristine"))), warehouse.name)
+
+
+def forget_connections():
+    installation._engine.cache_clear()
+
+
+@pytest.fixture
+def warehouse(built, new_warehouse):
+    with new_warehouse(built.warehouse) as made:
+        yield made
+
+
+@pytest.fixture
+def site(built, warehouse) -> Iterator[Settings]:
+    """The installation as it was built. It stays at its place, because the warehouse names the images by their path."""
+    shutil.rmtree(built.folder)
+    shutil.copytree(built.pristine, built.folder)
+    yield settings_of(built.folder, warehouse)
+    forget_connections()
+
+
+@pytest.fixture
+def unpractised(site):
+    """The same without the candidates."""
+    for version in Path(site.model_store_url).glob("*-2026-*"):
+        shutil.rmtree(version)
+    return site
+
+
+def open_run(site, **asked):
+    wanted = {"recipes": ["tiny"], "metric": "accuracy_and_kappa", "trigger": "cli", "triggered_by": "tester"}
+    return retraining.open_run(site, asked.pop("cut_off", None), **wanted | asked)
+
+
+def retrain(site, **asked):
+    wanted = {"recipes": ["tiny"], "cut_off": None, "metric": "accuracy_and_kappa", "epochs": None, "approve": False}
+    return retraining.retrain(site, **wanted | asked, triggered_by="a steward")
+
+
+def champion(warehouse):
+    return known_models.champion(warehouse.engine())["version"]
+
+
+def rows(warehouse, statement):
+    with warehouse.engine().connect() as connection:
+        return [dict(row) for row in connection.execute(sa.text(statement)).mappings()]
+
+
+def execute(warehouse, statement, **values):
+    with warehouse.engine(warehouse.superuser_url).begin() as connection:
+        connection.execute(sa.text(statement), values)
+
+
+def test_a_better_challenger_is_proposed_promoted_and_taken_back(site, warehouse):
+    proposal = retrain(site)
+    assert proposal.promote, proposal.reasons
+    assert champion(warehouse) == "ignorant-1"
+    (row,) = rows(warehouse, "SELECT * FROM analyst.challenge")
+    assert (row["champion"], row["challenger"]) == ("ignorant-1", proposal.challenger)
+    assert (row["decision"], row["decided_by"], row["judged_on_synthetic"]) == ("open", None, True)
+    assert row["difference_low"] > 0
+    assert row["cut_off"] == NIGHT + timedelta(days=1)
+    assert f"| accuracy and kappa | {row['n_joints']} |" in proposal.question
+    assert "Synthetic phantoms" in proposal.question
+
+    # Promoted by hand, as `scoring retrain` tells; the proposal is no longer open.
+    models.promote(site, version=proposal.challenger, promoted_by="a steward", reason="better")
+    (row,) = rows(warehouse, "SELECT decision, decided_by FROM analyst.challenge")
+    assert row == {"decision": "promoted", "decided_by": "a steward"}
+    manifest = models.load(site, proposal.challenger).manifest
+    assert manifest["trained_on_synthetic"] is True
+    assert manifest["data"]["cut_off"] == "2026-11-22"
+
+    # One command takes it back.
+    models.promote(site, version="ignorant-1", promoted_by="a steward", reason="second thoughts")
+    assert champion(warehouse) == "ignorant-1"
+
+
+def test_approved_beforehand_it_is_promoted_and_then_not_beaten_by_itself(site, warehouse):
+    first = retrain(site, approve=True)
+    assert champion(warehouse) == first.challenger
+    (row,) = rows(warehouse, "SELECT decision, decided_by, decision_reason FROM analyst.challenge")
+    assert (row["decision"], row["decided_by"]) == ("promoted", "a steward")
+    assert row["decision_reason"].startswith("approved beforehand: it is better")
+
+    again = retrain(site, approve=True)
+    assert again.challenger == first.challenger
+    assert not again.promote
+    assert len(rows(warehouse, "SELECT * FROM scoring.promotion")) == 2
+    assert [run["status"] for run in rows(warehouse, "SELECT status FROM scoring.run_result")] == ["succeeded"] * 4
+
+
+def test_a_challenger_that_is_no_better_is_refused_with_the_reason(site, warehouse):
+    challenge = retrain(site, recipes=["lazy"], approve=True)
+    assert not challenge.promote
+    assert "it is not shown to be better" in challenge.reasons[0]
+    assert champion(warehouse) == "ignorant-1"
+    (row,) = rows(warehouse, "SELECT decision, reasons, decided_by FROM analyst.challenge")
+    assert row == {"decision": "refused by the gate", "reasons": challenge.reasons, "decided_by": None}
+
+
+def test_the_command_line_proposes_and_only_promotes_when_told(site, warehouse, monkeypatch):
+    from click.testing import CliRunner
+
+    from scoring.cli import main
+    from scoring.settings import get_settings
+
+    for name in ("var_dir", "code_revision", "min_training_patients"):
+        monkeypatch.setenv(f"SCORING_{name.upper()}", str(getattr(site, name)))
+    monkeypatch.setenv("SCORING_WAREHOUSE_URL", warehouse.job_url)
+    get_settings.cache_clear()
+    proposed = CliRunner().invoke(main, ["retrain", "--recipe", "tiny", "--cut-off", "2026-11-22"])
+    assert proposed.exit_code == 0, proposed.output
+    version = known_version(site, "tiny")
+    assert "| accuracy and kappa |" in proposed.stdout
+    assert proposed.stdout.splitlines()[-1] == f'{version} is proposed: scoring promote {version} --reason "..."'
+    assert champion(warehouse) == "ignorant-1"
+
+    refused = CliRunner().invoke(main, ["retrain", "--recipe", "lazy", "--approve"])
+    assert refused.stdout.splitlines()[-1].endswith("is not proposed; ignorant-1 stays the champion")
+    promoted = CliRunner().invoke(main, ["retrain", "--recipe", "tiny", "--approve"])
+    assert promoted.stdout.splitlines()[-1] == f"{version} is the champion from the next run on"
+    assert champion(warehouse) == version
+    get_settings.cache_clear()
+
+
+def known_version(site, recipe):
+    (version,) = [each for each in store.model_versions(site.model_store_url) if each.startswith(f"{recipe}-")]
+    return version
+
+
+def test_the_best_on_validation_is_the_one_that_challenges(site, warehouse):
+    run = open_run(site, recipes=["tiny", "lazy"])
+    taken = retraining.snapshot(site, run)
+    candidates = [retraining.train(site, run, taken, name) for name in ("lazy", "tiny")]
+    challenge = retraining.compare(site, run, taken, candidates, "quadratic_weighted_kappa")
+    assert challenge.challenger == candidates[1].version
+    (row,) = rows(warehouse, "SELECT candidates, metric FROM scoring.challenge")
+    assert row["candidates"] == {each.version: each.score for each in candidates}
+    assert row["metric"] == "quadratic_weighted_kappa"
+
+    # A step that is tried again finds what it wrote, and a candidate is not trained twice.
+    assert retraining.compare(site, run, taken, candidates, "quadratic_weighted_kappa") == challenge
+    assert retraining.train(site, run, taken, "tiny") == candidates[1]
+    assert retraining.snapshot(site, run) == taken
+
+
+def test_who_refuses_and_why_is_written_down(site, warehouse):
+    run = open_run(site)
+    taken = retraining.snapshot(site, run)
+    challenge = retraining.compare(site, run, taken, [retraining.train(site, run, taken, "tiny")], "accuracy_and_kappa")
+    assert challenge.promote
+    refused = Decision(False, "a doctor", "the wrists look wrong")
+    assert retraining.decide(site, run, challenge, refused) == "refused"
+    assert champion(warehouse) == "ignorant-1"
+    (row,) = rows(warehouse, "SELECT decision, decided_by, decision_reason FROM analyst.challenge")
+    assert row == {"decision": "refused", "decided_by": "a doctor", "decision_reason": "the wrists look wrong"}
+    # The same again is no news; the opposite would be a second decision.
+    assert retraining.decide(site, run, challenge, refused) == "refused"
+    store_model(site, "other-1", models.load(site, "ignorant-1").files)
+    models.promote(site, version="other-1", promoted_by="somebody", reason="meanwhile")
+    with pytest.raises(InvalidRequest, match=r"other-1 was promoted since .* was compared with ignorant-1"):
+        retraining.decide(site, run, challenge, Decision(True, "a doctor", "after all"))
+    assert champion(warehouse) == "other-1"
+
+
+def test_a_cut_off_takes_what_had_landed_by_then(site):
+    early = retraining.snapshot(site, open_run(site, cut_off=NIGHT))
+    late = retraining.snapshot(site, open_run(site))
+    assert 0 < early.n_joints < late.n_joints
+    assert (late.left_out, late.read_differently, late.n_patients) == ({}, 0, 114)
+    assert sum(late.joints_by_grade) == late.n_joints
+
+
+def test_readings_and_images_that_cannot_be_used_are_left_out_with_a_reason(site, warehouse):
+    images = [Path(row["uri"]) for row in rows(warehouse, "SELECT uri FROM imaging.joint_image ORDER BY uri LIMIT 4")]
+    before = retraining.snapshot(site, open_run(site))
+    images[0].unlink()
+    images[1].write_bytes(images[2].read_bytes())
+    # The same film read again: by 5 % otherwise (another value, hardly another grade), and by three grades.
+    twice = rows(warehouse, "SELECT * FROM registry.joint_reading WHERE erosion_percent = 30 ORDER BY sop_iuid LIMIT 3")
+    for i, (row, percent) in enumerate(zip(twice, (35.0, 90.0, 30.0), strict=True)):
+        execute(
+            warehouse,
+            "INSERT INTO registry.consultation SELECT :new, patient_id, visit_date, DATE '2026-11-20', sop_iuid,"
+            " body_part, NULL, batch_date, first_batch_date, run_id, source_file, row_number"
+            " FROM registry.consultation WHERE id_x = :id_x",
+            new=f"again-{i}",
+            id_x=row["id_x"],
+        )
+        execute(
+            warehouse,
+            "INSERT INTO registry.joint_reading (id_x, joint, sop_iuid, patient_id, erosion_percent, read_on,"
+            " batch_date, first_batch_date, run_id, source_file, row_number)"
+            " SELECT :new, joint, sop_iuid, patient_id, :percent, DATE '2026-11-20', batch_date, first_batch_date,"
+            " run_id, source_file, row_number FROM registry.joint_reading WHERE id_x = :id_x AND joint = :joint",
+            new=f"again-{i}",
+            id_x=row["id_x"],
+            joint=row["joint"],
+            percent=percent,
+        )
+    taken = retraining.snapshot(site, open_run(site))
+    assert taken.left_out == {"image changed": 1, "image gone": 1, "readings two grades apart": 1}
+    assert taken.read_differently == 1
+    assert taken.n_joints == before.n_joints - 3
+    assert taken.sha256 != before.sha256
+    row = rows(warehouse, "SELECT * FROM scoring.training_snapshot ORDER BY taken_at")[-1]
+    assert row["snapshot_sha256"] == taken.sha256
+    assert (row["left_out"], row["n_joints"], row["synthetic"]) == (taken.left_out, taken.n_joints, True)
+
+
+def test_a_landing_zone_that_is_gone_is_no_small_loss(site, warehouse, tmp_path):
+    Path(site.landing_url).rename(tmp_path / "away")
+    with pytest.raises(StorageUnavailable, match=r"none of the \d+ images .* is their storage still mounted"):
+        retrain(site)
+    (tmp_path / "away").rename(site.landing_url)
+    for row in rows(warehouse, "SELECT uri FROM imaging.joint_image ORDER BY uri LIMIT 300"):
+        Path(row["uri"]).write_bytes(b"\xff\xd8\xff broken")
+    with pytest.raises(
+        BadInput, match=r"300 of \d+ images of read joints cannot be used any more \(\d+%.*image changed"
+    ):
+        retrain(site)
+    assert champion(warehouse) == "ignorant-1"
+
+
+def test_data_of_patients_make_a_model_that_is_not_synthetic(site):
+    for marker in Path(site.landing_url).glob(f"*/{SYNTHETIC_MARKER}"):
+        marker.unlink()
+    challenge = retrain(site, recipes=["lazy"])
+    manifest = models.load(site, challenge.challenger).manifest
+    assert manifest["trained_on_synthetic"] is False
+    assert manifest["notice"].startswith("Trained on readings of one site.")
+    assert "Synthetic" not in challenge.question
+
+
+def test_a_set_that_nothing_can_be_learnt_from_is_refused_before_training(site, warehouse):
+    for impossible, why in (
+        ({"min_training_patients": 1000}, "The readings are of fewer than 1000 patients"),
+        ({"min_joints_of_grade": 1000}, "There are fewer than 1000 joints of grade 5 to learn from"),
+    ):
+        with pytest.raises(BadInput, match=why):
+            retrain(site.model_copy(update=impossible))
+    execute(warehouse, "UPDATE registry.joint_reading SET withdrawn_on = DATE '2026-11-22'")
+    with pytest.raises(BadInput, match="Nobody has read any joint of which there is an image"):
+        retrain(site)
+    assert champion(warehouse) == "ignorant-1"
+    results = rows(warehouse, "SELECT status, message FROM scoring.run_result AS r JOIN scoring.run USING (run_id)"
+                   " WHERE job = 'retraining'")  # fmt: skip
+    assert [result["status"] for result in results] == ["failed"] * 3
+    assert "validate failed: BadInput" in results[0]["message"]
+
+
+def test_nonsense_is_refused_before_anything_is_read(site, warehouse):
+    for asked, why in (
+        ({"recipes": ["cold-fusion"]}, "no recipe 'cold-fusion'; there are lazy, tiny"),
+        ({"recipes": []}, "at least one recipe"),
+        ({"metric": "luck"}, "no metric 'luck'; there are accuracy_and_kappa"),
+    ):
+        with pytest.raises(InvalidRequest, match=why):
+            open_run(site, **asked)
+    assert rows(warehouse, "SELECT * FROM scoring.run WHERE job = 'retraining'") == []
+
+
+def test_a_warehouse_without_a_night_says_so(new_warehouse, tmp_path):
+    with new_warehouse("scoring") as empty:
+        with pytest.raises(BadInput, match="there are no readings at all"):
+            open_run(settings_of(tmp_path, empty))
+        forget_connections()
+
+
+def test_a_training_that_was_killed_goes_on(unpractised, warehouse, monkeypatch):
+    site = unpractised
+    from scoring.training import fit
+
+    class Killed(BaseException):
+        pass
+
+    shown = []
+
+    def until_the_third_epoch(doing, done, total):
+        shown.append(done)
+        if doing.startswith("training") and done > 0.6 * total:
+            raise Killed
+
+    with pytest.raises(Killed):
+        retraining.retrain(
+            site, recipes=["tiny"], cut_off=None, metric="accuracy_and_kappa", epochs=None, approve=True,
+            triggered_by="a steward", progress=until_the_third_epoch,
+        )  # fmt: skip
+    assert champion(warehouse) == "ignorant-1"
+    epochs = []
+    one_epoch = fit._Run.one_epoch
+    monkeypatch.setattr(
+        fit._Run, "one_epoch", lambda run, on_step: epochs.append(one_epoch(run, on_step)) or epochs[-1]
+    )
+    challenge = retrain(site)
+    assert [epoch.epoch for epoch in epochs] == [3, 4]
+    assert challenge.promote
+    # What is in the model store needs no checkpoint any more.
+    assert list((site.var_dir / "training").iterdir()) == []
+
+
+def test_a_disk_that_is_full_is_said_in_words(unpractised, warehouse):
+    site = unpractised
+    run = open_run(site)
+    taken = retraining.snapshot(site, run)
+    recipe = recipes.recipe_named("lazy", seed=0)
+    version = retraining.candidate_version("lazy", recipe, taken, run.cut_off, "test")
+    work_dir = site.var_dir / "training" / version
+    work_dir.mkdir(parents=True)
+    # What is written there ends as on a disk without a free byte.
+    (work_dir / ".checkpoint.npz.part").symlink_to("/dev/full")
+    with pytest.raises(StorageUnavailable, match=r"the disk is full .*free space for the training and try again"):
+        retraining.train(site, run, taken, "lazy")
+    with pytest.raises(ScoringError, match="changed nothing: train_lazy failed: StorageUnavailable: the disk is full"):
+        retraining.close_run(site, run)
+    (work_dir / ".checkpoint.npz.part").unlink()
+    assert retraining.train(site, run, taken, "lazy").version == version
+    retraining.close_run(site, run)
+    assert champion(warehouse) == "ignorant-1"
+
+
+def test_a_loss_that_is_no_number_stops_the_candidate(site, warehouse, monkeypatch):
+    monkeypatch.setattr(recipes, "RECIPES", {"wild": replace(TINY, learning_rate=float("nan"), warmup_steps=0)})
+    with pytest.raises(TrainingDiverged, match="the loss became nan in epoch 1"):
+        retrain(site, recipes=["wild"], approve=True)
+    assert champion(warehouse) == "ignorant-1"
+    assert "wild" not in " ".join(store.model_versions(site.model_store_url))
+
+
+def test_a_challenger_whose_weights_have_another_shape_is_refused(site, warehouse, untrained_files):
+    store_model(site, "misfit-1", untrained_files, arguments=ARGUMENTS | {"dense": [8]})
+    store_model(site, "small-1", untrained_files, input_side=64)
+    run = open_run(site)
+    taken = retraining.snapshot(site, run)
+    for version, why in (
+        ("misfit-1", r"model misfit-1: weight dense1/kernel has shape"),
+        ("small-1", r"model small-1 reads images of 64 pixels a side, the snapshot has 128"),
+    ):
+        with pytest.raises(ModelRefused, match=why):
+            retraining.compare(site, run, taken, [Candidate(version, "tiny", 1.0)], "accuracy_and_kappa")
+    assert rows(warehouse, "SELECT * FROM scoring.challenge") == []
+
+
+def test_a_changed_snapshot_or_champion_is_not_used(site):
+    run = open_run(site)
+    taken = retraining.snapshot(site, run)
+    path = UPath(site.staging_url) / "snapshots" / f"{taken.sha256}.npz"
+    with np.load(path) as arrays:
+        changed = dict(arrays) | {"reading": np.zeros_like(arrays["reading"])}
+    np.savez(os.fspath(path), **changed)
+    with pytest.raises(BadInput, match=r"npz was changed since it was stored"):
+        retraining.validate(site, run, taken)
+    weights = Path(site.model_store_url) / "ignorant-1" / "weights.npz"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(ModelRefused, match=r"weights.npz was changed"):
+        open_run(site)
