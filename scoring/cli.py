@@ -151,6 +151,7 @@ def migrate() -> None:
 @click.option("--nights", default=3, show_default=True, type=click.IntRange(1, 366))
 @click.option("--last-night", type=BatchDate(), help="Date of the last folder; default: yesterday.")
 @click.option("--seed", default=1, show_default=True)
+@click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
 @click.option("--fault", "faults", multiple=True, help="Damage the last night; see --list-faults. May be repeated.")
 @click.option("--list-faults", is_flag=True, help="Name every fault and what the books then say.")
 @click.option("--landing", help="Where to write; default: the installation's landing folder.")
@@ -160,6 +161,7 @@ def phantom(  # noqa: PLR0917 - click hands over options by name
     nights: int,
     last_night: date | None,
     seed: int,
+    difficulty: str,
     faults: tuple[str, ...],
     list_faults: bool,
     landing: str | None,
@@ -181,6 +183,7 @@ def phantom(  # noqa: PLR0917 - click hands over options by name
             nights=nights,
             last_night=last_night or date.today() - timedelta(days=1),  # noqa: DTZ011 - the operator's own calendar
             seed=seed,
+            difficulty=difficulty,
             faults=faults,
             if_empty=if_empty,
         )
@@ -223,12 +226,16 @@ def pending() -> None:
 
 
 @main.command()
+@click.option("--recipe", default="regression-augmented", show_default=True, help="See docs/model.md.")
+@click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
 @click.option("--patients", default=700, show_default=True, type=click.IntRange(10))
 @click.option("--seed", default=1, show_default=True)
 @click.option("--epochs", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--version", required=True, help="Name of the new model, such as phantom-2.")
-def train(patients: int, seed: int, epochs: int, version: str) -> None:
-    """Train the regression network on synthetic phantoms and put it in the model store. Promotes nothing.
+def train(  # noqa: PLR0917 - click hands over options by name
+    recipe: str, difficulty: str, patients: int, seed: int, epochs: int, version: str
+) -> None:
+    """Train a network on synthetic phantoms and put it in the model store. Promotes nothing.
 
     The defaults are those of the shipped model: about 20 minutes on two cores.
 
@@ -236,42 +243,16 @@ def train(patients: int, seed: int, epochs: int, version: str) -> None:
     """
     with progress_bar(f"training {version} on synthetic phantoms") as progress:
         rows = models.train(
-            get_settings(), version=version, patients=patients, seed=seed, epochs=epochs, progress=progress
-        )
-    show_table(f"{version} on held-out synthetic phantoms; says nothing about real patients", rows)
-
-
-@main.command()
-@click.option("--recipe", "recipes", multiple=True, required=True, help="How to train a candidate. May be repeated.")
-@click.option("--cut-off", type=BatchDate(), help="Newest folder to take readings from; default: the newest there is.")
-@click.option("--metric", default="accuracy_and_kappa", show_default=True, help="What the models are compared by.")
-@click.option("--epochs", type=click.IntRange(1), help="At most so many; default: the recipe's own.")
-@click.option("--approve", is_flag=True, help="Promote the best candidate if the gate proposes it.")
-def retrain(recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs: int | None, approve: bool) -> None:
-    """Train candidates on the site's own readings and compare the best one with the champion.
-
-    Without --approve nothing is promoted: the comparison is printed, and how to promote.
-
-    Example: scoring retrain --recipe grid-residual --cut-off 2026-11-21
-    """
-    with progress_bar("retraining") as progress:
-        challenge = retraining.retrain(
             get_settings(),
-            recipes=recipes,
-            cut_off=cut_off,
-            metric=metric,
+            version=version,
+            recipe=recipe,
+            difficulty=difficulty,
+            patients=patients,
+            seed=seed,
             epochs=epochs,
-            approve=approve,
-            triggered_by=getpass.getuser(),
             progress=progress,
         )
-    click.echo(challenge.question)
-    if not challenge.promote:
-        click.echo(f"{challenge.challenger} is not proposed; {challenge.champion} stays the champion")
-    elif approve:
-        click.echo(f"{challenge.challenger} is the champion from the next run on")
-    else:
-        click.echo(f'{challenge.challenger} is proposed: scoring promote {challenge.challenger} --reason "..."')
+    show_table(f"{version} on held-out synthetic phantoms; says nothing about real patients", rows)
 
 
 @main.command()

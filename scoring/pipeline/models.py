@@ -68,16 +68,26 @@ def promote(settings: Settings, *, version: str, promoted_by: str, reason: str) 
 
 
 def train(
-    settings: Settings, *, version: str, patients: int, seed: int, epochs: int, progress: Progress
+    settings: Settings,
+    *,
+    version: str,
+    recipe: str,
+    difficulty: str,
+    patients: int,
+    seed: int,
+    epochs: int,
+    progress: Progress,
 ) -> list[dict[str, Any]]:
-    """Train the regression network on synthetic phantoms and write it to the model store.
+    """Train a network on synthetic phantoms by a named recipe and write it to the model store.
 
     A training that was stopped goes on from its last finished epoch.
 
     Returns:
         The held-out figures of its manifest, as rows of a table.
     """
+    from scoring.phantom.difficulty import difficulty_named
     from scoring.training.phantoms import train_on_phantoms
+    from scoring.training.recipes import recipe_named
 
     manifest = train_on_phantoms(
         patients,
@@ -85,6 +95,8 @@ def train(
         epochs,
         settings.model_store_url,
         version,
+        recipe=recipe_named(recipe, seed=seed, epochs=epochs),
+        difficulty=difficulty_named(difficulty),
         cache_dir=settings.var_dir / "phantom-cache",
         work_dir=settings.var_dir / "training" / version,
         workers=cpu_count() or 1,

@@ -16,6 +16,7 @@ def write(
     nights: int,
     last_night: date,
     seed: int,
+    difficulty: str,
     faults: Sequence[str],
     if_empty: bool,
 ) -> list[dict[str, Any]]:
@@ -25,10 +26,11 @@ def write(
     first try: an empty drop zone of a hospital must not fill up with synthetic patients.
 
     Raises:
-        InvalidRequest: A fault is not in the catalogue.
+        InvalidRequest: A fault or the difficulty is unknown.
     """
     from upath import UPath
 
+    from scoring.phantom.difficulty import difficulty_named
     from scoring.phantom.faults import FAULTS
     from scoring.phantom.nights import write_nights
 
@@ -44,6 +46,7 @@ def write(
         landing_url,
         n_patients=patients,
         seed=seed,
+        difficulty=difficulty_named(difficulty),
         first_night=last_night - timedelta(days=nights - 1),
         nights=nights,
         faults=tuple(faults),

@@ -550,7 +550,7 @@ class _Answered:
             )
         self.engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
         self.cdf: NDArray[np.float32] = predict_with(self.engine, test.images)
-        self.grades: NDArray[np.int64] = read_out(self.cdf).grade
+        self.grades: NDArray[np.int64] = read_out(self.cdf, model.rule).grade
 
 
 def _snapshot_path(settings: Settings, sha256: str) -> Any:

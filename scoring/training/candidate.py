@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.errors import InvalidRequest
 from scoring.imaging import preprocess
 from scoring.inference.engines import DEFAULT_BATCH_SIZE
-from scoring.networks.stored import NOTICE, StoredModel
+from scoring.networks.readout import ReadOutRule, read_out
+from scoring.networks.stored import NOTICE, WEIGHTS, StoredModel
+from scoring.networks.weights import from_npz
 from scoring.training import export, store
+from scoring.training.calibration import calibrated_rule
 from scoring.training.dataset import JointSet, snapshot_sha256
 from scoring.training.evaluate import Evaluation, evaluate_predictions
 from scoring.training.fit import Epoch, Trained, TrainingRecipe, train
@@ -51,6 +55,7 @@ def train_candidate(
     data: TrainingData,
     store_url: str,
     *,
+    start: StoredModel | None = None,
     work_dir: Path | None = None,
     code_revision: str = "unknown",
     on_step: Callable[[int, int], None] | None = None,
@@ -63,6 +68,7 @@ def train_candidate(
         recipe: How to train.
         data: On what.
         store_url: Model store to write to, any fsspec URL.
+        start: A model of the same architecture whose weights are gone on from (fine-tuning); None begins anew.
         work_dir: Local folder for checkpoints, to resume a stopped training; None keeps nothing.
         code_revision: Goes into the manifest.
         on_step: Called with steps trained and steps in all.
@@ -77,9 +83,19 @@ def train_candidate(
         ModelRefused: The engines disagree.
     """
     refuse_taken_version(version, store_url)
-    trained = train(recipe, data.learning, data.choosing, work_dir=work_dir, on_step=on_step, on_epoch=on_epoch)
+    trained = train(
+        recipe,
+        data.learning,
+        data.choosing,
+        start=None if start is None else from_npz(start.files[WEIGHTS]),
+        work_dir=work_dir,
+        on_step=on_step,
+        on_epoch=on_epoch,
+    )
     files = export.model_files(trained.network)
     facts = _network_facts(version, recipe, trained, synthetic=data.synthetic)
+    facts["started_from"] = None if start is None else start.version
+    facts["read_out"] = asdict(_rule(recipe, StoredModel(facts, files), data.choosing))
     draft = StoredModel(facts, files)
     facts["engines"] = export.agreement_facts(
         export.measure_agreement(draft, data.test.images[: export.AGREEMENT_JOINTS])
@@ -116,12 +132,29 @@ def evaluate_stored(model: StoredModel, joints: JointSet, against: Sequence[Agai
 
     In float32, so that every processor prints the figures of the manifest; the manifest bounds what bfloat16 changes.
     """
+    cdf, label = answers(model, joints)
+    read = read_out(cdf, model.rule)
+    return {
+        one: evaluate_predictions(
+            cdf, joints, against=one, engine=label, grade=read.grade, interval=(read.q05, read.q95)
+        )
+        for one in against
+    }
+
+
+def answers(model: StoredModel, joints: JointSet) -> tuple[NDArray[np.float32], str]:
+    """A model's distribution functions, raw `(n, 101)`, and what computed them."""
     from scoring.inference.openvino_engine import OpenVinoEngine
 
     engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
-    cdf = export.predict_with(engine, joints.images)
-    label = f"{engine.name} {engine.precision}"
-    return {one: evaluate_predictions(cdf, joints, against=one, engine=label) for one in against}
+    return export.predict_with(engine, joints.images), f"{engine.name} {engine.precision}"
+
+
+def _rule(recipe: TrainingRecipe, model: StoredModel, choosing: JointSet) -> ReadOutRule:
+    """The recipe's rule, or the one that suits the trained files best on the validation joints."""
+    if not recipe.calibrated:
+        return recipe.rule
+    return calibrated_rule(answers(model, choosing)[0], choosing.reading)
 
 
 def _network_facts(version: str, recipe: TrainingRecipe, trained: Trained, *, synthetic: bool) -> dict[str, Any]:

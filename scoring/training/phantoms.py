@@ -26,7 +26,7 @@ from scoring.phantom import (
     training_set,
 )
 from scoring.phantom import difficulty as difficulties
-from scoring.phantom.difficulty import PLAIN, Difficulty
+from scoring.phantom.difficulty import PLAIN, Difficulty, difficulty_named
 from scoring.phantom.registry import LIMB_JOINTS, Limb
 from scoring.training import store
 from scoring.training.candidate import TrainingData, evaluate_stored, refuse_taken_version, train_candidate
@@ -37,8 +37,8 @@ from scoring.training.fit import Epoch, TrainingRecipe
 logger = logging.getLogger(__name__)
 
 DATA_CARD = (
-    "Synthetic joint images drawn by scoring.phantom from one seed: ten left-hand finger joints a film, erosions of"
-    " known size, readings with a reader's error on a 5 % grid. No image and no reading comes from a patient."
+    "Synthetic joint images drawn by scoring.phantom from one seed: erosions of known size, readings with a reader's"
+    " error on a 5 % grid, as hard to read as the difficulty says. No image and no reading comes from a patient."
 )
 
 # The held-out registry is another registry, so none of its patients was seen in training.
@@ -72,6 +72,7 @@ def train_on_phantoms(
     version: str,
     *,
     enrich: float = 0.3,
+    difficulty: Difficulty = PLAIN,
     recipe: TrainingRecipe | None = None,
     test_seed: int = TEST_SEED,
     test_joints: int = TEST_JOINTS,
@@ -94,6 +95,7 @@ def train_on_phantoms(
         enrich: Share of the training joints whose erosion is drawn evenly from 0 to 100 %, so that the rare grades are
             learnt; those that turn out below `ENRICHED_ABOVE` are left out. Validation and test keep the registry's
             prevalence.
+        difficulty: How hard the joints are to read, those of the test too.
         recipe: Default: `TrainingRecipe()` with this seed and these epochs.
         test_seed: Seed of the held-out registry.
         test_joints: Joints to evaluate on, taken from the held-out registry at its own prevalence.
@@ -119,21 +121,28 @@ def train_on_phantoms(
             f"test_seed and seed are both {seed}: the held-out patients would be those of the training"
         )
     recipe = replace(recipe or TrainingRecipe(seed=seed), epochs=epochs)
-    drawn = draw_phantoms(n_patients, seed, enrich=enrich, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    drawing: dict[str, Any] = {
+        "difficulty": difficulty,
+        "cache_dir": cache_dir,
+        "workers": workers,
+        "on_draw": on_draw,
+    }
+    drawn = draw_phantoms(n_patients, seed, enrich=enrich, **drawing)
     learning, choosing = training_and_validation(drawn)
     data = TrainingData(
         learning=learning,
         choosing=choosing,
-        test=held_out(test_seed, test_joints, cache_dir=cache_dir, workers=workers, on_draw=on_draw),
+        test=held_out(test_seed, test_joints, **drawing),
         facts={
             "card": DATA_CARD,
             "n_patients": n_patients,
             "seed": seed,
             "enrich": enrich,
             "enriched_above": ENRICHED_ABOVE,
+            "difficulty": difficulty.name,
             "phantom_revision": phantom_revision(),
         },
-        test_facts={"seed": test_seed, "prevalence": "the registry's"},
+        test_facts={"seed": test_seed, "difficulty": difficulty.name, "prevalence": "the registry's"},
         synthetic=True,
         against=("reading", "truth"),
     )
@@ -184,7 +193,9 @@ def evaluate_on_phantoms(
     n_joints = int(stated.get("n_joints", TEST_JOINTS)) if n_joints is None else n_joints
     if seed == model.manifest.get("data", {}).get("seed"):
         raise InvalidRequest(f"model {version} was trained on the phantoms of seed {seed}; evaluate it on another seed")
-    test = held_out(seed, n_joints, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    # A model from before there were difficulties was tried on plain phantoms.
+    difficulty = difficulty_named(stated.get("difficulty", PLAIN.name))
+    test = held_out(seed, n_joints, difficulty=difficulty, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
     if (seed, n_joints) == (stated.get("seed"), stated.get("n_joints")):
         _warn_if_drawn_otherwise(model, test)
     return evaluate_stored(model, test, (against,))[against]

@@ -74,6 +74,9 @@ _BEST = TrainingRecipe(
     },
 )
 
+SHIPPED = "regression-augmented"
+"""The recipe of the model that ships: the thesis's regression, every image augmented, a rate that falls to zero."""
+
 RECIPES: Mapping[str, TrainingRecipe] = {
     "classification-plain": _CLASSIFICATION,
     "classification-oversampled": replace(_CLASSIFICATION, **_OVERSAMPLED),
@@ -87,6 +90,7 @@ RECIPES: Mapping[str, TrainingRecipe] = {
     ),
     "inception-classification": replace(_CLASSIFICATION, **_TRANSFER, arguments=_inception("grades")),
     "inception-regression": replace(_REGRESSION, **_TRANSFER, arguments=_inception("sigmoids")),
+    SHIPPED: TrainingRecipe(),
     BEST: _BEST,
 }
 
