@@ -256,6 +256,39 @@ def train(  # noqa: PLR0917 - click hands over options by name
 
 
 @main.command()
+@click.option("--recipe", "recipes", multiple=True, required=True, help="How to train a candidate. May be repeated.")
+@click.option("--cut-off", type=BatchDate(), help="Newest folder to take readings from; default: the newest there is.")
+@click.option("--metric", default="accuracy_and_kappa", show_default=True, help="What the models are compared by.")
+@click.option("--epochs", type=click.IntRange(1), help="At most so many; default: the recipe's own.")
+@click.option("--approve", is_flag=True, help="Promote the best candidate if the gate proposes it.")
+def retrain(recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs: int | None, approve: bool) -> None:
+    """Train candidates on the site's own readings and compare the best one with the champion.
+
+    Without --approve nothing is promoted: the comparison is printed, and how to promote.
+
+    Example: scoring retrain --recipe grid-residual --cut-off 2026-11-21
+    """
+    with progress_bar("retraining") as progress:
+        challenge = retraining.retrain(
+            get_settings(),
+            recipes=recipes,
+            cut_off=cut_off,
+            metric=metric,
+            epochs=epochs,
+            approve=approve,
+            triggered_by=getpass.getuser(),
+            progress=progress,
+        )
+    click.echo(challenge.question)
+    if not challenge.promote:
+        click.echo(f"{challenge.challenger} is not proposed; {challenge.champion} stays the champion")
+    elif approve:
+        click.echo(f"{challenge.challenger} is the champion from the next run on")
+    else:
+        click.echo(f'{challenge.challenger} is proposed: scoring promote {challenge.challenger} --reason "..."')
+
+
+@main.command()
 @click.option("--version", help="Model to evaluate; default: the shipped one.")
 @click.option("--joints", type=click.IntRange(100), help="Size of the test set; default: the manifest's.")
 @click.option("--truth", is_flag=True, help="Against the phantoms' known truth instead of a reader's reading.")
