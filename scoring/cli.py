@@ -288,6 +288,34 @@ def retrain(recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs:
         click.echo(f'{challenge.challenger} is proposed: scoring promote {challenge.challenger} --reason "..."')
 
 
+@main.command("fine-tune")
+@click.option("--from", "start", required=True, help="Model to go on from.")
+@click.option("--version", required=True, help="Name of the new model.")
+@click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
+@click.option("--patients", default=150, show_default=True, type=click.IntRange(10))
+@click.option("--test-joints", default=4000, show_default=True, type=click.IntRange(100), help="Of each limb.")
+@click.option("--epochs", default=2, show_default=True, type=click.IntRange(1))
+def fine_tune(  # noqa: PLR0917 - click hands over options by name
+    start: str, version: str, difficulty: str, patients: int, test_joints: int, epochs: int
+) -> None:
+    """Go on training a left-hand model on synthetic right hands, wrists and feet; print each limb before and after.
+
+    Example: scoring fine-tune --from phantom-1 --version phantom-1-limbs
+    """
+    with progress_bar(f"fine-tuning {start} on synthetic phantoms") as progress:
+        rows = models.fine_tune(
+            get_settings(),
+            start=start,
+            version=version,
+            difficulty=difficulty,
+            patients=patients,
+            test_joints=test_joints,
+            epochs=epochs,
+            progress=progress,
+        )
+    show_table(f"{version} on held-out synthetic phantoms; says nothing about real patients", rows)
+
+
 @main.command()
 @click.option("--version", help="Model to evaluate; default: the shipped one.")
 @click.option("--joints", type=click.IntRange(100), help="Size of the test set; default: the manifest's.")

@@ -107,6 +107,58 @@ def train(
     return figures(manifest["metrics"]["reading"])
 
 
+def fine_tune(
+    settings: Settings,
+    *,
+    start: str,
+    version: str,
+    difficulty: str,
+    patients: int,
+    test_joints: int,
+    epochs: int,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """Go on training a model on synthetic joints of right hands, wrists and feet. Promotes nothing.
+
+    Returns:
+        One row a limb: measures with 95 % intervals by patients, before and after.
+    """
+    from scoring.phantom.difficulty import difficulty_named
+    from scoring.training.limbs import fine_tune as fine_tune_limbs
+
+    figures_by_limb = fine_tune_limbs(
+        load(settings, start),
+        version,
+        settings.model_store_url,
+        difficulty=difficulty_named(difficulty),
+        n_patients=patients,
+        test_joints=test_joints,
+        epochs=epochs,
+        cache_dir=settings.var_dir / "phantom-cache",
+        work_dir=settings.var_dir / "training" / version,
+        workers=cpu_count() or 1,
+        code_revision=settings.revision,
+        on_draw=lambda done, total: progress("drawing synthetic joints", done, total),
+        on_step=lambda done, total: progress("fine-tuning", done, total),
+    )
+    rows = []
+    for found in figures_by_limb:
+        row: dict[str, Any] = {"limb": found.limb.replace("_", " "), "joints": found.before.n}
+        for measure, heading in (
+            ("class_normalized_accuracy", "class-norm. accuracy"),
+            ("quadratic_weighted_kappa", "QWK"),
+        ):
+            for when, evaluation in (("before", found.before), ("after", found.after)):
+                limits = _interval(list(evaluation.patient_intervals[measure]))
+                row[f"{heading}, {when}"] = f"{evaluation.measures[measure]:.3f} ({limits})"
+        row |= {
+            "CRPS, before": round(found.before.measures["crps"], 4),
+            "CRPS, after": round(found.after.measures["crps"], 4),
+        }
+        rows.append(row)
+    return rows
+
+
 def evaluate(
     settings: Settings, *, version: str | None, joints: int | None, against_truth: bool, progress: Progress
 ) -> tuple[str, list[dict[str, Any]]]:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -63,6 +63,13 @@ class JointSet:
     def take(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "JointSet":
         """The chosen joints as a set of their own."""
         return JointSet(**{name: getattr(self, name)[chosen] for name in self.__dataclass_fields__})
+
+
+def concatenate(parts: Sequence[JointSet]) -> JointSet:
+    """Several sets, at least one, as one, in their order."""
+    return JointSet(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in JointSet.__dataclass_fields__}
+    )
 
 
 def split_of(patient_id: str) -> SplitName:

@@ -112,6 +112,12 @@ class TrainingRecipe:
         if self.schedule not in {"cosine", "constant"}:
             raise InvalidRequest(f"schedule is {self.schedule!r}; it is 'cosine' or 'constant'")
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainingRecipe":
+        """The recipe of a manifest, as JSON gives it back; what an older one does not know is as it was by default."""
+        rule = values.get("rule")
+        return cls(**{**values, "rule": USUAL_RULE if rule is None else ReadOutRule.from_dict(rule)})
+
 
 @dataclass(frozen=True)
 class Epoch:

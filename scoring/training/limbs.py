@@ -1,0 +1,126 @@
+"""Other joints by fine-tuning: from a network of left-hand joints to right hands, wrists and feet.
+
+The thesis assumes that its model does as well on right hands, and on feet after fine-tuning. Here both are measured, on
+synthetic joints: what the model makes of each limb before it has seen one, and after.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scoring.networks.stored import StoredModel
+from scoring.phantom.difficulty import Difficulty
+from scoring.phantom.registry import LIMB_JOINTS, Limb
+from scoring.training import phantoms
+from scoring.training.candidate import TrainingData, evaluate_stored, refuse_taken_version, train_candidate
+from scoring.training.dataset import JointSet, concatenate, split
+from scoring.training.evaluate import Evaluation
+from scoring.training.fit import TrainingRecipe
+from scoring.training.store import find_model
+
+SEED, TEST_SEED = 21, 7_021
+
+# A trained network needs small steps: a tenth of those that trained it.
+_SMALLER_STEPS = 0.1
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class LimbFigures:
+    """How a model does on the joints of one limb, before and after it has learnt from such joints."""
+
+    limb: str
+    before: Evaluation
+    after: Evaluation
+
+
+def fine_tune(
+    start: StoredModel,
+    version: str,
+    store_url: str,
+    *,
+    difficulty: Difficulty,
+    n_patients: int,
+    test_joints: int,
+    epochs: int,
+    limbs: Sequence[Limb] = tuple(LIMB_JOINTS),
+    cache_dir: Path | None = None,
+    work_dir: Path | None = None,
+    workers: int = 1,
+    code_revision: str = "unknown",
+    on_draw: Progress | None = None,
+    on_step: Progress | None = None,
+) -> list[LimbFigures]:
+    """Go on training a model on synthetic joints of several limbs, and store what comes of it as a new version.
+
+    Left-hand joints are among the limbs by default, so that they are not forgotten.
+
+    Args:
+        start: The trained model.
+        version: Name of the new one; it must not exist yet.
+        store_url: Model store to write to, any fsspec URL.
+        difficulty: How hard the joints are to read.
+        n_patients: Patients whose films of each limb are learnt from (70 %) and chosen by (20 %).
+        test_joints: Joints of each limb to evaluate on, of other patients.
+        epochs: At most so many.
+        limbs: Whose joints.
+        cache_dir: Local folder that keeps the drawn joints.
+        work_dir: Local folder for checkpoints, to resume a stopped training.
+        workers: Processes that draw.
+        code_revision: Goes into the manifest.
+        on_draw: Called with joints drawn and joints in all.
+        on_step: Called with steps trained and steps in all.
+
+    Returns:
+        Figures of each limb, in the order given.
+
+    Raises:
+        InvalidRequest: The version exists, is no fit name, or the numbers make no training.
+        TrainingDiverged: The loss became NaN.
+        ModelRefused: The engines disagree about the new model.
+    """
+    refuse_taken_version(version, store_url)
+    drawing: dict[str, Any] = {
+        "difficulty": difficulty,
+        "cache_dir": cache_dir,
+        "workers": workers,
+        "on_draw": on_draw,
+    }
+    parts = [split(phantoms.draw_phantoms(n_patients, SEED, limb=limb, **drawing).joints) for limb in limbs]
+    tests = {limb: phantoms.held_out(TEST_SEED, test_joints, limb=limb, **drawing) for limb in limbs}
+    before = {limb: _evaluated(start, test) for limb, test in tests.items()}
+    recipe = TrainingRecipe.from_dict(start.manifest["recipe"])
+    recipe = replace(recipe, epochs=epochs, learning_rate=recipe.learning_rate * _SMALLER_STEPS)
+    train_candidate(
+        version,
+        recipe,
+        TrainingData(
+            learning=concatenate([part["train"] for part in parts]),
+            choosing=concatenate([part["validation"] for part in parts]),
+            test=concatenate(list(tests.values())),
+            facts={
+                "card": phantoms.DATA_CARD,
+                "limbs": list(limbs),
+                "n_patients": n_patients,
+                "seed": SEED,
+                "difficulty": difficulty.name,
+                "phantom_revision": phantoms.phantom_revision(),
+            },
+            test_facts={"limbs": list(limbs), "difficulty": difficulty.name, "prevalence": "the registry's"},
+            synthetic=True,
+            against=("reading", "truth"),
+        ),
+        store_url,
+        start=start,
+        work_dir=work_dir,
+        code_revision=code_revision,
+        on_step=on_step,
+    )
+    tuned = find_model(version, store_url)
+    return [LimbFigures(limb, before[limb], _evaluated(tuned, test)) for limb, test in tests.items()]
+
+
+def _evaluated(model: StoredModel, joints: JointSet) -> Evaluation:
+    return evaluate_stored(model, joints, ("reading",))["reading"]
