@@ -89,8 +89,8 @@ _ALWAYS: Final = (
     ),
     (
         "The interval of a joint promises nothing within a single grade, nor for images unlike any that the network was"
-        " trained on. The job sets aside images that cannot be decoded, are too small or are blank; any other image gets"
-        " a score."
+        " trained on. The job sets aside images that cannot be decoded, are too small or are blank; any other image"
+        " gets a score."
     ),
     "Readings lie on a 5 % grid with values on the borders between grades, so that exact grades have a ceiling.",
 )
