@@ -88,11 +88,15 @@ _ALWAYS: Final = (
         " recognised as such; an operated joint must be left out before."
     ),
     (
-        "The interval of a joint is the network's own opinion. It does not know of images unlike any it was trained on."
-        " The job sets aside images that cannot be decoded, are too small or are blank; any other image gets a score."
+        "The interval of a joint promises nothing within a single grade, nor for images unlike any that the network was"
+        " trained on. The job sets aside images that cannot be decoded, are too small or are blank; any other image"
+        " gets a score."
     ),
     "Readings lie on a 5 % grid with values on the borders between grades, so that exact grades have a ceiling.",
 )
+_USUAL_RULE: Final = {"grade_by": "mean", "borders": (1, 20, 40, 60, 80), "interval_level": 0.90}
+# Of a manifest's `data`: what the card says in a sentence or a table of its own.
+_DATA_IN_WORDS: Final = {"card", "training", "validation", "seed", "enrich", "enriched_above", "phantom_revision"}
 _SUBGROUP_MEASURES: Final = ("accuracy", "class_normalized_accuracy", "quadratic_weighted_kappa", "mae", "coverage_90")
 
 
@@ -152,6 +156,7 @@ def _card(manifest: Facts, evaluations: Mapping[str, Facts], *, inline: bool) ->
         "figures": {name: Markup(svg) for name, svg in figures.items()} if inline else set(figures),  # noqa: S704 - ours
         "data": _data(manifest, found),
         "recipe": _recipe(manifest),
+        "rule": _rule(manifest),
         "history": manifest.get("training", {}).get("history", []),
         "best_epoch": manifest.get("training", {}).get("best_epoch"),
         "measures": _rows(found, _AGREEMENT, _columns(found)),
@@ -339,7 +344,26 @@ def _data(manifest: Facts, found: Facts) -> dict[str, Any]:
         ],
         "enrich": data.get("enrich"),
         "enriched_above": data.get("enriched_above"),
+        "facts": [
+            (name.replace("_", " "), _plain(value)) for name, value in data.items() if name not in _DATA_IN_WORDS
+        ],
     }
+
+
+def _rule(manifest: Facts) -> str:
+    """How grade and interval are read from the distribution, in words."""
+    rule = manifest.get("read_out", _USUAL_RULE)
+    if rule["grade_by"] == "mean":
+        borders = ", ".join(f"{border:.3g}" for border in rule["borders"])
+        grade = f"The grade follows from the expected erosion, with borders at {borders} %"
+    else:
+        grade = "The grade is the most probable one"
+    if rule["interval_level"] == _USUAL_RULE["interval_level"]:
+        return f"{grade}; the 90 % interval runs from the 5 % to the 95 % quantile."
+    return (
+        f"{grade}; the 90 % interval is the central {100 * rule['interval_level']:.1f} % of the distribution, at which"
+        " it held 90 % of the validation readings."
+    )
 
 
 def _recipe(manifest: Facts) -> list[tuple[str, str]]:
@@ -392,6 +416,7 @@ def _versions(manifest: Facts, found: Facts) -> list[tuple[str, str]]:
     rows = [
         ("Version", str(manifest["version"])),
         ("Made", str(manifest.get("created_at", "unknown"))),
+        ("Weights gone on from", str(manifest.get("started_from") or "")),
         ("Code revision", str(manifest.get("code_revision", "unknown"))),
         ("Architecture", f"{manifest['architecture']}, {thousands(manifest.get('n_parameters', math.nan))} parameters"),
         ("Preprocessing", str(manifest["preprocessing_version"])),

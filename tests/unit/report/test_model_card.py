@@ -197,6 +197,38 @@ def test_a_card_without_an_evaluation_is_refused(manifest: Facts) -> None:
             render(manifest, {})
 
 
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (None, "with borders at 1, 20, 40, 60, 80 %; the 90 % interval runs from the 5 % to the 95 % quantile."),
+        (
+            {"grade_by": "mean", "borders": [1.31, 18.64, 34.88, 56.3, 80], "interval_level": 0.7841},
+            "with borders at 1.31, 18.6, 34.9, 56.3, 80 %; the 90 % interval is the central 78.4 % of",
+        ),
+        (
+            {"grade_by": "most_probable", "borders": [1, 20, 40, 60, 80], "interval_level": 0.9},
+            "is the most probable one",
+        ),
+    ],
+)
+def test_the_card_says_how_answers_are_read(
+    manifest: Facts, evaluations: Mapping[str, Facts], rule: Facts | None, said: str
+) -> None:
+    ruled = manifest if rule is None else {**manifest, "read_out": rule}
+    for text in cards(ruled, evaluations):
+        assert said in text
+
+
+def test_what_else_a_manifest_says_of_its_data_is_on_the_card(own: Facts, evaluations: Mapping[str, Facts]) -> None:
+    """As retraining writes it."""
+    facts = {"cut_off": "2026-11-21", "left_out": {"no_image": 3}, "snapshot_sha256": "ab" * 32}
+    retrained = {**own, "started_from": "site-0", "data": {**own["data"], **facts}}
+    html, markdown = cards(retrained, {"reading": evaluations["reading"]})
+    assert f"cut off 2026-11-21 left out no image 3 snapshot sha256 {'ab' * 32}" in Document(html).text
+    assert "| left out | no image 3 |" in markdown
+    assert "| Weights gone on from | site-0 |" in markdown
+
+
 def test_words_from_a_manifest_are_text(manifest: Facts, evaluations: Mapping[str, Facts]) -> None:
     hostile = {**manifest, "version": HOSTILE, "data": {**manifest["data"], "card": HOSTILE}}
     html = model_card.render_html(hostile, evaluations)
