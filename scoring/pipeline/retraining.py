@@ -163,7 +163,7 @@ def open_run(
         triggered_by: Who or what started it.
 
     Raises:
-        InvalidRequest: A recipe or the metric is unknown, or no recipe is named.
+        InvalidRequest: A recipe or the metric is unknown, or no recipe is named, or one twice.
         BadInput: The warehouse has no night yet.
         WarehouseNotMigrated: The warehouse does not have this version's tables.
         ModelRefused: The champion's files are missing or were changed.
@@ -172,8 +172,8 @@ def open_run(
     from scoring.training.recipes import recipe_named
     from scoring.warehouse import migrate, runs, training_data
 
-    if not recipes:
-        raise InvalidRequest("a retraining needs at least one recipe")
+    if not recipes or len(set(recipes)) < len(recipes):
+        raise InvalidRequest(f"a retraining needs one or more recipes, each once; asked for: {', '.join(recipes)}")
     for name in recipes:
         recipe_named(name, seed=0)
     metric_named(metric)
@@ -254,6 +254,7 @@ def validate(settings: Settings, run: Run, taken: Snapshot) -> dict[str, int]:
     Raises:
         BadInput: The set cannot be used; the message lists why.
     """
+    from scoring.training.promotion import MIN_TEST_PATIENTS
     from scoring.validation.docs import NightDocs
     from scoring.validation.training_set import check_training_set
 
@@ -263,6 +264,7 @@ def validate(settings: Settings, run: Run, taken: Snapshot) -> dict[str, int]:
             _as_frame(_joints_of(settings, taken)),
             min_joints_of_grade=settings.min_joints_of_grade,
             min_patients=settings.min_training_patients,
+            min_test_patients=MIN_TEST_PATIENTS,
             docs=docs,
         )
     finally:

@@ -143,9 +143,7 @@ def ignorant_site(warehouse, write_plain_nights, tmp_path):
     from scoring.settings import Settings
     from scoring.training import export, store
 
-    site = Settings(
-        var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None
-    )  # fmt: skip
+    site = Settings(var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None)
     arguments = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
     keras.utils.set_random_seed(1)
     facts = {"version": "ignorant-1", "trained_on_synthetic": True, "architecture": "erosion_cdf_network",
