@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
+    from upath import UPath
 
     from scoring.networks.stored import StoredModel
+    from scoring.training.candidate import TrainingData
     from scoring.training.dataset import JointSet
     from scoring.training.fit import TrainingRecipe
     from scoring.training.promotion import Verdict
@@ -294,7 +297,7 @@ def train(
         ModelRefused: The engines disagree about the trained network.
         StorageUnavailable: There is no room for a checkpoint or the model.
     """
-    from scoring.training import candidate, dataset, store
+    from scoring.training import store
     from scoring.training.recipes import recipe_named
 
     with Staging(settings, run.run_id).explaining(f"train_{recipe_name}"), _room_for("the training"):
@@ -303,36 +306,54 @@ def train(
         if version in store.model_versions(settings.model_store_url):
             manifest = models.load(settings, version).manifest
         else:
-            parts = dataset.split(_joints_of(settings, taken))
-            work_dir = settings.var_dir / "training" / version
-            manifest = candidate.train_candidate(
-                version,
-                recipe,
-                candidate.TrainingData(
-                    learning=parts["train"],
-                    choosing=parts["validation"],
-                    test=parts["test"],
-                    facts={
-                        "card": DATA_CARD,
-                        "recipe": recipe_name,
-                        "cut_off": run.cut_off.isoformat(),
-                        "snapshot_sha256": taken.sha256,
-                        "left_out": taken.left_out,
-                        "read_differently": taken.read_differently,
-                    },
-                    test_facts={"prevalence": "the registry's"},
-                    synthetic=taken.synthetic,
-                ),
-                settings.model_store_url,
-                work_dir=work_dir,
-                code_revision=settings.revision,
-                on_step=lambda done, total: progress(f"training {recipe_name}", done, total),
-            )
-            shutil.rmtree(work_dir, ignore_errors=True)
+            data = _training_data(settings, run, taken, recipe_name)
+            manifest = _train_new(settings, version, recipe, data, progress)
     training = manifest["training"]
     score = float(training["history"][training["best_epoch"] - 1]["score"])
     log.info("candidate_ready run_id=%s version=%s score=%.4f", run.run_id, version, score)
     return Candidate(version, recipe_name, score)
+
+
+def _training_data(settings: Settings, run: Run, taken: Snapshot, recipe_name: str) -> "TrainingData":
+    from scoring.training.candidate import TrainingData
+    from scoring.training.dataset import split
+
+    parts = split(_joints_of(settings, taken))
+    return TrainingData(
+        learning=parts["train"],
+        choosing=parts["validation"],
+        test=parts["test"],
+        facts={
+            "card": DATA_CARD,
+            "recipe": recipe_name,
+            "cut_off": run.cut_off.isoformat(),
+            "snapshot_sha256": taken.sha256,
+            "left_out": taken.left_out,
+            "read_differently": taken.read_differently,
+        },
+        test_facts={"prevalence": "the registry's"},
+        synthetic=taken.synthetic,
+    )
+
+
+def _train_new(
+    settings: Settings, version: str, recipe: "TrainingRecipe", data: "TrainingData", progress: Progress
+) -> dict[str, Any]:
+    from scoring.training.candidate import train_candidate
+
+    work_dir = settings.var_dir / "training" / version
+    manifest = train_candidate(
+        version,
+        recipe,
+        data,
+        settings.model_store_url,
+        work_dir=work_dir,
+        code_revision=settings.revision,
+        on_step=lambda done, total: progress(f"training {version}", done, total),
+    )
+    # What is in the model store needs no checkpoint any more.
+    shutil.rmtree(work_dir, ignore_errors=True)
+    return manifest
 
 
 @explained
@@ -555,7 +576,7 @@ class _Answered:
         self.grades: NDArray[np.int64] = read_out(self.cdf).grade
 
 
-def _snapshot_path(settings: Settings, sha256: str) -> Any:
+def _snapshot_path(settings: Settings, sha256: str) -> "UPath":
     from upath import UPath
 
     return UPath(settings.staging_url) / "snapshots" / f"{sha256}.npz"
@@ -572,7 +593,8 @@ def _joints_of(settings: Settings, taken: Snapshot) -> "JointSet":
     return joints
 
 
-def _as_frame(joints: "JointSet") -> Any:
+def _as_frame(joints: "JointSet") -> "pd.DataFrame":
+    """The set as its suite wants it."""
     import pandas as pd
 
     from scoring.training.dataset import split_of
