@@ -2,11 +2,12 @@
 
     open_run ── snapshot ── validate ── recipes ══ train (mapped over recipes, pool `gpu`)
                                                      ║
-                  close_run ── decide ── ask ── worth_asking ── compare
+      close_run ── rescore ── was_promoted ── decide ── ask ── worth_asking ── compare
 
 `ask` is a question to a person: the task waits, without a slot and without a triggerer, until somebody answers it
 under *Required Actions*. It is skipped when the gate refuses the challenger, or with the parameter `approval: none`.
-Every task is one call into `scoring.pipeline.retraining`, so the same steps run from a shell by `scoring retrain`.
+`rescore` starts the DAG `rescoring`: a promoted challenger is the champion when the history is rescored. Every task is
+one call into `scoring.pipeline.retraining`, so the same steps run from a shell by `scoring retrain` and `scoring rescore`.
 """
 
 from dataclasses import asdict
@@ -16,7 +17,8 @@ from typing import Any
 
 import pendulum
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import CronTriggerTimetable, Param, chain, dag, get_current_context, task
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import CronTriggerTimetable, Param, XComArg, chain, dag, get_current_context, task
 from scoring_airflow import RETRY_POLICY, SCORING_POOL, installation, unfinished
 
 from scoring.pipeline import retraining as steps
@@ -155,9 +157,15 @@ def retraining() -> None:
         )
         return steps.decide(installation(), steps.Run.from_dict(run), steps.Challenge(**challenge), decision)
 
+    @task.short_circuit(ignore_downstream_trigger_rules=False)
+    def was_promoted(decision: str) -> bool:
+        return decision == steps.PROMOTED
+
     # The gate of the run. `all_done` alone would turn a failed run green, so it looks at what every step left behind.
     @task(trigger_rule="all_done")
-    def close_run(run: dict[str, Any] | None, results: dict[str, Any]) -> None:
+    def close_run(run: dict[str, Any] | None, results: dict[str, Any], rescoring_run: str | None) -> None:
+        if results["decide"] == steps.PROMOTED:
+            results = {**results, "rescore": rescoring_run}
         steps.close_run(installation(), steps.require_run(run), unfinished=unfinished(results))
 
     run = open_run()
@@ -184,8 +192,11 @@ def retraining() -> None:
         assigned_users=[{"id": name, "name": name} for name in APPROVERS] or None,
     )
     decided = decide(run, compared, ask.output)
+    promoted = was_promoted(decided)
+    rescore = TriggerDagRunOperator(task_id="rescore", trigger_dag_id="rescoring")
     results = {"snapshot": taken, "validate": validated, "compare": compared, "decide": decided}
-    chain(run, taken, validated, names, trained, compared, asking, ask, decided, close_run(run, results))
+    closed = close_run(run, results, XComArg(rescore, key="trigger_run_id"))
+    chain(run, taken, validated, names, trained, compared, asking, ask, decided, promoted, rescore, closed)
 
 
 retraining()

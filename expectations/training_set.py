@@ -25,12 +25,13 @@ PARTS = ("train", "validation", "test")
 GRADES = range(6)
 
 
-def training_set(*, min_joints_of_grade: int, min_patients: int) -> gx.ExpectationSuite:
+def training_set(*, min_joints_of_grade: int, min_patients: int, min_test_patients: int) -> gx.ExpectationSuite:
     """The suite for one snapshot.
 
     Args:
         min_joints_of_grade: Joints of each Ratingen grade that a network needs to learn from.
         min_patients: Patients of the whole set.
+        min_test_patients: Patients of the test set; with fewer no challenger could be shown to be better.
     """
     return gx.ExpectationSuite(
         name="training_set",
@@ -70,7 +71,20 @@ def training_set(*, min_joints_of_grade: int, min_patients: int) -> gx.Expectati
                     "training_set.has_every_part",
                     scope="table",
                     reason="There is no patient to learn from, to choose by or to test on.",
-                    remedy="Wait until films of more patients were read: which part a patient belongs to is fixed.",
+                    remedy="Have films of more patients read: which part a patient belongs to is fixed.",
+                ),
+            ),
+            ExpectColumnUniqueValueCountToBeBetween(
+                column="patient_id",
+                min_value=min_test_patients,
+                row_condition=Column("part") == "test",
+                severity=CRITICAL,
+                description=f"There are {min_test_patients} patients or more to test on.",
+                meta=about(
+                    "training_set.enough_test_patients",
+                    scope="table",
+                    reason=f"There are fewer than {min_test_patients} patients to test on, one in ten of all.",
+                    remedy="Have films of more patients read: no model could be shown to be better on so few.",
                 ),
             ),
             *(_enough_of_grade(grade, min_joints_of_grade) for grade in GRADES),

@@ -283,7 +283,7 @@ def retrain(recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs:
     if not challenge.promote:
         click.echo(f"{challenge.challenger} is not proposed; {challenge.champion} stays the champion")
     elif approve:
-        click.echo(f"{challenge.challenger} is the champion from the next run on")
+        click.echo(f"{challenge.challenger} is promoted: `scoring rescore` makes it the champion")
     else:
         click.echo(f'{challenge.challenger} is proposed: scoring promote {challenge.challenger} --reason "..."')
 

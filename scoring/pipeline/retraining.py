@@ -29,9 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
+    from upath import UPath
 
     from scoring.networks.stored import StoredModel
+    from scoring.training.candidate import TrainingData
     from scoring.training.dataset import JointSet
     from scoring.training.fit import TrainingRecipe
     from scoring.training.promotion import Verdict
@@ -40,6 +43,9 @@ log = logging.getLogger(__name__)
 
 JOB = "retraining"
 DATA_CARD = "Joint images and readings of this site, the latest reading of every joint, split 70/20/10 by patient."
+
+PROMOTED = "promoted"
+"""What became of a challenger that was approved; it is the champion once the history is rescored."""
 
 APPROVE, REFUSE = "Approve", "Refuse"
 """The two answers to the question whether a challenger shall become the champion."""
@@ -108,7 +114,7 @@ class Challenge:
 
     Attributes:
         challenge_id: Its row in the warehouse.
-        champion: The promoted model.
+        champion: The model that nights are scored with.
         challenger: The candidate.
         promote: Whether the gate proposes the challenger.
         reasons: Why, in sentences.
@@ -163,7 +169,7 @@ def open_run(
         triggered_by: Who or what started it.
 
     Raises:
-        InvalidRequest: A recipe or the metric is unknown, or no recipe is named.
+        InvalidRequest: A recipe or the metric is unknown, or no recipe is named, or one twice.
         BadInput: The warehouse has no night yet.
         WarehouseNotMigrated: The warehouse does not have this version's tables.
         ModelRefused: The champion's files are missing or were changed.
@@ -172,8 +178,8 @@ def open_run(
     from scoring.training.recipes import recipe_named
     from scoring.warehouse import migrate, runs, training_data
 
-    if not recipes:
-        raise InvalidRequest("a retraining needs at least one recipe")
+    if not recipes or len(set(recipes)) < len(recipes):
+        raise InvalidRequest(f"a retraining needs one or more recipes, each once; asked for: {', '.join(recipes)}")
     for name in recipes:
         recipe_named(name, seed=0)
     metric_named(metric)
@@ -254,6 +260,7 @@ def validate(settings: Settings, run: Run, taken: Snapshot) -> dict[str, int]:
     Raises:
         BadInput: The set cannot be used; the message lists why.
     """
+    from scoring.training.promotion import MIN_TEST_PATIENTS
     from scoring.validation.docs import NightDocs
     from scoring.validation.training_set import check_training_set
 
@@ -263,6 +270,7 @@ def validate(settings: Settings, run: Run, taken: Snapshot) -> dict[str, int]:
             _as_frame(_joints_of(settings, taken)),
             min_joints_of_grade=settings.min_joints_of_grade,
             min_patients=settings.min_training_patients,
+            min_test_patients=MIN_TEST_PATIENTS,
             docs=docs,
         )
     finally:
@@ -292,7 +300,7 @@ def train(
         ModelRefused: The engines disagree about the trained network.
         StorageUnavailable: There is no room for a checkpoint or the model.
     """
-    from scoring.training import candidate, dataset, store
+    from scoring.training import store
     from scoring.training.recipes import recipe_named
 
     with Staging(settings, run.run_id).explaining(f"train_{recipe_name}"), _room_for("the training"):
@@ -301,36 +309,54 @@ def train(
         if version in store.model_versions(settings.model_store_url):
             manifest = models.load(settings, version).manifest
         else:
-            parts = dataset.split(_joints_of(settings, taken))
-            work_dir = settings.var_dir / "training" / version
-            manifest = candidate.train_candidate(
-                version,
-                recipe,
-                candidate.TrainingData(
-                    learning=parts["train"],
-                    choosing=parts["validation"],
-                    test=parts["test"],
-                    facts={
-                        "card": DATA_CARD,
-                        "recipe": recipe_name,
-                        "cut_off": run.cut_off.isoformat(),
-                        "snapshot_sha256": taken.sha256,
-                        "left_out": taken.left_out,
-                        "read_differently": taken.read_differently,
-                    },
-                    test_facts={"prevalence": "the registry's"},
-                    synthetic=taken.synthetic,
-                ),
-                settings.model_store_url,
-                work_dir=work_dir,
-                code_revision=settings.revision,
-                on_step=lambda done, total: progress(f"training {recipe_name}", done, total),
-            )
-            shutil.rmtree(work_dir, ignore_errors=True)
+            data = _training_data(settings, run, taken, recipe_name)
+            manifest = _train_new(settings, version, recipe, data, progress)
     training = manifest["training"]
     score = float(training["history"][training["best_epoch"] - 1]["score"])
     log.info("candidate_ready run_id=%s version=%s score=%.4f", run.run_id, version, score)
     return Candidate(version, recipe_name, score)
+
+
+def _training_data(settings: Settings, run: Run, taken: Snapshot, recipe_name: str) -> "TrainingData":
+    from scoring.training.candidate import TrainingData
+    from scoring.training.dataset import split
+
+    parts = split(_joints_of(settings, taken))
+    return TrainingData(
+        learning=parts["train"],
+        choosing=parts["validation"],
+        test=parts["test"],
+        facts={
+            "card": DATA_CARD,
+            "recipe": recipe_name,
+            "cut_off": run.cut_off.isoformat(),
+            "snapshot_sha256": taken.sha256,
+            "left_out": taken.left_out,
+            "read_differently": taken.read_differently,
+        },
+        test_facts={"prevalence": "the registry's"},
+        synthetic=taken.synthetic,
+    )
+
+
+def _train_new(
+    settings: Settings, version: str, recipe: "TrainingRecipe", data: "TrainingData", progress: Progress
+) -> dict[str, Any]:
+    from scoring.training.candidate import train_candidate
+
+    work_dir = settings.var_dir / "training" / version
+    manifest = train_candidate(
+        version,
+        recipe,
+        data,
+        settings.model_store_url,
+        work_dir=work_dir,
+        code_revision=settings.revision,
+        on_step=lambda done, total: progress(f"training {version}", done, total),
+    )
+    # What is in the model store needs no checkpoint any more.
+    shutil.rmtree(work_dir, ignore_errors=True)
+    return manifest
 
 
 @explained
@@ -429,7 +455,7 @@ def decide(settings: Settings, run: Run, challenge: Challenge, decision: Decisio
         return "refused by the gate"
     engine = installation.warehouse(settings)
     if decision.approved:
-        today = known_models.champion(engine)
+        today = known_models.promoted(engine)
         # The challenger itself, where this step promoted it and was stopped before it wrote the decision down.
         if today is not None and today["version"] not in {challenge.champion, challenge.challenger}:
             raise InvalidRequest(
@@ -437,7 +463,7 @@ def decide(settings: Settings, run: Run, challenge: Challenge, decision: Decisio
                 "retrain again, so that it is compared with the champion of today"
             )
         models.promote(settings, version=challenge.challenger, promoted_by=decision.decided_by, reason=decision.reason)
-    became = "promoted" if decision.approved else "refused"
+    became = PROMOTED if decision.approved else "refused"
     challenges.record_decision(engine, challenge.challenge_id, became, decision.decided_by, decision.reason)
     log.info("decided run_id=%s challenge=%d decision=%s", run.run_id, challenge.challenge_id, became)
     return became
@@ -553,7 +579,7 @@ class _Answered:
         self.grades: NDArray[np.int64] = read_out(self.cdf, model.rule).grade
 
 
-def _snapshot_path(settings: Settings, sha256: str) -> Any:
+def _snapshot_path(settings: Settings, sha256: str) -> "UPath":
     from upath import UPath
 
     return UPath(settings.staging_url) / "snapshots" / f"{sha256}.npz"
@@ -570,7 +596,8 @@ def _joints_of(settings: Settings, taken: Snapshot) -> "JointSet":
     return joints
 
 
-def _as_frame(joints: "JointSet") -> Any:
+def _as_frame(joints: "JointSet") -> "pd.DataFrame":
+    """The set as its suite wants it."""
     import pandas as pd
 
     from scoring.training.dataset import split_of

@@ -26,7 +26,12 @@ class TrainingSetVerdict:
 
 
 def check_training_set(
-    joints: pd.DataFrame, *, min_joints_of_grade: int, min_patients: int, docs: DocsSink | None = None
+    joints: pd.DataFrame,
+    *,
+    min_joints_of_grade: int,
+    min_patients: int,
+    min_test_patients: int,
+    docs: DocsSink | None = None,
 ) -> TrainingSetVerdict:
     """Refuse a set of joints that nothing should be trained on.
 
@@ -34,13 +39,16 @@ def check_training_set(
         joints: One row a joint: pixels_sha256 (of the decoded image), joint, patient_id, part, erosion_percent, grade.
         min_joints_of_grade: Joints of each grade that are needed to learn from.
         min_patients: Patients that are needed.
+        min_test_patients: Patients that are needed to test on.
         docs: Takes the counts for Data Docs.
 
     Raises:
         BadInput: The set cannot be used; the message lists why, and how many joints there are of each grade.
         RuleNotComputed: A rule could not be computed.
     """
-    suite = training_set_suite(min_joints_of_grade=min_joints_of_grade, min_patients=min_patients)
+    suite = training_set_suite(
+        min_joints_of_grade=min_joints_of_grade, min_patients=min_patients, min_test_patients=min_test_patients
+    )
     complaints, remarks = _table_complaints(table_breaches(joints, suite, docs=docs)), {}
     facts = training_set_facts(joints)
     for breach in row_breaches(facts, suite, docs=docs):

@@ -143,9 +143,7 @@ def ignorant_site(warehouse, write_plain_nights, tmp_path):
     from scoring.settings import Settings
     from scoring.training import export, store
 
-    site = Settings(
-        var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None
-    )  # fmt: skip
+    site = Settings(var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None)
     arguments = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
     keras.utils.set_random_seed(1)
     facts = {"version": "ignorant-1", "trained_on_synthetic": True, "architecture": "erosion_cdf_network",
@@ -199,7 +197,8 @@ def test_a_challenger_is_refused_by_one_person_and_promoted_by_the_next(ignorant
             ).scalar()
 
     wait_for(the_dag)
-    airflow.patch("/api/v2/dags/retraining", json={"is_paused": False}).raise_for_status()
+    for dag_id in ("retraining", "rescoring"):
+        airflow.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
     asking = retrain_and_answer("Refuse", "the wrists look wrong")
     assert asking["subject"].startswith("Shall grid-residual-2026-11-21-")
     assert "| accuracy and kappa |" in asking["body"]
@@ -207,6 +206,11 @@ def test_a_challenger_is_refused_by_one_person_and_promoted_by_the_next(ignorant
 
     # The candidate is in the store already: only the comparison is made again, and somebody else thinks otherwise.
     asking = retrain_and_answer("Approve", "better on every joint")
-    decided, champion = decisions()
-    assert decided[-1] == ("promoted", "admin", "better on every joint")
-    assert asking["subject"] == f"Shall {champion} become the champion?"
+    assert decisions()[0][-1] == ("promoted", "admin", "better on every joint")
+
+    # The run has started the DAG `rescoring`; when that is through, the challenger is the champion.
+    def the_new_champion():
+        champion = decisions()[1]
+        return None if champion == "ignorant-1" else champion
+
+    assert asking["subject"] == f"Shall {wait_for(the_new_champion)} become the champion?"

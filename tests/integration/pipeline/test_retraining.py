@@ -17,7 +17,7 @@ from scoring.imaging.preprocess import PREPROCESSING_VERSION
 from scoring.phantom.nights import SYNTHETIC_MARKER
 from scoring.pipeline import installation, models, nightly, retraining
 from scoring.pipeline.retraining import Candidate, Decision
-from scoring.settings import Settings
+from scoring.settings import Settings, sql_dir
 from scoring.training import export, recipes, store
 from scoring.training.fit import TrainingDiverged, TrainingRecipe
 from scoring.warehouse import models as known_models
@@ -173,6 +173,9 @@ def test_a_better_challenger_is_proposed_promoted_and_taken_back(site, warehouse
     manifest = models.load(site, proposal.challenger).manifest
     assert manifest["trained_on_synthetic"] is True
     assert manifest["data"]["cut_off"] == "2026-11-22"
+
+    shown = rows(warehouse, (sql_dir() / "queries" / "challenges_of_the_champion.sql").read_text())
+    assert [(row["decision"], row["gate_says"]) for row in shown] == [("promoted", proposal.reasons[0])]
 
     # One command takes it back.
     models.promote(site, version="ignorant-1", promoted_by="a steward", reason="second thoughts")
@@ -356,7 +359,8 @@ def test_a_set_that_nothing_can_be_learnt_from_is_refused_before_training(site, 
 def test_nonsense_is_refused_before_anything_is_read(site, warehouse):
     for asked, why in (
         ({"recipes": ["cold-fusion"]}, "no recipe 'cold-fusion'; there are lazy, tiny"),
-        ({"recipes": []}, "at least one recipe"),
+        ({"recipes": []}, "needs one or more recipes"),
+        ({"recipes": ["tiny", "tiny"]}, "each once; asked for: tiny, tiny"),
         ({"metric": "luck"}, "no metric 'luck'; there are accuracy_and_kappa"),
     ):
         with pytest.raises(InvalidRequest, match=why):

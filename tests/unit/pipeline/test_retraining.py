@@ -14,11 +14,15 @@ RECIPE = TrainingRecipe()
 
 
 def answer(option, reason="", name="anna"):
-    return {
-        "chosen_options": [option],
-        "params_input": {"reason": reason},
-        "responded_by_user": {"id": "7", "name": name},
-    }
+    user = {"id": "7", "name": name}
+    return {"chosen_options": [option], "params_input": {"reason": reason}, "responded_by_user": user}
+
+
+def by_nobody(option):
+    return answer(option) | {"responded_by_user": None}
+
+
+UNANSWERED = Decision(False, "nobody", "nobody answered the question")
 
 
 @pytest.mark.parametrize(

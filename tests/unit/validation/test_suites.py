@@ -25,7 +25,7 @@ SUITES = [
         max_bright_share=0.5,
     ),
     predictions(),
-    training_set(min_joints_of_grade=20, min_patients=100),
+    training_set(min_joints_of_grade=20, min_patients=100, min_test_patients=10),
 ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from scoring.errors import BadInput
 from scoring.validation.training_set import check_training_set
 
-NEEDED = {"min_joints_of_grade": 20, "min_patients": 50}
+NEEDED = {"min_joints_of_grade": 20, "min_patients": 50, "min_test_patients": 5}
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,12 @@ def test_one_patient(joints):
     assert "The readings are of fewer than 50 patients." in said
     assert "no patient to learn from, to choose by or to test on" in said
     assert "10 joints of 1 patients" in said
+
+
+def test_too_few_patients_to_test_on(joints):
+    said = complaint(joints, min_test_patients=7)
+    assert "There are fewer than 7 patients to test on" in said
+    assert said.count("\n- ") == 1
 
 
 def test_labels_outside_the_grid_are_kept_and_counted_and_outside_the_range_are_not(joints):
