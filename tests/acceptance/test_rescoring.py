@@ -226,6 +226,17 @@ def test_a_process_that_is_killed_leaves_whole_shards_and_the_next_one_completes
     assert shown(analyst) == everything_of(OTHER)
 
 
+def test_a_long_history_gets_larger_shards_and_not_more_than_airflow_maps(history, monkeypatch):
+    site, written = history
+    promote(site)
+    monkeypatch.setattr(rescoring, "MAX_SHARDS", 3)
+    opened = rescoring.open_run(site, trigger="cli", triggered_by="tester")
+    shards = rescoring.plan(site.model_copy(update={"shard_size": 2}), opened)
+    assert len(shards) == 3
+    assert [shard.first for shard in shards] == [0, shards[0].count, shards[0].count + shards[1].count]
+    assert sum(shard.count for shard in shards) == sum(night.n_images for night in written[:2])
+
+
 def test_rescoring_again_changes_nothing(history, warehouse):
     site, _ = history
     promote(site)
