@@ -307,7 +307,8 @@ def test_a_night_in_progress_at_the_switch_is_brought_over_by_another_rescoring(
         nightly.score(site, opened, shard)
     nightly.publish_predictions(site, opened)
     nightly.analyse(site, opened)
-    nightly.close_run(site, opened)
+    with pytest.raises(BooksDoNotBalance, match=f"{written[2].n_images} wait for {OTHER}.*`scoring rescore`"):
+        nightly.close_run(site, opened)
     assert dict(status.overview(site, 1).lines)["waiting"].startswith(f"{written[2].n_images} images for {OTHER}")
 
     counts = rescore(site)
@@ -318,6 +319,7 @@ def test_a_night_in_progress_at_the_switch_is_brought_over_by_another_rescoring(
     bridged = "SELECT n FROM analyst.bridge WHERE is_champion AND measure = 'erosion' AND joint_kind = 'all'"
     assert scalar(warehouse.engine(), f"{bridged} AND old_grade = 'all'") == n_images
     assert "waiting" not in dict(status.overview(site, 1).lines)
+    nightly.close_run(site, opened)
 
 
 def test_a_film_that_the_registry_moves_meanwhile_takes_its_new_score_along(history, warehouse, monkeypatch):
