@@ -20,7 +20,7 @@ from scoring.settings import Settings, sql_dir
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import Connection, Engine
 
 log = logging.getLogger(__name__)
 
@@ -371,14 +371,33 @@ def _complaints(settings: Settings, run: Run, unfinished: Sequence[str]) -> list
     staged = {
         dataset: staging.rows(f"{dataset}.parquet") for dataset in balance.DATASETS if staging.has(f"{dataset}.parquet")
     }
-    unpredicted = 0
+    unpredicted, waiting = 0, []
     if staging.has("published_images.parquet"):
+        engine = installation.warehouse(settings)
         hashes = sorted(set(staging.read_frame("published_images.parquet")["sha256"]))
-        scored = images.already_scored(
-            installation.warehouse(settings), hashes, run.model_version, run.preprocessing_version
-        )
+        scored = images.already_scored(engine, hashes, run.model_version, run.preprocessing_version)
         unpredicted = len(hashes) - len(scored)
-    return balance.complaints(_ledger(settings, run), staged, unpredicted, staging.failures(), unfinished)
+        waiting = _waiting_for_another_champion(engine, run, hashes)
+    return balance.complaints(_ledger(settings, run), staged, unpredicted, staging.failures(), unfinished) + waiting
+
+
+def _waiting_for_another_champion(engine: "Engine", run: Run, hashes: Sequence[str]) -> list[str]:
+    """The views show another model since this night began, and these images are not scored with that one."""
+    from scoring.warehouse import images
+    from scoring.warehouse import models as known_models
+
+    active = known_models.champion(engine)
+    if active is None or active["version"] == run.model_version:
+        return []
+    scored = images.already_scored(engine, hashes, active["version"], active["preprocessing_version"])
+    n_waiting = len(hashes) - len(scored)
+    if not n_waiting:
+        return []
+    message = (
+        f"images: {n_waiting} wait for {active['version']}, which became the champion while the night was scored with "
+        f"{run.model_version}; `scoring rescore` (the DAG rescoring) brings them over, then run the night again"
+    )
+    return [message]
 
 
 def _ledger(settings: Settings, run: Run) -> dict[str, balance.Book]:

@@ -1,6 +1,6 @@
 -- Title: Where a number comes from
 -- Description: For one joint of one film, here the most eroded one; name another in `chosen`. Every model that ever
--- scored the image is listed, the promoted one first, with the bytes it saw (sha256sum of the file gives the same
+-- scored the image is listed, the champion first, with the bytes it saw (sha256sum of the file gives the same
 -- hash), its weights, the code and the run.
 
 WITH chosen AS (

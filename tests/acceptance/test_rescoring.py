@@ -226,6 +226,17 @@ def test_a_process_that_is_killed_leaves_whole_shards_and_the_next_one_completes
     assert shown(analyst) == everything_of(OTHER)
 
 
+def test_a_long_history_gets_larger_shards_and_not_more_than_airflow_maps(history, monkeypatch):
+    site, written = history
+    promote(site)
+    monkeypatch.setattr(rescoring, "MAX_SHARDS", 3)
+    opened = rescoring.open_run(site, trigger="cli", triggered_by="tester")
+    shards = rescoring.plan(site.model_copy(update={"shard_size": 2}), opened)
+    assert len(shards) == 3
+    assert [shard.first for shard in shards] == [0, shards[0].count, shards[0].count + shards[1].count]
+    assert sum(shard.count for shard in shards) == sum(night.n_images for night in written[:2])
+
+
 def test_rescoring_again_changes_nothing(history, warehouse):
     site, _ = history
     promote(site)
@@ -296,7 +307,8 @@ def test_a_night_in_progress_at_the_switch_is_brought_over_by_another_rescoring(
         nightly.score(site, opened, shard)
     nightly.publish_predictions(site, opened)
     nightly.analyse(site, opened)
-    nightly.close_run(site, opened)
+    with pytest.raises(BooksDoNotBalance, match=f"{written[2].n_images} wait for {OTHER}.*`scoring rescore`"):
+        nightly.close_run(site, opened)
     assert dict(status.overview(site, 1).lines)["waiting"].startswith(f"{written[2].n_images} images for {OTHER}")
 
     counts = rescore(site)
@@ -307,6 +319,7 @@ def test_a_night_in_progress_at_the_switch_is_brought_over_by_another_rescoring(
     bridged = "SELECT n FROM analyst.bridge WHERE is_champion AND measure = 'erosion' AND joint_kind = 'all'"
     assert scalar(warehouse.engine(), f"{bridged} AND old_grade = 'all'") == n_images
     assert "waiting" not in dict(status.overview(site, 1).lines)
+    nightly.close_run(site, opened)
 
 
 def test_a_film_that_the_registry_moves_meanwhile_takes_its_new_score_along(history, warehouse, monkeypatch):
