@@ -6,8 +6,8 @@
 
 `ask` is a question to a person: the task waits, without a slot and without a triggerer, until somebody answers it
 under *Required Actions*. It is skipped when the gate refuses the challenger, or with the parameter `approval: none`.
-`rescore` starts the DAG `rescoring`: a promoted challenger is the champion when the history is rescored. Every task is
-one call into `scoring.pipeline.retraining`, so the same steps run from a shell by `scoring retrain` and `scoring rescore`.
+`rescore` starts the DAG `rescoring`: a promoted challenger is the champion when the history is rescored. Every other
+task is one call into `scoring.pipeline.retraining`, so the same steps run from a shell by `scoring retrain`.
 """
 
 from dataclasses import asdict
@@ -18,7 +18,7 @@ from typing import Any
 import pendulum
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import CronTriggerTimetable, Param, XComArg, chain, dag, get_current_context, task
+from airflow.sdk import CronTriggerTimetable, Param, chain, dag, get_current_context, task
 from scoring_airflow import RETRY_POLICY, SCORING_POOL, installation, unfinished
 
 from scoring.pipeline import retraining as steps
@@ -163,9 +163,10 @@ def retraining() -> None:
 
     # The gate of the run. `all_done` alone would turn a failed run green, so it looks at what every step left behind.
     @task(trigger_rule="all_done")
-    def close_run(run: dict[str, Any] | None, results: dict[str, Any], rescoring_run: str | None) -> None:
+    def close_run(run: dict[str, Any] | None, results: dict[str, Any]) -> None:
         if results["decide"] == steps.PROMOTED:
-            results = {**results, "rescore": rescoring_run}
+            started = get_current_context()["ti"].xcom_pull(task_ids="rescore", key="trigger_run_id")
+            results = {**results, "rescore": started}
         steps.close_run(installation(), steps.require_run(run), unfinished=unfinished(results))
 
     run = open_run()
@@ -195,7 +196,7 @@ def retraining() -> None:
     promoted = was_promoted(decided)
     rescore = TriggerDagRunOperator(task_id="rescore", trigger_dag_id="rescoring")
     results = {"snapshot": taken, "validate": validated, "compare": compared, "decide": decided}
-    closed = close_run(run, results, XComArg(rescore, key="trigger_run_id"))
+    closed = close_run(run, results)
     chain(run, taken, validated, names, trained, compared, asking, ask, decided, promoted, rescore, closed)
 
 
