@@ -7,7 +7,7 @@
 `ask` is a question to a person: the task waits, without a slot and without a triggerer, until somebody answers it
 under *Required Actions*. It is skipped when the gate refuses the challenger, or with the parameter `approval: none`.
 `rescore` starts the DAG `rescoring`: a promoted challenger is the champion when the history is rescored. Every task is
-one call into `scoring.pipeline.retraining`, so the same steps run from a shell by `scoring retrain` and `scoring rescore`.
+one call into `scoring.pipeline.retraining`, so the same steps run from a shell by `scoring retrain`.
 """
 
 from dataclasses import asdict
@@ -15,7 +15,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import pendulum
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import CronTriggerTimetable, Param, XComArg, chain, dag, get_current_context, task
@@ -31,8 +30,9 @@ APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if nam
 @dag(
     dag_id="retraining",
     dag_display_name="Retraining on the site's own readings",
-    schedule=CronTriggerTimetable("0 4 1 * *", timezone=TIMEZONE),
-    start_date=pendulum.datetime(2026, 1, 1, tz=TIMEZONE),
+    # No start date, and no run for a month that has begun already: whoever unpauses the DAG has not asked for hours of
+    # training at once.
+    schedule=CronTriggerTimetable("0 4 1 * *", timezone=TIMEZONE, run_immediately=timedelta(0)),
     catchup=False,
     # A second challenger would be compared with a champion that the first may be about to replace.
     max_active_runs=1,
