@@ -15,7 +15,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import pendulum
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import CronTriggerTimetable, Param, chain, dag, get_current_context, task
@@ -31,8 +30,9 @@ APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if nam
 @dag(
     dag_id="retraining",
     dag_display_name="Retraining on the site's own readings",
-    schedule=CronTriggerTimetable("0 4 1 * *", timezone=TIMEZONE),
-    start_date=pendulum.datetime(2026, 1, 1, tz=TIMEZONE),
+    # No start date, and no run for a month that has begun already: whoever unpauses the DAG has not asked for hours of
+    # training at once.
+    schedule=CronTriggerTimetable("0 4 1 * *", timezone=TIMEZONE, run_immediately=timedelta(0)),
     catchup=False,
     # A second challenger would be compared with a champion that the first may be about to replace.
     max_active_runs=1,

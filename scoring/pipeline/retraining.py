@@ -169,7 +169,8 @@ def open_run(
         triggered_by: Who or what started it.
 
     Raises:
-        InvalidRequest: A recipe or the metric is unknown, or no recipe is named, or one twice.
+        InvalidRequest: A recipe or the metric is unknown, no recipe is named or one twice, or a model is promoted and
+            waits for the history to be rescored.
         BadInput: The warehouse has no night yet.
         WarehouseNotMigrated: The warehouse does not have this version's tables.
         ModelRefused: The champion's files are missing or were changed.
@@ -177,6 +178,7 @@ def open_run(
     from scoring.training.promotion import metric_named
     from scoring.training.recipes import recipe_named
     from scoring.warehouse import migrate, runs, training_data
+    from scoring.warehouse import models as known_models
 
     if not recipes or len(set(recipes)) < len(recipes):
         raise InvalidRequest(f"a retraining needs one or more recipes, each once; asked for: {', '.join(recipes)}")
@@ -186,6 +188,12 @@ def open_run(
     engine = installation.warehouse(settings)
     migrate.check_current(engine)
     model = models.champion(settings)
+    promoted = known_models.promoted(engine)
+    if promoted is not None and promoted["version"] != model.version:
+        raise InvalidRequest(
+            f"{promoted['version']} is promoted and waits for the history to be rescored, so a challenger of "
+            f"{model.version} would come too late: run `scoring rescore` and retrain then"
+        )
     cut_off = cut_off or training_data.newest_folder(engine)
     if cut_off is None:
         raise BadInput("there are no readings at all: the warehouse has no night yet, so run `scoring nightly` first")
@@ -483,7 +491,7 @@ def close_run(settings: Settings, run: Run, *, unfinished: Sequence[str] = ()) -
         f"step {step} did not finish" for step in unfinished
     ]
     if found:
-        message = f"the retraining of {run.cut_off} changed nothing: {'; '.join(found)}"
+        message = f"the retraining of {run.cut_off} is not finished: {'; '.join(found)}"
         runs.close_run(engine, run.run_id, "failed", message)
         raise ScoringError(message)
     runs.close_run(engine, run.run_id, "succeeded")

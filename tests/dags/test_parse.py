@@ -81,8 +81,9 @@ def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_ba
     from scoring.training.promotion import METRICS
 
     dag = dag_bag.dags["retraining"]
-    # It has no data interval to fill: it takes what has landed when it runs.
+    # It has no data interval to fill: it takes what has landed when it runs. And unpausing it starts nothing.
     assert type(dag.timetable).__name__ == "CronTriggerTimetable"
+    assert (dag.start_date, dag.timetable.run_immediately) == (None, timedelta(0))
     assert [task.task_id for task in dag.leaves] == ["close_run"]
     assert dag.get_task("train").pool == dag.get_task("compare").pool == "gpu"
     ask = dag.get_task("ask")

@@ -15,7 +15,7 @@ from upath import UPath
 from scoring.errors import BadInput, InvalidRequest, ModelRefused, ScoringError, StorageUnavailable
 from scoring.imaging.preprocess import PREPROCESSING_VERSION
 from scoring.phantom.nights import SYNTHETIC_MARKER
-from scoring.pipeline import installation, models, nightly, retraining
+from scoring.pipeline import installation, models, nightly, rescoring, retraining
 from scoring.pipeline.retraining import Candidate, Decision
 from scoring.settings import Settings, sql_dir
 from scoring.training import export, recipes, store
@@ -144,6 +144,10 @@ def champion(warehouse):
     return known_models.champion(warehouse.engine())["version"]
 
 
+def promoted(warehouse):
+    return known_models.promoted(warehouse.engine())["version"]
+
+
 def rows(warehouse, statement):
     with warehouse.engine().connect() as connection:
         return [dict(row) for row in connection.execute(sa.text(statement)).mappings()]
@@ -182,18 +186,27 @@ def test_a_better_challenger_is_proposed_promoted_and_taken_back(site, warehouse
     assert champion(warehouse) == "ignorant-1"
 
 
-def test_approved_beforehand_it_is_promoted_and_then_not_beaten_by_itself(site, warehouse):
+def test_approved_beforehand_it_is_promoted_rescored_and_then_not_beaten_by_itself(site, warehouse):
     first = retrain(site, approve=True)
-    assert champion(warehouse) == first.challenger
+    assert promoted(warehouse) == first.challenger
+    assert champion(warehouse) == "ignorant-1"
     (row,) = rows(warehouse, "SELECT decision, decided_by, decision_reason FROM analyst.challenge")
     assert (row["decision"], row["decided_by"]) == ("promoted", "a steward")
     assert row["decision_reason"].startswith("approved beforehand: it is better")
+
+    # Nobody challenges a champion that is about to be replaced.
+    with pytest.raises(InvalidRequest, match=r"is promoted and waits for the history to be rescored"):
+        retrain(site)
+    rescoring.rescore(site, accept_missing=False, triggered_by="a steward")
+    assert champion(warehouse) == first.challenger
 
     again = retrain(site, approve=True)
     assert again.challenger == first.challenger
     assert not again.promote
     assert len(rows(warehouse, "SELECT * FROM scoring.promotion")) == 2
-    assert [run["status"] for run in rows(warehouse, "SELECT status FROM scoring.run_result")] == ["succeeded"] * 4
+    results = rows(warehouse, "SELECT status FROM scoring.run_result JOIN scoring.run USING (run_id)"
+                   " WHERE job = 'retraining'")  # fmt: skip
+    assert [run["status"] for run in results] == ["succeeded"] * 2
 
 
 def test_a_challenger_that_is_no_better_is_refused_with_the_reason(site, warehouse):
@@ -224,9 +237,9 @@ def test_the_command_line_proposes_and_only_promotes_when_told(site, warehouse, 
 
     refused = CliRunner().invoke(main, ["retrain", "--recipe", "lazy", "--approve"])
     assert refused.stdout.splitlines()[-1].endswith("is not proposed; ignorant-1 stays the champion")
-    promoted = CliRunner().invoke(main, ["retrain", "--recipe", "tiny", "--approve"])
-    assert promoted.stdout.splitlines()[-1] == f"{version} is the champion from the next run on"
-    assert champion(warehouse) == version
+    approved = CliRunner().invoke(main, ["retrain", "--recipe", "tiny", "--approve"])
+    assert approved.stdout.splitlines()[-1] == f"{version} is promoted: `scoring rescore` makes it the champion"
+    assert promoted(warehouse) == version
     get_settings.cache_clear()
 
 
@@ -267,7 +280,7 @@ def test_who_refuses_and_why_is_written_down(site, warehouse):
     models.promote(site, version="other-1", promoted_by="somebody", reason="meanwhile")
     with pytest.raises(InvalidRequest, match=r"other-1 was promoted since .* was compared with ignorant-1"):
         retraining.decide(site, run, challenge, Decision(True, "a doctor", "after all"))
-    assert champion(warehouse) == "other-1"
+    assert promoted(warehouse) == "other-1"
 
 
 def test_a_cut_off_takes_what_had_landed_by_then(site):
@@ -358,7 +371,7 @@ def test_a_set_that_nothing_can_be_learnt_from_is_refused_before_training(site, 
 
 def test_nonsense_is_refused_before_anything_is_read(site, warehouse):
     for asked, why in (
-        ({"recipes": ["cold-fusion"]}, "no recipe 'cold-fusion'; there are lazy, tiny"),
+        ({"recipes": ["cold-fusion"]}, "no recipe 'cold-fusion'; the recipes are lazy, tiny"),
         ({"recipes": []}, "needs one or more recipes"),
         ({"recipes": ["tiny", "tiny"]}, "each once; asked for: tiny, tiny"),
         ({"metric": "luck"}, "no metric 'luck'; there are accuracy_and_kappa"),
@@ -419,7 +432,7 @@ def test_a_disk_that_is_full_is_said_in_words(unpractised, warehouse):
     (work_dir / ".checkpoint.npz.part").symlink_to("/dev/full")
     with pytest.raises(StorageUnavailable, match=r"the disk is full .*free space for the training and try again"):
         retraining.train(site, run, taken, "lazy")
-    with pytest.raises(ScoringError, match="changed nothing: train_lazy failed: StorageUnavailable: the disk is full"):
+    with pytest.raises(ScoringError, match="is not finished: train_lazy failed: StorageUnavailable: the disk is full"):
         retraining.close_run(site, run)
     (work_dir / ".checkpoint.npz.part").unlink()
     assert retraining.train(site, run, taken, "lazy").version == version
