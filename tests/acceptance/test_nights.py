@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scoring.errors import BadInput, BooksDoNotBalance, InvalidRequest, ModelRefused, WarehouseUnavailable
 from scoring.phantom.faults import FAULTS
 from scoring.phantom.nights import write_nights
-from scoring.pipeline import models, nightly, rescoring, status
+from scoring.pipeline import models, nightly, rescoring, retraining, status
 from scoring.settings import sql_dir
 from scoring.training.store import SHIPPED_DIR, SHIPPED_VERSION
 from scoring.warehouse import analytics, reads
@@ -276,8 +276,14 @@ def test_every_worked_query_answers_the_analyst(site, warehouse, write_other_mod
     write_nights(site.landing_url, seed=2, first_night=NIGHT, nights=2, n_patients=20, years=3.0, faults=("truncated",))
     run(site)
     run(site, NEXT_NIGHT)
-    # A second champion, for the bridge from the first.
-    models.promote(site, version=write_other_model(site.model_store_url), promoted_by="tester", reason="a test")
+    # A comparison with the champion, and then a second champion, for the bridge from the first.
+    other, metric = write_other_model(site.model_store_url), "accuracy_and_kappa"
+    opened = retraining.open_run(
+        site, None, recipes=["grid-residual"], metric=metric, trigger="cli", triggered_by="tester"
+    )
+    taken = retraining.snapshot(site, opened)
+    retraining.compare(site, opened, taken, [retraining.Candidate(other, "grid-residual", 0.5)], metric)
+    models.promote(site, version=other, promoted_by="tester", reason="a test")
     rescoring.rescore(site, accept_missing=False, triggered_by="tester")
     answers = {}
     with warehouse.engine(warehouse.analyst_url).connect() as connection:

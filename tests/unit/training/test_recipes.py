@@ -20,7 +20,8 @@ def test_every_recipe_of_the_thesis_is_there():
 def test_a_recipe_names_a_loss_and_a_head_that_exist(name):
     recipe = recipe_named(name, seed=1, epochs=4)
     assert recipe.loss in LOSSES
-    assert recipe.arguments["head"] in HEADS
+    # The shipped model's manifest names no head: the architecture's own is the thesis's.
+    assert recipe.arguments.get("head", "sigmoids") in HEADS
     assert recipe.epochs == 4
 
 
