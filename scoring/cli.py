@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -33,7 +33,7 @@ from scoring.settings import get_settings
 
 stderr = Console(stderr=True)
 # A pipe or a log file has no width; a table cut to 80 columns would lose what it says.
-stdout = Console(width=None if sys.stdout.isatty() else 140)
+stdout = Console(width=None if sys.stdout.isatty() else 170)
 
 
 class ExplainedErrors(click.Group):
@@ -80,8 +80,10 @@ def progress_bar(label: str) -> Iterator[Callable[[str, int, int | None], None]]
 def show_table(title: str, rows: list[dict[str, Any]]) -> None:
     """Print rows of equal keys as a table on stdout."""
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    for column in rows[0] if rows else ("nothing",):
-        table.add_column(column, justify="right" if rows and isinstance(rows[0][column], (int, float)) else "left")
+    for number, column in enumerate(rows[0] if rows else ("nothing",)):
+        # The first column names the row: what is cut off it could be any row.
+        justify: Literal["right", "left"] = "right" if rows and isinstance(rows[0][column], (int, float)) else "left"
+        table.add_column(column, justify=justify, no_wrap=number == 0)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     stdout.print(table)
@@ -352,7 +354,7 @@ def benchmark_command(  # noqa: PLR0917 - click hands over options by name
     Example: scoring benchmark --recipe classification-weighted --recipe grid-residual --epochs 4
     """
     with progress_bar("benchmark on synthetic phantoms") as progress:
-        title, rows = benchmark.run(
+        found = benchmark.run(
             get_settings(),
             recipes=recipes,
             patients=patients,
@@ -362,7 +364,9 @@ def benchmark_command(  # noqa: PLR0917 - click hands over options by name
             shrink=shrink,
             progress=progress,
         )
-    show_table(title, rows)
+    show_table(found.title, found.figures)
+    if found.differences:
+        show_table("How far the best is ahead, on the same resamples of patients", found.differences)
 
 
 @main.command()

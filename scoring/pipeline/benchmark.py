@@ -1,22 +1,42 @@
 """All recipes on equal synthetic data, as the table that stands in docs/model.md."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from os import cpu_count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scoring.settings import Settings
 
+if TYPE_CHECKING:
+    from scoring.training.benchmark import Placed
+
 Progress = Callable[[str, int, int], None]
 
-_SHOWN = {
-    "class_normalized_accuracy": "class-norm. accuracy",
+_COMPARED = {"class_normalized_accuracy": "class-normalised accuracy", "quadratic_weighted_kappa": "QWK"}
+_PLAIN = {
     "within_one_accuracy": "±1",
     "accuracy": "accuracy",
-    "quadratic_weighted_kappa": "QWK",
     "crps": "CRPS",
     "mse": "MSE",
     "mae": "MAE",
+    "coverage_90": "in 90 % interval",
 }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a benchmark prints.
+
+    Attributes:
+        title: What was compared on what.
+        figures: One row a recipe, best first: measures, the two that decide with 95 % intervals by patients.
+        differences: One row for each recipe but the best of the validation patients: how much the best is ahead, with
+            paired 95 % intervals.
+    """
+
+    title: str
+    figures: list[dict[str, Any]]
+    differences: list[dict[str, Any]]
 
 
 def run(
@@ -29,14 +49,10 @@ def run(
     seed: int,
     shrink: int,
     progress: Progress,
-) -> tuple[str, list[dict[str, Any]]]:
+) -> Comparison:
     """Train the recipes on `phantom-train`, compare them on `phantom-test`.
 
     What was trained before with the same arguments is taken from `<var>/benchmark`.
-
-    Returns:
-        A sentence that says what was compared on what, and one row a recipe, best first: measures with 95 % intervals
-        by patients, and the difference to the best recipe with its paired interval.
 
     Raises:
         InvalidRequest: No such recipe, or too few patients.
@@ -65,21 +81,30 @@ def run(
         f"{len(sets.test)} synthetic joints of {placed[0].evaluation.n_patients} phantom patients; {len(sets.train)} "
         f"joints to learn from, {epochs} epochs each, seed {seed}; says nothing about real patients"
     )
-    return title, [_row(one) for one in placed]
+    best = next(one.name for one in placed if not one.behind_best)
+    return Comparison(
+        title,
+        [_figures(one) for one in placed],
+        [_behind(one, best) for one in placed if one.behind_best],
+    )
 
 
-def _row(one: Any) -> dict[str, Any]:
-    evaluation = one.evaluation
+def _figures(one: "Placed") -> dict[str, Any]:
+    found = one.evaluation
     row: dict[str, Any] = {"recipe": one.name}
-    for measure, heading in _SHOWN.items():
-        row[heading] = _with_interval(evaluation.measures[measure], evaluation.patient_intervals.get(measure))
-    for measure in ("class_normalized_accuracy", "quadratic_weighted_kappa"):
-        found = one.behind_best.get(measure)
-        row[f"best less this, {_SHOWN[measure]}"] = "" if found is None else _with_interval(found[0], found[1:])
-    return {**row, "minutes": round(one.seconds / 60, 1)}
+    for measure, heading in _COMPARED.items():
+        low, high = found.patient_intervals[measure]
+        row[heading] = _with_interval(found.measures[measure], low, high)
+    for measure, heading in _PLAIN.items():
+        value = found.measures[measure]
+        row[heading] = f"{value:.1f}" if value >= 10 else f"{value:.3f}"
+    return {**row, "minutes": f"{one.seconds / 60:.1f}"}
 
 
-def _with_interval(value: float, limits: Sequence[float] | None) -> str:
-    digits = 1 if abs(value) >= 10 else 3 if abs(value) >= 0.1 else 4
-    shown = f"{value:.{digits}f}"
-    return shown if limits is None else f"{shown} ({limits[0]:.{digits}f} to {limits[1]:.{digits}f})"
+def _behind(one: "Placed", best: str) -> dict[str, Any]:
+    row: dict[str, Any] = {f"{best} less": one.name}
+    return row | {heading: _with_interval(*one.behind_best[measure]) for measure, heading in _COMPARED.items()}
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"
