@@ -42,6 +42,9 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "quadratic_weighted_kappa": Measure(
         "quadratic weighted kappa", "share", "agreement beyond chance, with the squared distance of the grades"
     ),
+    "accuracy_and_kappa": Measure(
+        "accuracy and kappa", "share", "the mean of the two above, by which epochs, recipes and champions are chosen"
+    ),
     "accuracy": Measure("accuracy", "share", "right grade, over all joints"),
     "within_one_accuracy": Measure(
         "±1, class-normalised", "share", "a neighbouring grade counts as right: readings sit on the borders"
@@ -71,8 +74,8 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "interval_width": Measure("width of the 90 % interval", "percent", "mean, in per cent of erosion"),
 }
 
-_AGREEMENT: Final = tuple(MEASURES)[:13]
-_CALIBRATION: Final = tuple(MEASURES)[13:]
+_AGREEMENT: Final = tuple(MEASURES)[:14]
+_CALIBRATION: Final = tuple(MEASURES)[14:]
 _RAU: Final = {"rau": "expected from the distributions", "rau_of_grades": "sum of the predicted grades"}
 _GROUPS: Final = {
     "joint": "Joint",

@@ -25,7 +25,7 @@ from scoring.training import metrics, phantoms
 from scoring.training.calibration import calibrated_rule
 from scoring.training.dataset import JointSet, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, difference_interval, evaluate_predictions
-from scoring.training.fit import TrainingRecipe, predict, selection_score, train
+from scoring.training.fit import TrainingRecipe, predict, train
 from scoring.training.neighbours import embed, neighbours_cdf
 from scoring.training.recipes import recipe_named
 from scoring.training.resampling import Answers
@@ -167,8 +167,8 @@ def shrunk(recipe: TrainingRecipe, shrink: int) -> TrainingRecipe:
 def place(contestants: Sequence[Contestant], sets: BenchmarkSets) -> list[Placed]:
     """Evaluate every contestant on `phantom-test`, the best of the validation set first among equals.
 
-    The best is the one with the highest `selection_score` on `phantom-validation`; the others are compared with it on
-    `phantom-test`, on the same resamples of patients.
+    The best is the one with the highest `accuracy_and_kappa` on `phantom-validation`; the others are compared with it
+    on `phantom-test`, on the same resamples of patients.
     """
     best = max(contestants, key=lambda one: _score(one, sets.validation))
     answers = {one.name: _tested(one) for one in contestants}
@@ -190,13 +190,7 @@ def _tested(one: Contestant) -> Answers:
 
 
 def _score(one: Contestant, joints: JointSet) -> float:
-    confusion = metrics.confusion_matrix(joints.grades, read_out(one.validation, one.rule).grade)
-    return selection_score(
-        {
-            "class_normalized_accuracy": metrics.class_normalized_accuracy(confusion),
-            "quadratic_weighted_kappa": metrics.quadratic_weighted_kappa(confusion),
-        }
-    )
+    return metrics.evaluate(one.validation, joints.reading, one.rule)["accuracy_and_kappa"]
 
 
 def _answers(

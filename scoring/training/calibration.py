@@ -92,9 +92,9 @@ def central_interval(cdf: npt.NDArray[Any], level: float) -> Ends:
 def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike, start: Borders = USUAL_RULE.borders) -> Borders:
     """Borders on the expected erosion under which the predicted grades agree best with the read ones.
 
-    Best is the highest mean of class-normalised accuracy and quadratic weighted kappa (`fit.selection_score`). One
-    border after the other moves to its best place between its neighbours, halfway between two expected erosions, until
-    none moves: a local optimum, never worse than the start. Of equally good places the nearest is taken.
+    Best is the highest `accuracy_and_kappa` (`metrics.of_confusions`). One border after the other moves to its best
+    place between its neighbours, halfway between two expected erosions, until none moves: a local optimum, never worse
+    than the start. Of equally good places the nearest is taken.
 
     Args:
         expected_erosion: Of validation joints, per cent, (n,).
@@ -188,8 +188,7 @@ def _check_borders(borders: Borders) -> None:
 
 
 def _agreement(below: Floats, of_grade: Floats) -> Floats:
-    """Selection score of joints cut into grades: those below each border, (..., 5, 6), and all, (6,), by true grade."""
+    """`accuracy_and_kappa` of joints cut into grades: those below each border, (..., 5, 6), and all, (6,)."""
     ends = (*below.shape[:-2], 1, ratingen.N_GRADES)
     cumulated = np.concatenate([np.zeros(ends), below, np.broadcast_to(of_grade, ends)], axis=-2)
-    found = metrics.of_confusions(np.swapaxes(np.diff(cumulated, axis=-2), -1, -2))
-    return (found["class_normalized_accuracy"] + found["quadratic_weighted_kappa"]) / 2
+    return metrics.of_confusions(np.swapaxes(np.diff(cumulated, axis=-2), -1, -2))["accuracy_and_kappa"]

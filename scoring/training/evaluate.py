@@ -27,11 +27,12 @@ class Evaluation:
         n_patients: Patients.
         n_films: Films.
         measures: accuracy, class_normalized_accuracy, within_one_accuracy, border_aware_accuracy,
-            quadratic_weighted_kappa, gross_errors (a count), erosion_unweighted_recall, sensitivity_at_99_specificity
-            (of grade 2 or more, by expected erosion), crps, mse, mae, r2, icc, pit_calibration_error,
-            grade_calibration_error, coverage_90 and interval_width (of the 90 % interval, in per cent of erosion); and
-            of the Rau scores of the films, predicted less read, bias, mae and sdc (smallest detectable change), as
-            `rau_...` for the score expected from the distributions and `rau_of_grades_...` for that of the grades.
+            quadratic_weighted_kappa, accuracy_and_kappa, gross_errors (a count), erosion_unweighted_recall,
+            sensitivity_at_99_specificity (of grade 2 or more, by expected erosion), crps, mse, mae, r2, icc,
+            pit_calibration_error, grade_calibration_error, coverage_90 and interval_width (of the 90 % interval, in per
+            cent of erosion); and of the Rau scores of the films, predicted less read, bias, mae and sdc (smallest
+            detectable change), as `rau_...` for the score expected from the distributions and `rau_of_grades_...` for
+            that of the grades.
         patient_intervals: Their 95 % intervals from a bootstrap over patients, whose joints are alike.
         accuracy_wilson: 95 % Wilson interval of the accuracy, as publications give it; it takes joints as independent.
         recall: Share of the joints of each grade that got this grade; NaN for a grade without joints.

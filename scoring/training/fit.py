@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest, ScoringError
-from scoring.networks.readout import USUAL_RULE, ReadOutRule, make_monotone, read_out
+from scoring.networks.readout import USUAL_RULE, ReadOutRule
 from scoring.training import metrics
 from scoring.training.dataset import JointSet, sample_epoch, snapshot_sha256
 
@@ -121,7 +120,10 @@ class TrainingRecipe:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to: mean loss of its steps, and `score`, which the best epoch is chosen by."""
+    """What one epoch came to: mean loss of its steps, and `score`, which the best epoch is chosen by.
+
+    The score is `accuracy_and_kappa` of the validation set (`scoring.training.metrics.of_confusions`).
+    """
 
     epoch: int
     loss: float
@@ -188,14 +190,6 @@ def train(
     return run.result()
 
 
-def selection_score(measures: dict[str, float]) -> float:
-    """What the best epoch is chosen by: the mean of class-normalised accuracy and quadratic weighted kappa.
-
-    The first alone rewards calling healthy joints eroded, the second alone rewards never calling a rare grade.
-    """
-    return (measures["class_normalized_accuracy"] + measures["quadratic_weighted_kappa"]) / 2
-
-
 def predict(network: Any, images: NDArray[np.uint8], *, stretched: bool = False) -> NDArray[np.float32]:
     """Raw distribution functions of a keras network, float32 `(n, 101)`, for images as uint8 `(n, side, side)`."""
     from scoring.training.augment import stretch
@@ -205,19 +199,6 @@ def predict(network: Any, images: NDArray[np.uint8], *, stretched: bool = False)
         batch = _scale(images[start : start + _PREDICT_BATCH])
         parts.append(np.asarray(network.predict_on_batch(stretch(batch) if stretched else batch)))
     return np.concatenate(parts).astype(np.float32)
-
-
-def _measure(cdf: NDArray[np.float32], reading: NDArray[np.float32], rule: ReadOutRule) -> dict[str, float]:
-    """What an epoch is judged by."""
-    monotone = make_monotone(cdf)
-    confusion = metrics.confusion_matrix(ratingen.grade(reading), read_out(monotone, rule).grade)
-    return {
-        "accuracy": metrics.accuracy(confusion),
-        "class_normalized_accuracy": metrics.class_normalized_accuracy(confusion),
-        "within_one_accuracy": metrics.within_one_accuracy(confusion),
-        "quadratic_weighted_kappa": metrics.quadratic_weighted_kappa(confusion),
-        "crps": metrics.crps(monotone, reading),
-    }
 
 
 def _scale(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -323,8 +304,8 @@ class _Run:
         if self.recipe.average:
             self.network.optimizer.finalize_variable_values(self.network.trainable_variables)
         cdf = predict(self.network, self.validation.images, stretched=self.recipe.stretch)
-        measures = _measure(cdf, self.validation.reading, self.recipe.rule)
-        epoch = Epoch(number, loss, selection_score(measures), measures)
+        measures = metrics.evaluate(cdf, self.validation.reading, self.recipe.rule)
+        epoch = Epoch(number, loss, measures["accuracy_and_kappa"], measures)
         self.history.append(epoch)
         if self._best_epoch() == number:
             self.best = self._weights()

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from scoring.clinical import ratingen
 from scoring.clinical.ranges import refuse_where
-from scoring.networks.readout import N_POINTS, make_monotone, read_out
+from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule, make_monotone, read_out
 
 Floats = npt.NDArray[np.float64]
 
@@ -96,15 +96,17 @@ def gross_errors(confusion: npt.NDArray[Any]) -> int:
 def of_confusions(confusions: npt.NDArray[Any]) -> dict[str, Floats]:
     """All measures that need nothing but the confusion matrix, for any number of matrices at once.
 
-    `erosion_unweighted_recall` is the mean of sensitivity and specificity for any erosion, grade 1 or more; the other
-    names are those of the functions above.
+    `erosion_unweighted_recall` is the mean of sensitivity and specificity for any erosion, grade 1 or more.
+    `accuracy_and_kappa` is the mean of class-normalised accuracy and kappa: the first alone rewards calling healthy
+    joints eroded, the second alone rewards never calling a rare grade. Epochs, borders, recipes and champions are
+    chosen by it. The other names are those of the functions above.
 
     Args:
         confusions: Counts, (..., n, n); the row is the truth.
 
     Returns:
-        accuracy, class_normalized_accuracy, within_one_accuracy, quadratic_weighted_kappa, gross_errors,
-        erosion_unweighted_recall, each of shape (...); NaN where a measure is not defined.
+        accuracy, class_normalized_accuracy, within_one_accuracy, quadratic_weighted_kappa, accuracy_and_kappa,
+        gross_errors, erosion_unweighted_recall, each of shape (...); NaN where a measure is not defined.
     """
     counts = np.asarray(confusions, dtype=np.float64)
     grades = np.arange(counts.shape[-1])
@@ -114,11 +116,14 @@ def of_confusions(confusions: npt.NDArray[Any]) -> dict[str, Floats]:
     observed = (distance**2 * counts).sum(axis=(-2, -1))
     by_chance = np.einsum("...i,ij,...j->...", of_grade, (distance**2).astype(np.float64), called)
     eroded = np.stack([counts[..., 0, 0], counts[..., 1:, 1:].sum(axis=(-2, -1))], axis=-1)
+    class_normalized = mean_share((counts * (distance == 0)).sum(axis=-1), of_grade)
+    kappa = 1 - divide(observed * total, by_chance)
     return {
         "accuracy": divide(np.trace(counts, axis1=-2, axis2=-1), total),
-        "class_normalized_accuracy": mean_share((counts * (distance == 0)).sum(axis=-1), of_grade),
+        "class_normalized_accuracy": class_normalized,
         "within_one_accuracy": mean_share((counts * (distance <= 1)).sum(axis=-1), of_grade),
-        "quadratic_weighted_kappa": 1 - divide(observed * total, by_chance),
+        "quadratic_weighted_kappa": kappa,
+        "accuracy_and_kappa": (class_normalized + kappa) / 2,
         "gross_errors": (counts * (distance >= GROSS_ERROR)).sum(axis=(-2, -1)),
         "erosion_unweighted_recall": mean_share(
             eroded, np.stack([of_grade[..., 0], of_grade[..., 1:].sum(axis=-1)], axis=-1)
@@ -191,23 +196,24 @@ def mae(predicted_percent: npt.ArrayLike, erosion_percent: npt.ArrayLike) -> flo
     return _mean(np.abs(_errors(predicted_percent, erosion_percent)))
 
 
-def evaluate(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike) -> dict[str, float]:
+def evaluate(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, rule: ReadOutRule = USUAL_RULE) -> dict[str, float]:
     """The measures of a network's output against readings that an epoch is judged by.
 
     Args:
         cdf: Output of the network, raw or monotone, (n, 101); it is made monotone before it is scored, as it is before
             it is used.
         erosion_percent: Read erosion, 0-100, (n,).
+        rule: How grades are read from the output.
 
     Returns:
-        n, accuracy, class_normalized_accuracy, within_one_accuracy, quadratic_weighted_kappa, gross_errors (a count),
-        crps, mse, mae.
+        n, accuracy, class_normalized_accuracy, within_one_accuracy, quadratic_weighted_kappa, accuracy_and_kappa,
+        gross_errors (a count), crps, mse, mae.
 
     Raises:
         ValueError: Shapes do not fit, a reading is missing or outside 0 to 100, or an output is not a probability.
     """
     truth = _readings(erosion_percent)
-    prediction = read_out(cdf)
+    prediction = read_out(cdf, rule)
     of_grades = of_confusions(confusion_matrix(ratingen.grade(truth), prediction.grade))
     return {
         "n": float(len(truth)),
@@ -215,6 +221,7 @@ def evaluate(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike) -> dict[str,
         "class_normalized_accuracy": float(of_grades["class_normalized_accuracy"]),
         "within_one_accuracy": float(of_grades["within_one_accuracy"]),
         "quadratic_weighted_kappa": float(of_grades["quadratic_weighted_kappa"]),
+        "accuracy_and_kappa": float(of_grades["accuracy_and_kappa"]),
         "gross_errors": float(of_grades["gross_errors"]),
         "crps": crps(make_monotone(cdf), truth),
         "mse": mse(prediction.mean, truth),

@@ -3,11 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest
 from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule, make_monotone, read_out
 from scoring.training import calibration, metrics
-from scoring.training.fit import selection_score
 
 seeds = st.integers(0, 10_000)
 
@@ -93,7 +91,7 @@ def test_tuned_borders_rise_and_are_no_worse_than_the_start(seed, n, scale):
 
     def score(borders):
         confusion = metrics.confusion_matrix(grade, grade_by_borders(mean, borders))
-        return selection_score({name: float(value) for name, value in metrics.of_confusions(confusion).items()})
+        return float(metrics.of_confusions(confusion)["accuracy_and_kappa"])
 
     borders = calibration.tune_borders(mean, grade)
     assert len(borders) == 5
@@ -151,14 +149,5 @@ def test_a_calibrated_rule_covers_and_grades_no_worse(seed):
     inside = (read.q05 <= reading[:400]) & (reading[:400] <= read.q95)
     # One joint may lie on the very end of its interval.
     assert inside.sum() >= 0.9 * 400 - 1
-    grades = ratingen.grade(reading[:400])
-    agreement = [
-        selection_score(
-            {
-                "class_normalized_accuracy": metrics.class_normalized_accuracy(confusion),
-                "quadratic_weighted_kappa": metrics.quadratic_weighted_kappa(confusion),
-            }
-        )
-        for confusion in (metrics.confusion_matrix(grades, read_out(cdf[:400], r).grade) for r in (rule, USUAL_RULE))
-    ]
-    assert agreement[0] >= agreement[1]
+    tuned, usual = (metrics.evaluate(cdf[:400], reading[:400], r)["accuracy_and_kappa"] for r in (rule, USUAL_RULE))
+    assert tuned >= usual

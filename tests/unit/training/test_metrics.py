@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from scoring.clinical.rau import HUMAN_SDC
+from scoring.networks.readout import MOST_PROBABLE, ReadOutRule
 from scoring.training import metrics
 
 confusions = arrays(np.int64, (6, 6), elements=st.integers(0, 50)).filter(lambda confusion: confusion.any())
@@ -196,6 +197,7 @@ def test_evaluate_puts_all_measures_together():
         # Squared distances: observed 1 + 16; over all pairs of truths 0, 1, 1, 2 and predictions 0, 0, 2, 5 they sum to
         # 29 + 19 + 19 + 17 = 84, a quarter of which is expected by chance.
         "quadratic_weighted_kappa": pytest.approx(1 - 17 / 21),
+        "accuracy_and_kappa": pytest.approx((2 / 3 + 1 - 17 / 21) / 2),
         "gross_errors": 1,
         "crps": pytest.approx((15 + 80) / 101 / 4),
         "mse": pytest.approx((15**2 + 80**2) / 4),
@@ -207,6 +209,13 @@ def test_evaluate_scores_the_monotone_output():
     dip = step([0])
     dip[0, 50] = 0
     assert metrics.evaluate(dip, [0])["crps"] == 0
+
+
+def test_evaluate_reads_grades_by_the_rule():
+    """Half and half on 0 and 20 %: a mean of 10 is grade 1, the more probable grade of the two is the lower."""
+    torn = (step([0]) + step([20])) / 2
+    assert metrics.evaluate(torn, [0])["accuracy"] == 0
+    assert metrics.evaluate(torn, [0], ReadOutRule(MOST_PROBABLE))["accuracy"] == 1
 
 
 def test_evaluate_of_nothing_is_missing_everywhere():
