@@ -20,7 +20,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from scoring.errors import BadInput, InvalidRequest, ModelRefused, ScoringError, StorageUnavailable
+from scoring.errors import BadInput, InvalidRequest, ScoringError, StorageUnavailable
 from scoring.pipeline import installation, models
 from scoring.pipeline.staged import Staging, explained
 from scoring.settings import Settings
@@ -28,12 +28,9 @@ from scoring.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
     from upath import UPath
 
-    from scoring.networks.stored import StoredModel
     from scoring.training.candidate import TrainingData
     from scoring.training.dataset import JointSet
     from scoring.training.fit import TrainingRecipe
@@ -175,7 +172,7 @@ def open_run(
         WarehouseNotMigrated: The warehouse does not have this version's tables.
         ModelRefused: The champion's files are missing or were changed.
     """
-    from scoring.training.promotion import metric_named
+    from scoring.training.promotion import check_metric
     from scoring.training.recipes import recipe_named
     from scoring.warehouse import migrate, runs, training_data
     from scoring.warehouse import models as known_models
@@ -184,7 +181,7 @@ def open_run(
         raise InvalidRequest(f"a retraining needs one or more recipes, each once; asked for: {', '.join(recipes)}")
     for name in recipes:
         recipe_named(name, seed=0)
-    metric_named(metric)
+    check_metric(metric)
     engine = installation.warehouse(settings)
     migrate.check_current(engine)
     model = models.champion(settings)
@@ -379,20 +376,24 @@ def compare(settings: Settings, run: Run, taken: Snapshot, candidates: Sequence[
     from scoring.inference.engines import DEFAULT_BATCH_SIZE
     from scoring.inference.tensorflow_engine import TensorFlowEngine
     from scoring.training import dataset, export, promotion
+    from scoring.training.candidate import answer
     from scoring.warehouse import challenges
     from scoring.warehouse import models as known_models
 
     best = max(candidates, key=lambda each: (each.score, each.version))
     champion, challenger = models.load(settings, run.champion), models.load(settings, best.version)
     test = dataset.split(_joints_of(settings, taken))["test"]
-    held, proposed = _Answered(champion, test), _Answered(challenger, test)
+    held, _ = answer(champion, test)
+    proposed, engine_used = answer(challenger, test)
     few = test.images[: export.AGREEMENT_JOINTS]
     reference = export.predict_with(TensorFlowEngine(challenger, DEFAULT_BATCH_SIZE), few)
     verdict = promotion.judge(
-        promotion.Answers(test.grades, held.grades, proposed.grades, test.patient_id, test.joint),
+        test,
+        held,
+        proposed,
         metric=metric,
         max_subgroup_loss=settings.max_subgroup_loss,
-        engines_agree=export.compare(reference, proposed.cdf[: len(few)], proposed.engine).accepted,
+        engines_agree=export.compare(reference, proposed.cdf[: len(few)], engine_used).accepted,
     )
     engine = installation.warehouse(settings)
     known_models.register_model(engine, challenger.manifest)
@@ -566,25 +567,6 @@ def question(champion: str, challenger: str, verdict: "Verdict", *, synthetic: b
         f"| | joints | champion {champion} | challenger {challenger} | difference |\n|---|---:|---:|---:|---:|\n"
         f"{table}\n\n{reasons}\n"
     )
-
-
-class _Answered:
-    """A model's answers to the test joints, by the engine that every machine has."""
-
-    def __init__(self, model: "StoredModel", test: "JointSet") -> None:
-        from scoring.inference.engines import DEFAULT_BATCH_SIZE
-        from scoring.inference.openvino_engine import OpenVinoEngine
-        from scoring.networks.readout import read_out
-        from scoring.training.export import predict_with
-
-        if model.side != test.images.shape[1]:
-            raise ModelRefused(
-                f"model {model.version} reads images of {model.side} pixels a side, the snapshot has "
-                f"{test.images.shape[1]}: train it anew for the preprocessing of this code"
-            )
-        self.engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
-        self.cdf: NDArray[np.float32] = predict_with(self.engine, test.images)
-        self.grades: NDArray[np.int64] = read_out(self.cdf, model.rule).grade
 
 
 def _snapshot_path(settings: Settings, sha256: str) -> "UPath":

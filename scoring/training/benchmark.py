@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.networks.readout import ReadOutRule, make_monotone, read_out
+from scoring.networks.readout import ReadOutRule
 from scoring.phantom.difficulty import LIFELIKE
 from scoring.training import metrics, phantoms
 from scoring.training.calibration import calibrated_rule
 from scoring.training.dataset import JointSet, snapshot_sha256, split
-from scoring.training.evaluate import Evaluation, difference_interval, evaluate_predictions
+from scoring.training.evaluate import Evaluation, difference_interval, evaluate_answers
 from scoring.training.fit import TrainingRecipe, predict, train
 from scoring.training.neighbours import embed, neighbours_cdf
 from scoring.training.recipes import recipe_named
@@ -171,7 +171,7 @@ def place(contestants: Sequence[Contestant], sets: BenchmarkSets) -> list[Placed
     on `phantom-test`, on the same resamples of patients.
     """
     best = max(contestants, key=lambda one: _score(one, sets.validation))
-    answers = {one.name: _tested(one) for one in contestants}
+    answers = {one.name: Answers(one.test, one.rule) for one in contestants}
     placed = []
     for one in contestants:
         given = answers[one.name]
@@ -179,14 +179,8 @@ def place(contestants: Sequence[Contestant], sets: BenchmarkSets) -> list[Placed
         if one is not best:
             differences = difference_interval(answers[best.name], given, sets.test, measures=COMPARED)
             behind = {name: (found.value, found.low, found.high) for name, found in differences.items()}
-        evaluation = evaluate_predictions(given.cdf, sets.test, grade=given.grade, interval=given.interval)
-        placed.append(Placed(one.name, evaluation, behind, one.seconds, one.best_epoch))
+        placed.append(Placed(one.name, evaluate_answers(given, sets.test), behind, one.seconds, one.best_epoch))
     return placed
-
-
-def _tested(one: Contestant) -> Answers:
-    read = read_out(one.test, one.rule)
-    return Answers(make_monotone(one.test), read.grade, (read.q05, read.q95))
 
 
 def _score(one: Contestant, joints: JointSet) -> float:

@@ -4,26 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scoring.errors import InvalidRequest
+from scoring.errors import InvalidRequest, ModelRefused
 from scoring.imaging import preprocess
-from scoring.inference.engines import DEFAULT_BATCH_SIZE
-from scoring.networks.readout import ReadOutRule, read_out
+from scoring.inference.engines import DEFAULT_BATCH_SIZE, Engine
+from scoring.networks.readout import ReadOutRule
 from scoring.networks.stored import NOTICE, WEIGHTS, StoredModel
 from scoring.networks.weights import from_npz
 from scoring.training import export, store
 from scoring.training.calibration import calibrated_rule
 from scoring.training.dataset import JointSet, snapshot_sha256
-from scoring.training.evaluate import Evaluation, evaluate_predictions
+from scoring.training.evaluate import Evaluation, evaluate_answers
 from scoring.training.fit import Epoch, Trained, TrainingRecipe, train
+from scoring.training.resampling import Against, Answers
 
 NOTICE_OF_SITE = "Trained on readings of one site. Not a medical device, and not for clinical use."
-
-Against = Literal["reading", "truth"]
 
 
 @dataclass(frozen=True)
@@ -132,29 +130,33 @@ def evaluate_stored(model: StoredModel, joints: JointSet, against: Sequence[Agai
 
     In float32, so that every processor prints the figures of the manifest; the manifest bounds what bfloat16 changes.
     """
-    cdf, label = answers(model, joints)
-    read = read_out(cdf, model.rule)
-    return {
-        one: evaluate_predictions(
-            cdf, joints, against=one, engine=label, grade=read.grade, interval=(read.q05, read.q95)
-        )
-        for one in against
-    }
+    given, engine = answer(model, joints)
+    label = f"{engine.name} {engine.precision}"
+    return {one: evaluate_answers(given, joints, against=one, engine=label) for one in against}
 
 
-def answers(model: StoredModel, joints: JointSet) -> tuple[NDArray[np.float32], str]:
-    """A model's distribution functions, raw `(n, 101)`, and what computed them."""
+def answer(model: StoredModel, joints: JointSet) -> tuple[Answers, Engine]:
+    """What a model says of every joint, and what computed it: the engine that every machine has.
+
+    Raises:
+        ModelRefused: The model reads images of another size.
+    """
     from scoring.inference.openvino_engine import OpenVinoEngine
 
+    if model.side != joints.images.shape[1]:
+        raise ModelRefused(
+            f"model {model.version} reads images of {model.side} pixels a side, these joints have "
+            f"{joints.images.shape[1]}: train it anew for the preprocessing of this code"
+        )
     engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
-    return export.predict_with(engine, joints.images), f"{engine.name} {engine.precision}"
+    return Answers(export.predict_with(engine, joints.images), model.rule), engine
 
 
 def _rule(recipe: TrainingRecipe, model: StoredModel, choosing: JointSet) -> ReadOutRule:
     """The recipe's rule, or the one that suits the trained files best on the validation joints."""
     if not recipe.calibrated:
         return recipe.rule
-    return calibrated_rule(answers(model, choosing)[0], choosing.reading)
+    return calibrated_rule(answer(model, choosing)[0].cdf, choosing.reading)
 
 
 def _network_facts(version: str, recipe: TrainingRecipe, trained: Trained, *, synthetic: bool) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How well a model reads a set of joints: every measure with its interval, and the trivial answer beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -86,47 +86,20 @@ class Difference:
     high: float
 
 
-def evaluate_model(
-    predict: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
-    joints: JointSet,
-    *,
-    against: Against = "reading",
-    engine: str = "",
+def evaluate_answers(
+    answers: Answers, joints: JointSet, *, against: Against = "reading", engine: str = ""
 ) -> Evaluation:
-    """Let a model answer for every joint of a set and compare.
+    """Compare what a model says of every joint of a set with what is right.
 
     Args:
-        predict: uint8 `(n, side, side)` to raw distribution functions `(n, 101)`.
+        answers: Of every joint.
         joints: The set; none of its patients should have been seen in training.
         against: What counts as right: the registry's readings, or the phantom's truth.
         engine: Named in the result.
-    """
-    return evaluate_predictions(predict(joints.images), joints, against=against, engine=engine)
-
-
-def evaluate_predictions(
-    cdf: NDArray[np.float32],
-    joints: JointSet,
-    *,
-    against: Against = "reading",
-    engine: str = "",
-    grade: NDArray[np.int64] | None = None,
-    interval: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
-) -> Evaluation:
-    """Compare answers that were computed before; see `evaluate_model`.
-
-    Args:
-        cdf: Distribution functions, raw or monotone, `(n, 101)`.
-        joints: The set.
-        against: What counts as right.
-        engine: Named in the result.
-        grade: Predicted grades, `(n,)`, if the model decides them otherwise than by `read_out`.
-        interval: Ends of its 90 % intervals, `(n,)` each, if they are not the 5 % and 95 % quantiles.
 
     Raises:
-        ValueError: There is no joint, or a joint has no reading (or truth).
+        ValueError: There is no joint, a joint has no reading (or truth), or an answer is missing.
     """
-    answers = Answers(cdf, grade, interval)
     sums = resampling.patient_sums(answers, joints, against)
     resampled = sums.measures(resampling.draws(sums.n_patients))
     measures = _of_all(sums)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from scoring.training.candidate import TrainingData, evaluate_stored, refuse_tak
 from scoring.training.dataset import JointSet, cached, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation
 from scoring.training.fit import Epoch, TrainingRecipe
+from scoring.training.resampling import Against
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ def evaluate_on_phantoms(
     *,
     seed: int | None = None,
     n_joints: int | None = None,
-    against: Literal["reading", "truth"] = "reading",
+    against: Against = "reading",
     cache_dir: Path | None = None,
     workers: int = 1,
     on_draw: Progress | None = None,

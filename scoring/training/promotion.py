@@ -1,37 +1,20 @@
 """The gate: whether a challenger may take the champion's place. Pure: decides from answers to the same test joints."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.clinical import joints as catalogue
-from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest
+from scoring.networks.readout import read_out
 from scoring.training import metrics
+from scoring.training.dataset import JointSet
+from scoring.training.evaluate import Difference, difference_interval
+from scoring.training.resampling import Answers
 
-Confusion = NDArray[np.int64]
-
-
-def accuracy_and_kappa(confusion: NDArray[Any]) -> float:
-    """Mean of class-normalised accuracy and quadratic weighted kappa, what the best epoch is chosen by, too.
-
-    The first alone rewards calling healthy joints eroded, the second alone rewards never calling a rare grade.
-    """
-    return (metrics.class_normalized_accuracy(confusion) + metrics.quadratic_weighted_kappa(confusion)) / 2
-
-
-METRICS: Mapping[str, Callable[[NDArray[Any]], float]] = {
-    "accuracy_and_kappa": accuracy_and_kappa,
-    "class_normalized_accuracy": metrics.class_normalized_accuracy,
-    "quadratic_weighted_kappa": metrics.quadratic_weighted_kappa,
-    "within_one_accuracy": metrics.within_one_accuracy,
-}
-"""What champion and challenger may be compared by, from a confusion matrix; the larger, the better."""
-
-DEFAULT_METRIC = "accuracy_and_kappa"
+METRICS = ("accuracy_and_kappa", "class_normalized_accuracy", "quadratic_weighted_kappa", "within_one_accuracy")
+"""What champion and challenger may be compared by, of `metrics.of_confusions`; the larger, the better."""
 
 MIN_TEST_PATIENTS = 10
 """With fewer patients a bootstrap over patients has next to nothing to draw from, and its interval means nothing."""
@@ -39,29 +22,7 @@ MIN_TEST_PATIENTS = 10
 MIN_SUBGROUP_JOINTS = 30
 """A smaller subgroup is reported, not judged."""
 
-_ROUNDS = 2000
-_INTERVAL = (2.5, 97.5)
-
 _SEVERITIES = {"intact (grade 0)": (0, 0), "slight (grade 1)": (1, 1), "severe (grades 2 to 5)": (2, 5)}
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a reader and two models said of the same n test joints.
-
-    Attributes:
-        read: Grades read, int64 `(n,)`.
-        champion: Grades by the champion.
-        challenger: Grades by the challenger.
-        patient_id: `(n,)` strings.
-        joint: `(n,)` strings, column names of the registry.
-    """
-
-    read: NDArray[np.int64]
-    champion: NDArray[np.int64]
-    challenger: NDArray[np.int64]
-    patient_id: NDArray[np.str_]
-    joint: NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -81,7 +42,7 @@ class Verdict:
     Attributes:
         promote: Whether the challenger is proposed.
         reasons: Why, in sentences; every obstacle if it is not.
-        metric: A key of `METRICS`.
+        metric: One of `METRICS`.
         champion: The champion's value on all test joints; NaN if it is not defined.
         challenger: The challenger's.
         interval: 95 % interval of challenger minus champion, from drawing patients; NaN if it is not defined.
@@ -101,7 +62,15 @@ class Verdict:
     subgroups: list[Subgroup]
 
 
-def judge(answers: Answers, *, metric: str, max_subgroup_loss: float, engines_agree: bool) -> Verdict:
+def judge(
+    joints: JointSet,
+    champion: Answers,
+    challenger: Answers,
+    *,
+    metric: str,
+    max_subgroup_loss: float,
+    engines_agree: bool,
+) -> Verdict:
     """Decide whether the challenger is better than the champion, and worse for nobody.
 
     It is proposed if all of this holds: the test has `MIN_TEST_PATIENTS` or more; the interval of the difference lies
@@ -109,30 +78,29 @@ def judge(answers: Answers, *, metric: str, max_subgroup_loss: float, engines_ag
     champion's by more than the margin; its engines agree.
 
     Args:
-        answers: Of both models to the same joints, whose patients neither was trained on.
-        metric: A key of `METRICS`.
+        joints: The test joints, whose patients neither model was trained on.
+        champion: What it says of these joints.
+        challenger: What it says of them.
+        metric: One of `METRICS`.
         max_subgroup_loss: The margin, in grades.
         engines_agree: Whether the challenger's engines were measured to agree.
 
     Raises:
         InvalidRequest: The metric is unknown.
     """
-    measure = metric_named(metric)
-    of_champion = _by_patient(answers.read, answers.champion, answers.patient_id)
-    of_challenger = _by_patient(answers.read, answers.challenger, answers.patient_id)
-    champion, challenger = measure(of_champion.sum(axis=0)), measure(of_challenger.sum(axis=0))
-    interval = difference_interval(of_champion, of_challenger, measure)
-    n_patients = len(of_champion)
-    groups = subgroups(answers)
+    check_metric(metric)
+    held, proposed = (read_out(answers.cdf, answers.rule).grade for answers in (champion, challenger))
+    value, challenged = (_value(metric, joints, grades) for grades in (held, proposed))
+    difference = difference_interval(challenger, champion, joints, measures=[metric])[metric]
+    figures = _figures(metric, value, challenged, difference)
+    n_patients = len(np.unique(joints.patient_id))
+    groups = subgroups(joints, held, proposed)
     obstacles = []
     if n_patients < MIN_TEST_PATIENTS:
         obstacles.append(f"the test set has {n_patients} patients; fewer than {MIN_TEST_PATIENTS} prove nothing")
     # Written so that an interval that is not defined is an obstacle, too.
-    if not interval[0] > 0:
-        obstacles.append(
-            f"it is not shown to be better: {_figures(metric, champion, challenger, interval)}; the interval must lie "
-            "above 0"
-        )
+    if not difference.low > 0:
+        obstacles.append(f"it is not shown to be better: {figures}; the interval must lie above 0")
     obstacles += [
         f"{group.name}: its answers are {group.challenger:.2f} grades from the readings, the champion's "
         f"{group.champion:.2f} ({group.n_joints} joints; allowed are {max_subgroup_loss:g} more)"
@@ -141,86 +109,54 @@ def judge(answers: Answers, *, metric: str, max_subgroup_loss: float, engines_ag
     ]
     if not engines_agree:
         obstacles.append("its engines do not agree")
-    better = f"it is better: {_figures(metric, champion, challenger, interval)}, and in no subgroup worse by more than "
+    better = f"it is better: {figures}, and in no subgroup worse by more than {max_subgroup_loss:g} grades"
     return Verdict(
         promote=not obstacles,
-        reasons=obstacles or [f"{better}{max_subgroup_loss:g} grades"],
+        reasons=obstacles or [better],
         metric=metric,
-        champion=champion,
-        challenger=challenger,
-        interval=interval,
-        n_joints=len(answers.read),
+        champion=value,
+        challenger=challenged,
+        interval=(difference.low, difference.high),
+        n_joints=len(joints),
         n_patients=n_patients,
         subgroups=groups,
     )
 
 
-def metric_named(name: str) -> Callable[[NDArray[Any]], float]:
-    """A metric of `METRICS`.
+def check_metric(name: str) -> None:
+    """Refuse a metric that is none of `METRICS`.
 
     Raises:
         InvalidRequest: There is none of that name.
     """
-    try:
-        return METRICS[name]
-    except KeyError:
-        raise InvalidRequest(f"no metric {name!r}; there are {', '.join(METRICS)}") from None
+    if name not in METRICS:
+        raise InvalidRequest(f"no metric {name!r}; there are {', '.join(METRICS)}")
 
 
-def subgroups(answers: Answers) -> list[Subgroup]:
-    """Both models on each kind of joint and each severity that has joints."""
-    kinds = np.array([catalogue.joint_by_column(str(joint)).kind for joint in answers.joint], dtype=np.str_)
+def subgroups(joints: JointSet, champion: NDArray[np.int64], challenger: NDArray[np.int64]) -> list[Subgroup]:
+    """Both models on each kind of joint and each severity that has joints, from their grades `(n,)`."""
+    read = joints.grades
+    kinds = np.array([catalogue.joint_by_column(str(joint)).kind for joint in joints.joint], dtype=np.str_)
     chosen = {str(kind): kinds == kind for kind in np.unique(kinds)}
-    chosen |= {name: (answers.read >= low) & (answers.read <= high) for name, (low, high) in _SEVERITIES.items()}
+    chosen |= {name: (read >= low) & (read <= high) for name, (low, high) in _SEVERITIES.items()}
     return [
         Subgroup(
             name,
             int(of_group.sum()),
-            float(np.abs(answers.champion - answers.read)[of_group].mean()),
-            float(np.abs(answers.challenger - answers.read)[of_group].mean()),
+            float(np.abs(champion - read)[of_group].mean()),
+            float(np.abs(challenger - read)[of_group].mean()),
         )
         for name, of_group in chosen.items()
         if of_group.any()
     ]
 
 
-def difference_interval(
-    champion: Confusion, challenger: Confusion, measure: Callable[[NDArray[Any]], float]
-) -> tuple[float, float]:
-    """95 % interval of challenger minus champion, by drawing patients: both models answer for the same drawn patients.
-
-    Args:
-        champion: A confusion matrix for each patient, `(n_patients, 6, 6)`.
-        challenger: The same patients in the same order.
-        measure: From a confusion matrix; the larger, the better.
-
-    Returns:
-        Percentiles of the bootstrap; NaN if the difference is not defined in any round.
-    """
-    n = len(champion)
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), _ROUNDS)
-    differences = np.array(
-        [measure(np.tensordot(times, challenger, 1)) - measure(np.tensordot(times, champion, 1)) for times in drawn]
-    )
-    # A draw without any variation has no kappa; it says nothing about the interval.
-    known = differences[~np.isnan(differences)]
-    if not known.size:
-        return (float("nan"), float("nan"))
-    low, high = np.percentile(known, _INTERVAL)
-    return (float(low), float(high))
+def _value(metric: str, joints: JointSet, grades: NDArray[np.int64]) -> float:
+    return float(metrics.of_confusions(metrics.confusion_matrix(joints.grades, grades))[metric])
 
 
-def _by_patient(read: NDArray[np.int64], answered: NDArray[np.int64], patient_id: NDArray[np.str_]) -> Confusion:
-    patients, index = np.unique(patient_id, return_inverse=True)
-    n_cells = ratingen.N_GRADES**2
-    cell = index * n_cells + read * ratingen.N_GRADES + answered
-    counts = np.bincount(cell, minlength=len(patients) * n_cells)
-    return counts.reshape(len(patients), ratingen.N_GRADES, ratingen.N_GRADES)
-
-
-def _figures(metric: str, champion: float, challenger: float, interval: tuple[float, float]) -> str:
-    low, high = interval
+def _figures(metric: str, champion: float, challenger: float, difference: Difference) -> str:
     return (
-        f"{metric.replace('_', ' ')} {challenger:.3f} against {champion:.3f}, difference {challenger - champion:+.3f} "
-        f"(95 % interval {low:+.3f} to {high:+.3f})"
+        f"{metric.replace('_', ' ')} {challenger:.3f} against {champion:.3f}, difference {difference.value:+.3f} "
+        f"(95 % interval {difference.low:+.3f} to {difference.high:+.3f})"
     )

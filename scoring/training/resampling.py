@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scoring.clinical import ratingen
 from scoring.clinical.ranges import refuse_where
 from scoring.clinical.rau import RATINGEN_TOTAL
-from scoring.networks.readout import N_POINTS, make_monotone, read_out
+from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule, make_monotone, read_out
 from scoring.training import metrics
 from scoring.training.dataset import JointSet
 
@@ -38,39 +38,20 @@ class Answers:
 
     Attributes:
         cdf: Its distribution functions, raw or monotone, `(n, 101)`.
-        grade: Its grades, `(n,)`, if it decides them otherwise than by `read_out` (a classifier, tuned borders).
-        interval: Lower and upper ends of its 90 % intervals in per cent, `(n,)` each, if they are not the 5 % and 95 %
-            quantiles (`calibration.central_interval`).
+        rule: How its grades and 90 % intervals are read from them.
     """
 
     cdf: NDArray[np.float32]
-    grade: NDArray[np.int64] | None = None
-    interval: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+    rule: ReadOutRule = USUAL_RULE
 
     @staticmethod
     def sure(percent: NDArray[Any]) -> "Answers":
         """The answers of somebody without doubt, such as a reader: all probability on one erosion, `(n,)`."""
         return Answers((np.arange(N_POINTS) >= percent[:, np.newaxis]).astype(np.float32))
 
-    def check_length(self, n: int) -> None:
-        """Refuse answers that are not one a joint.
-
-        Raises:
-            ValueError: A part has another length.
-        """
-        parts = {"cdf": self.cdf, "grade": self.grade}
-        parts |= {"interval ends": None if self.interval is None else np.stack(self.interval, axis=1)}
-        for name, values in parts.items():
-            if values is not None and len(values) != n:
-                raise ValueError(f"{n} joints need {n} answers, but there are {len(values)} {name}")
-
     def take(self, chosen: NDArray[np.int64]) -> "Answers":
         """The answers for the chosen joints."""
-        return Answers(
-            self.cdf[chosen],
-            None if self.grade is None else self.grade[chosen],
-            None if self.interval is None else (self.interval[0][chosen], self.interval[1][chosen]),
-        )
+        return Answers(self.cdf[chosen], self.rule)
 
 
 @dataclass(frozen=True)
@@ -163,20 +144,19 @@ def patient_sums(answers: Answers, joints: JointSet, against: Against = "reading
         raise ValueError("there is no joint to evaluate on")
     right = np.asarray(joints.reading if against == "reading" else joints.truth, dtype=np.float64)
     refuse_where(against, np.isnan(right), "known of every joint")
-    answers.check_length(len(joints))
-    read = read_out(answers.cdf)
+    if len(answers.cdf) != len(joints):
+        raise ValueError(f"{len(joints)} joints need as many answers, but there are {len(answers.cdf)}")
+    read = read_out(answers.cdf, answers.rule)
     cdf = make_monotone(answers.cdf)
     grade = np.asarray(ratingen.grade(right), dtype=np.int64)
-    predicted = read.grade if answers.grade is None else answers.grade
-    low, high = (read.q05, read.q95) if answers.interval is None else answers.interval
     patients, patient = np.unique(joints.patient_id, return_inverse=True)
     add = _Adder(patient, len(patients))
     expected_grade = read.grade_probability @ _GRADES
     sums = {
         "n": add(np.ones(len(joints))),
-        "confusion": add.confusions(grade, predicted),
+        "confusion": add.confusions(grade, read.grade),
         "border_hits": add(
-            metrics.border_aware_hits(right, predicted)[:, np.newaxis] & (grade[:, np.newaxis] == _GRADES)
+            metrics.border_aware_hits(right, read.grade)[:, np.newaxis] & (grade[:, np.newaxis] == _GRADES)
         ),
         "crps": add(metrics.squared_distance(cdf, right)),
         "squares": add((read.mean - right) ** 2),
@@ -184,10 +164,10 @@ def patient_sums(answers: Answers, joints: JointSet, against: Against = "reading
         "moments": add(metrics.moments(right, read.mean)),
         "pit": add(metrics.pit(cdf, right)),
         "confidence": add(metrics.confidence_gaps(read.grade_probability, grade)),
-        "covered": add((low <= right) & (right <= high)),
-        "width": add((high - low).astype(np.float64)),
+        "covered": add((read.q05 <= right) & (right <= read.q95)),
+        "width": add((read.q95 - read.q05).astype(np.float64)),
         "rau_error": _rau_errors(expected_grade - grade, joints.sop_iuid, patient, len(patients)),
-        "rau_error_of_grades": _rau_errors(predicted - grade, joints.sop_iuid, patient, len(patients)),
+        "rau_error_of_grades": _rau_errors(read.grade - grade, joints.sop_iuid, patient, len(patients)),
     }
     return PatientSums(sums, read.mean, grade >= _SERIOUS, patient, both_err=against == "reading")
 

@@ -455,7 +455,7 @@ def test_a_challenger_whose_weights_have_another_shape_is_refused(site, warehous
     taken = retraining.snapshot(site, run)
     for version, why in (
         ("misfit-1", r"model misfit-1: weight dense1/kernel has shape"),
-        ("small-1", r"model small-1 reads images of 64 pixels a side, the snapshot has 128"),
+        ("small-1", r"model small-1 reads images of 64 pixels a side, these joints have 128"),
     ):
         with pytest.raises(ModelRefused, match=why):
             retraining.compare(site, run, taken, [Candidate(version, "tiny", 1.0)], "accuracy_and_kappa")

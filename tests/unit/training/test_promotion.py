@@ -1,6 +1,6 @@
 """The gate, on answers made by hand."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,19 +8,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.errors import InvalidRequest
+from scoring.networks.readout import ReadOutRule
 from scoring.training import metrics
-from scoring.training.promotion import (
-    METRICS,
-    MIN_SUBGROUP_JOINTS,
-    MIN_TEST_PATIENTS,
-    Answers,
-    accuracy_and_kappa,
-    difference_interval,
-    judge,
-    subgroups,
-)
+from scoring.training.dataset import JointSet
+from scoring.training.promotion import METRICS, MIN_SUBGROUP_JOINTS, MIN_TEST_PATIENTS, judge
+from scoring.training.resampling import Answers
+
+PERCENT = np.array([0, 10, 30, 50, 70, 90], np.float32)
+"""An erosion within each grade."""
 
 JOINTS = ("hand_left_1", "hand_left_2", "hand_left_10", "foot_right_1", "wrist_left")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Grades, and whose joints they are of."""
+
+    read: np.ndarray
+    champion: np.ndarray
+    challenger: np.ndarray
+    patient_id: np.ndarray
+    joint: np.ndarray
 
 
 def answers(n_patients=20, per_patient=15, right=1.0, right_of_champion=0.5, seed=0):
@@ -29,7 +37,7 @@ def answers(n_patients=20, per_patient=15, right=1.0, right_of_champion=0.5, see
     n = n_patients * per_patient
     read = np.arange(n) % 6
     off = np.where(read == 5, 4, read + 1)
-    return Answers(
+    return Case(
         read=read,
         champion=np.where(rng.random(n) < right_of_champion, read, off),
         challenger=np.where(rng.random(n) < right, read, off),
@@ -38,9 +46,24 @@ def answers(n_patients=20, per_patient=15, right=1.0, right_of_champion=0.5, see
     )
 
 
-def ruled(given_answers, **options):
+def joints_of(case):
+    n = len(case.read)
+    return JointSet(
+        images=np.zeros((n, 1, 1), np.uint8),
+        reading=PERCENT[case.read],
+        truth=np.full(n, np.nan, np.float32),
+        patient_id=case.patient_id,
+        joint=case.joint,
+        sop_iuid=case.patient_id,
+        year=np.full(n, 2016),
+    )
+
+
+def ruled(case, **options):
     return judge(
-        given_answers,
+        joints_of(case),
+        Answers.sure(PERCENT[case.champion]),
+        Answers.sure(PERCENT[case.challenger]),
         **{"metric": "accuracy_and_kappa", "max_subgroup_loss": 0.15, "engines_agree": True} | options,
     )
 
@@ -132,7 +155,8 @@ def test_every_metric_can_be_asked_for_and_no_other():
 
 def test_the_subgroups_are_those_that_have_joints():
     only_hands = answers()
-    groups = {group.name: group for group in subgroups(replace(only_hands, joint=np.full(300, "hand_left_1")))}
+    verdict = ruled(replace(only_hands, joint=np.full(300, "hand_left_1")))
+    groups = {group.name: group for group in verdict.subgroups}
     assert set(groups) == {"PIP", "intact (grade 0)", "slight (grade 1)", "severe (grades 2 to 5)"}
     assert groups["PIP"].n_joints == 300
     assert sum(group.n_joints for name, group in groups.items() if name != "PIP") == 300
@@ -140,11 +164,24 @@ def test_the_subgroups_are_those_that_have_joints():
     assert 0.4 < groups["PIP"].champion < 0.6
 
 
-def test_the_default_metric_rewards_neither_extreme():
+def test_each_model_is_read_by_its_own_rule():
+    """Both give the same distributions; the champion's borders call the mean of 10 % grade 0."""
+    case = answers(right=1.0)
+    same = Answers.sure(PERCENT[case.read])
+    champion = replace(same, rule=ReadOutRule(borders=(15, 20, 40, 60, 80)))
+    verdict = judge(
+        joints_of(case), champion, same, metric="class_normalized_accuracy", max_subgroup_loss=0.15, engines_agree=True
+    )
+    assert (verdict.champion, verdict.challenger) == (pytest.approx(5 / 6), 1)
+    assert verdict.interval == (pytest.approx(1 / 6), pytest.approx(1 / 6))
+    assert verdict.promote
+
+
+def test_the_usual_metric_rewards_neither_extreme():
     read = np.repeat(np.arange(6), [60, 20, 10, 5, 3, 2])
-    always_0 = metrics.confusion_matrix(read, np.zeros(100))
-    assert accuracy_and_kappa(always_0) == pytest.approx(1 / 12)
-    assert accuracy_and_kappa(metrics.confusion_matrix(read, read)) == 1
+    always_0 = metrics.of_confusions(metrics.confusion_matrix(read, np.zeros(100)))
+    assert always_0["accuracy_and_kappa"] == pytest.approx(1 / 12)
+    assert metrics.of_confusions(metrics.confusion_matrix(read, read))["accuracy_and_kappa"] == 1
 
 
 def test_patients_are_drawn_not_joints():
@@ -156,8 +193,8 @@ def test_patients_are_drawn_not_joints():
     scattered = np.tile([f"{i:02d}" for i in range(20)], 10)
     widths = []
     for patients in (together, scattered):
-        given_answers = Answers(read, 5 - read, for_all, patients, np.full(200, "hand_left_1"))
-        low, high = ruled(given_answers, metric="class_normalized_accuracy").interval
+        case = Case(read, 5 - read, for_all, patients, np.full(200, "hand_left_1"))
+        low, high = ruled(case, metric="class_normalized_accuracy").interval
         widths.append(high - low)
     assert widths[0] > 2 * widths[1]
 
@@ -165,9 +202,8 @@ def test_patients_are_drawn_not_joints():
 @settings(max_examples=5)
 @given(st.integers(0, 1000))
 def test_swapping_the_two_turns_the_interval_round(seed):
-    one = np.random.default_rng(seed).integers(0, 4, (12, 6, 6))
-    other = np.random.default_rng(seed + 1).integers(0, 4, (12, 6, 6))
-    low, high = difference_interval(one, other, accuracy_and_kappa)
-    back = difference_interval(other, one, accuracy_and_kappa)
-    assert low <= high
+    case = answers(right=0.6, seed=seed)
+    low, high = ruled(case).interval
+    back = ruled(replace(case, champion=case.challenger, challenger=case.champion)).interval
+    assert low < high
     assert back == pytest.approx((-high, -low), abs=1e-12)
