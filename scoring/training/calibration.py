@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest
-from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule, make_monotone, read_out
+from scoring.networks.readout import USUAL_RULE, ReadOutRule, make_monotone, read_out
 from scoring.training import metrics
 
 _SWEEPS = 20
@@ -19,7 +19,6 @@ _MAX_TEMPERATURE = 8.0
 
 Borders = tuple[float, ...]
 Floats = npt.NDArray[np.float64]
-Ends = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 def calibrated_rule(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha: float = 0.10) -> ReadOutRule:
@@ -54,7 +53,9 @@ def conformal_level(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha
         alpha: Share of joints that may lie outside, between 0 and 1.
 
     Returns:
-        The level for `central_interval`, 0 to 1; 1 if there are too few joints to promise less than 0 to 100 %.
+        The `interval_level` for a `ReadOutRule`, 0 to 1; 1, all that the network does not rule out, if there are too
+        few joints to promise less. A reading lies inside its interval if its score is below the level, and outside if
+        it is above.
 
     Raises:
         InvalidRequest: alpha is out of range, or there is no joint.
@@ -69,24 +70,6 @@ def conformal_level(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha
     rank = int(np.ceil((len(score) + 1) * (1 - alpha)))
     # Below 0 the ends of an interval would cross.
     return max(0.0, float(score[rank - 1])) if rank <= len(score) else 1.0
-
-
-def central_interval(cdf: npt.NDArray[Any], level: float) -> Ends:
-    """The interval that leaves out (1 - level) / 2 of the probability on either side, or less.
-
-    Args:
-        cdf: Distribution functions, raw or monotone, (n, 101).
-        level: 0 to 1.
-
-    Returns:
-        Smallest k with F(k) >= (1 - level) / 2 and smallest k with F(k) > (1 + level) / 2 (100 if there is none), in
-        whole per cent, (n,) each. A reading lies inside exactly if its score (`conformal_level`) is at most the level.
-    """
-    monotone = make_monotone(cdf).astype(np.float64)
-    low = np.argmax(1 - 2 * monotone <= level, axis=1)
-    beyond = 2 * monotone - 1 > level
-    high = np.where(beyond.any(axis=1), np.argmax(beyond, axis=1), N_POINTS - 1)
-    return low.astype(np.int64), high.astype(np.int64)
 
 
 def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike, start: Borders = USUAL_RULE.borders) -> Borders:
