@@ -149,10 +149,10 @@ def migrate() -> None:
 
 
 @main.command()
-@click.option("--patients", default=40, show_default=True, type=click.IntRange(1, 100_000))
-@click.option("--nights", default=3, show_default=True, type=click.IntRange(1, 366))
+@click.option("--patients", default=40, show_default=True, type=click.IntRange(1, 100_000), help="In the registry.")
+@click.option("--nights", default=3, show_default=True, type=click.IntRange(1, 366), help="How many to write.")
 @click.option("--last-night", type=BatchDate(), help="Date of the last folder; default: yesterday.")
-@click.option("--seed", default=1, show_default=True)
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same bytes.")
 @click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
 @click.option("--fault", "faults", multiple=True, help="Damage the last night; see --list-faults. May be repeated.")
 @click.option("--list-faults", is_flag=True, help="Name every fault and what the books then say.")
@@ -228,14 +228,16 @@ def pending() -> None:
 
 
 @main.command()
-@click.option("--recipe", default="regression-augmented", show_default=True, help="See docs/model.md.")
-@click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
-@click.option("--patients", default=700, show_default=True, type=click.IntRange(10))
-@click.option("--seed", default=1, show_default=True)
-@click.option("--epochs", default=4, show_default=True, type=click.IntRange(1))
 @click.option("--version", required=True, help="Name of the new model, such as phantom-2.")
+@click.option("--recipe", default="regression-augmented", show_default=True, help="One of docs/model.md.")
+@click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
+@click.option(
+    "--patients", default=700, show_default=True, type=click.IntRange(10), help="To learn from and choose by."
+)
+@click.option("--seed", default=1, show_default=True, help="Of the patients and of the training.")
+@click.option("--epochs", default=4, show_default=True, type=click.IntRange(1), help="At most so many.")
 def train(  # noqa: PLR0917 - click hands over options by name
-    recipe: str, difficulty: str, patients: int, seed: int, epochs: int, version: str
+    version: str, recipe: str, difficulty: str, patients: int, seed: int, epochs: int
 ) -> None:
     """Train a network on synthetic phantoms and put it in the model store. Promotes nothing.
 
@@ -258,9 +260,17 @@ def train(  # noqa: PLR0917 - click hands over options by name
 
 
 @main.command()
-@click.option("--recipe", "recipes", multiple=True, required=True, help="How to train a candidate. May be repeated.")
+@click.option(
+    "--recipe", "recipes", multiple=True, required=True, help="Of a candidate; named in docs/model.md. May be repeated."
+)
 @click.option("--cut-off", type=BatchDate(), help="Newest folder to take readings from; default: the newest there is.")
-@click.option("--metric", default="accuracy_and_kappa", show_default=True, help="What the models are compared by.")
+@click.option(
+    "--metric",
+    default="accuracy_and_kappa",
+    show_default=True,
+    help="What the models are compared by; else class_normalized_accuracy, quadratic_weighted_kappa or"
+    " within_one_accuracy.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="At most so many; default: the recipe's own.")
 @click.option("--approve", is_flag=True, help="Promote the best candidate if the gate proposes it.")
 def retrain(recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs: int | None, approve: bool) -> None:
@@ -291,12 +301,14 @@ def retrain(recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs:
 
 
 @main.command("fine-tune")
-@click.option("--from", "start", required=True, help="Model to go on from.")
-@click.option("--version", required=True, help="Name of the new model.")
+@click.option("--from", "start", required=True, help="Model to go on from, of the store or the shipped one.")
+@click.option("--version", required=True, help="Name of the new model, such as phantom-1-limbs.")
 @click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
-@click.option("--patients", default=150, show_default=True, type=click.IntRange(10))
+@click.option(
+    "--patients", default=150, show_default=True, type=click.IntRange(10), help="To learn from and choose by."
+)
 @click.option("--test-joints", default=4000, show_default=True, type=click.IntRange(100), help="Of each limb.")
-@click.option("--epochs", default=2, show_default=True, type=click.IntRange(1))
+@click.option("--epochs", default=2, show_default=True, type=click.IntRange(1), help="At most so many.")
 def fine_tune(  # noqa: PLR0917 - click hands over options by name
     start: str, version: str, difficulty: str, patients: int, test_joints: int, epochs: int
 ) -> None:
@@ -427,7 +439,7 @@ def correlate(as_of: date) -> None:
 
 
 @main.command()
-@click.option("--date", "batch_date", required=True, type=BatchDate())
+@click.option("--date", "batch_date", required=True, type=BatchDate(), help="Folder date.")
 def report(batch_date: date) -> None:
     """Write a night's page again, from the warehouse and the staged files of its last run.
 
@@ -438,7 +450,7 @@ def report(batch_date: date) -> None:
 
 @main.command("status")
 @click.option("--digest", is_flag=True, help="Digest of every data table: equal before and after a repeated night.")
-@click.option("--nights", default=10, show_default=True, type=click.IntRange(1))
+@click.option("--nights", default=10, show_default=True, type=click.IntRange(1), help="How many to show.")
 def status_command(digest: bool, nights: int) -> None:
     """Show the last nights, the champion, the report's path and a ready-made psql line.
 

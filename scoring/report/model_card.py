@@ -7,12 +7,13 @@ out, and the checklists say so.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from markupsafe import Markup
 
 from scoring.clinical.rau import HUMAN_SDC, MAX_SCORE
+from scoring.networks.readout import USUAL_RULE
 from scoring.report import checklists, model_figures
 from scoring.report.checklists import CLAIM, SECTIONS, TRIPOD_AI, Item, Section
 from scoring.report.page import DASH, SPACE, environment, joint_term, thousands
@@ -97,7 +98,6 @@ _ALWAYS: Final = (
     ),
     "Readings lie on a 5 % grid with values on the borders between grades, so that exact grades have a ceiling.",
 )
-_USUAL_RULE: Final = {"grade_by": "mean", "borders": (1, 20, 40, 60, 80), "interval_level": 0.90}
 # Of a manifest's `data`: what the card says in a sentence or a table of its own.
 _DATA_IN_WORDS: Final = {"card", "training", "validation", "seed", "enrich", "enriched_above", "phantom_revision"}
 _SUBGROUP_MEASURES: Final = ("accuracy", "class_normalized_accuracy", "quadratic_weighted_kappa", "mae", "coverage_90")
@@ -355,13 +355,13 @@ def _data(manifest: Facts, found: Facts) -> dict[str, Any]:
 
 def _rule(manifest: Facts) -> str:
     """How grade and interval are read from the distribution, in words."""
-    rule = manifest.get("read_out", _USUAL_RULE)
+    rule = manifest.get("read_out", asdict(USUAL_RULE))
     if rule["grade_by"] == "mean":
         borders = ", ".join(f"{border:.3g}" for border in rule["borders"])
         grade = f"The grade follows from the expected erosion, with borders at {borders} %"
     else:
         grade = "The grade is the most probable one"
-    if rule["interval_level"] == _USUAL_RULE["interval_level"]:
+    if rule["interval_level"] == USUAL_RULE.interval_level:
         return f"{grade}; the 90 % interval runs from the 5 % to the 95 % quantile."
     return (
         f"{grade}; the 90 % interval is the central {100 * rule['interval_level']:.1f} % of the distribution, at which"

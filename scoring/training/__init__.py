@@ -1,1 +1,1 @@
-"""From read joints to a promoted model: snapshot, split, fit, evaluation, model store."""
+"""From read joints to a model in the store: snapshot, split, fit, evaluation, and the gate that may propose it."""

@@ -14,7 +14,7 @@ from scoring.training.evaluate import Difference, difference_interval
 from scoring.training.resampling import Answers
 
 METRICS = ("accuracy_and_kappa", "class_normalized_accuracy", "quadratic_weighted_kappa", "within_one_accuracy")
-"""What champion and challenger may be compared by, of `metrics.of_confusions`; the larger, the better."""
+"""What two models may be compared by, of `metrics.of_confusions`; the larger, the better. The usual one is first."""
 
 MIN_TEST_PATIENTS = 10
 """With fewer patients a bootstrap over patients has next to nothing to draw from, and its interval means nothing."""

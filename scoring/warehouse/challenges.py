@@ -20,7 +20,7 @@ class ChallengeFacts:
 
     Attributes:
         snapshot_sha256: The snapshot whose test patients both were judged on.
-        champion: Version of the promoted model.
+        champion: Version of the model that nights are scored with.
         challenger: Version of the candidate.
         metric: What they were compared by.
         champion_value: The champion's value.

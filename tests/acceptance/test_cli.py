@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from datetime import date
@@ -43,6 +44,25 @@ def test_every_command_has_help_with_an_example(command):
     shown = CliRunner().invoke(main, [command, "--help"])
     assert shown.exit_code == 0
     assert "Example: " in shown.output
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_example_is_a_call_that_the_command_takes(command):
+    # That of `pending` is a loop around it.
+    (example,) = re.findall(rf"Example: .*?scoring ({command}\b[^\n;)]*)", main.commands[command].help)
+    name, *arguments = shlex.split(example)
+    main.commands[name].make_context(name, arguments)
+
+
+def test_defaults_and_metrics_written_out_in_the_command_line_are_those_of_training():
+    from scoring.training.promotion import METRICS
+    from scoring.training.recipes import SHIPPED
+
+    (metric,) = [option for option in main.commands["retrain"].params if option.name == "metric"]
+    assert metric.default == METRICS[0]
+    assert all(name in metric.help for name in METRICS[1:])
+    (recipe,) = [option for option in main.commands["train"].params if option.name == "recipe"]
+    assert recipe.default == SHIPPED
 
 
 def test_every_kind_of_failure_has_an_exit_code_of_its_own_in_the_help():

@@ -79,6 +79,7 @@ def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_ba
 
     from scoring.pipeline import retraining
     from scoring.training.promotion import METRICS
+    from scoring.training.recipes import BEST
 
     dag = dag_bag.dags["retraining"]
     # It has no data interval to fill: it takes what has landed when it runs. And unpausing it starts nothing.
@@ -94,6 +95,8 @@ def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_ba
     assert dag.get_task("decide").trigger_rule == "none_failed"
     # Written out in the DAG file, which must not import training.
     assert dag.params.get_param("metric").schema["enum"] == list(METRICS)
+    assert dag.params.dump()["metric"] == METRICS[0]
+    assert dag.params.dump()["recipes"] == [BEST]
 
 
 def test_only_named_approvers_may_answer(airflow_home, monkeypatch):

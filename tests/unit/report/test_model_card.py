@@ -14,7 +14,8 @@ from scoring.networks.readout import N_POINTS
 from scoring.report import checklists, model_card, model_figures
 from scoring.report.page import DASH, SPACE
 from scoring.training.dataset import JointSet
-from scoring.training.evaluate import evaluate_predictions
+from scoring.training.evaluate import evaluate_answers
+from scoring.training.resampling import Answers
 from scoring.training.store import SHIPPED_DIR, SHIPPED_VERSION
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -83,7 +84,7 @@ def made_evaluations() -> Mapping[str, Facts]:
     centre = truth + rng.normal(0, 5, n)
     cdf = (1 / (1 + np.exp(-(np.arange(N_POINTS) - centre[:, None]) / 3))).astype(np.float32)
     return {
-        against: evaluate_predictions(cdf, joints, against=against, engine="openvino float32").to_dict()
+        against: evaluate_answers(Answers(cdf), joints, against=against, engine="openvino float32").to_dict()
         for against in ("reading", "truth")
     }
 
