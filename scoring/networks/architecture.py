@@ -63,11 +63,7 @@ def erosion_cdf_network(
     - Rohrbach, Reinhard, Sick, Dürr (2019). Bone erosion scoring for rheumatoid arthritis with deep convolutional
       neural networks. Computers & Electrical Engineering 78:472-481.
     """
-    if side // shrink >> len(filters) < 1:
-        needed = shrink * 2 ** len(filters)
-        raise ValueError(f"{len(filters)} poolings leave nothing of {side} pixels; side must be >= {needed}")
-    inputs = keras.Input((side, side, 1), name="image")
-    x = layers.AveragePooling2D(shrink, name="shrink")(inputs) if shrink > 1 else inputs
+    inputs, x = _image(side, shrink, len(filters))
     for i, n_filters in enumerate(filters, start=1):
         for j in (1, 2):
             x = _convolution(x, n_filters, f"block{i}_conv{j}")
@@ -109,18 +105,14 @@ def residual_network(
         2D tensor `(batch_size, 101)`, float32, values in `[0, 1]`.
 
     Raises:
-        ValueError: The image is too small for that many stages, or there is no such head.
+        ValueError: The image is too small for that many poolings, or there is no such head.
 
     Reference:
 
     - He, Zhang, Ren, Sun (2016). Deep residual learning for image recognition. CVPR.
     - Zhang (2019). Making convolutional networks shift-invariant again. ICML.
     """
-    if side // shrink >> len(stages) < 1:
-        needed = shrink * 2 ** len(stages)
-        raise ValueError(f"{len(stages)} stages leave nothing of {side} pixels; side must be >= {needed}")
-    inputs = keras.Input((side, side, 1), name="image")
-    x = layers.AveragePooling2D(shrink, name="shrink")(inputs) if shrink > 1 else inputs
+    inputs, x = _image(side, shrink, len(stages))
     x = _convolution(x, stages[0][0], "stem")
     for i, (n_filters, n_blocks) in enumerate(stages, start=1):
         # The change of width is a convolution of its own, so that the sums need no projection.
@@ -188,6 +180,15 @@ def inception_network(
 
 TRANSFERRED = "inception_v3"
 """Name of the layer that transfer learning freezes at first."""
+
+
+def _image(side: int, shrink: int, n_poolings: int) -> tuple[Any, Any]:
+    """The input, and what the first layer sees of it."""
+    if side // shrink >> n_poolings < 1:
+        needed = shrink * 2**n_poolings
+        raise ValueError(f"{n_poolings} poolings leave nothing of {side} pixels; side must be >= {needed}")
+    inputs = keras.Input((side, side, 1), name="image")
+    return inputs, layers.AveragePooling2D(shrink, name="shrink")(inputs) if shrink > 1 else inputs
 
 
 def _convolution(x: Any, n_filters: int, name: str, *, relu: bool = True) -> Any:

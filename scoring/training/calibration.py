@@ -17,24 +17,22 @@ from scoring.training import metrics
 _SWEEPS = 20
 _MAX_TEMPERATURE = 8.0
 
-Borders = tuple[float, ...]
 Floats = npt.NDArray[np.float64]
 
 
-def calibrated_rule(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha: float = 0.10) -> ReadOutRule:
+def calibrated_rule(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike) -> ReadOutRule:
     """The rule that suits a network: borders between grades and level of the interval, fitted on validation joints.
 
     Args:
         cdf: Its distribution functions of these joints, raw or monotone, (n, 101).
         erosion_percent: Their readings, 0-100, (n,).
-        alpha: Share of joints that may lie outside their interval.
 
     Raises:
         InvalidRequest: There is no joint.
     """
     return ReadOutRule(
         borders=tune_borders(read_out(cdf).mean, ratingen.grade(np.asarray(erosion_percent))),
-        interval_level=conformal_level(cdf, erosion_percent, alpha),
+        interval_level=conformal_level(cdf, erosion_percent),
     )
 
 
@@ -72,25 +70,23 @@ def conformal_level(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha
     return max(0.0, float(score[rank - 1])) if rank <= len(score) else 1.0
 
 
-def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike, start: Borders = USUAL_RULE.borders) -> Borders:
+def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike) -> tuple[float, ...]:
     """Borders on the expected erosion under which the predicted grades agree best with the read ones.
 
     Best is the highest `accuracy_and_kappa` (`metrics.of_confusions`). One border after the other moves to its best
     place between its neighbours, halfway between two expected erosions, until none moves: a local optimum, never worse
-    than the start. Of equally good places the nearest is taken.
+    than the usual borders, where the search begins. Of equally good places the nearest is taken.
 
     Args:
         expected_erosion: Of validation joints, per cent, (n,).
         grade: Their read grades, (n,).
-        start: Where the search begins.
 
     Returns:
         Five borders, in order.
 
     Raises:
-        InvalidRequest: There is no joint, or the start is not five borders in order.
+        InvalidRequest: There is no joint.
     """
-    _check_borders(start)
     mean, truth = np.asarray(expected_erosion, dtype=np.float64), np.asarray(grade, dtype=np.int64)
     if not len(mean):
         raise InvalidRequest("there is no joint to tune the borders on")
@@ -99,8 +95,9 @@ def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike, start: B
     counts = np.zeros((len(values), ratingen.N_GRADES))
     np.add.at(counts, (index, truth), 1)
     below = np.concatenate([np.zeros((1, ratingen.N_GRADES)), np.cumsum(counts, axis=0)])
-    at = [int(np.searchsorted(values, start[0], "left")), *map(int, np.searchsorted(values, start[1:], "right"))]
-    borders, best = list(start), float(_agreement(below[at], below[-1]))
+    borders = list(USUAL_RULE.borders)
+    at = [int(np.searchsorted(values, borders[0], "left")), *map(int, np.searchsorted(values, borders[1:], "right"))]
+    best = float(_agreement(below[at], below[-1]))
     for _ in range(_SWEEPS):
         before = best
         for i, border in enumerate(borders):
@@ -163,11 +160,6 @@ def at_temperature(cdf: npt.NDArray[Any], temperature: float) -> Floats:
     from scipy.special import expit, logit
 
     return np.asarray(expit(logit(np.asarray(cdf, dtype=np.float64)) / temperature))
-
-
-def _check_borders(borders: Borders) -> None:
-    if len(borders) != ratingen.MAX_GRADE or list(borders) != sorted(borders):
-        raise InvalidRequest(f"five borders in rising order are needed, not {', '.join(f'{b:g}' for b in borders)}")
 
 
 def _agreement(below: Floats, of_grade: Floats) -> Floats:

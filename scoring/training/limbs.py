@@ -4,14 +4,14 @@ The thesis assumes that its model does as well on right hands, and on feet after
 synthetic joints: what the model makes of each limb before it has seen one, and after.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from scoring.networks.stored import StoredModel
 from scoring.phantom.difficulty import Difficulty
-from scoring.phantom.registry import LIMB_JOINTS, Limb
+from scoring.phantom.registry import LIMB_JOINTS
 from scoring.training import phantoms
 from scoring.training.candidate import TrainingData, evaluate_stored, refuse_taken_version, train_candidate
 from scoring.training.dataset import JointSet, concatenate, split
@@ -45,7 +45,6 @@ def fine_tune(
     n_patients: int,
     test_joints: int,
     epochs: int,
-    limbs: Sequence[Limb] = tuple(LIMB_JOINTS),
     cache_dir: Path | None = None,
     work_dir: Path | None = None,
     workers: int = 1,
@@ -55,7 +54,7 @@ def fine_tune(
 ) -> list[LimbFigures]:
     """Go on training a model on synthetic joints of several limbs, and store what comes of it as a new version.
 
-    Left-hand joints are among the limbs by default, so that they are not forgotten.
+    Left-hand joints are among the limbs, so that they are not forgotten.
 
     Args:
         start: The trained model.
@@ -65,7 +64,6 @@ def fine_tune(
         n_patients: Patients whose films of each limb are learnt from (70 %) and chosen by (20 %).
         test_joints: Joints of each limb to evaluate on, of other patients.
         epochs: At most so many.
-        limbs: Whose joints.
         cache_dir: Local folder that keeps the drawn joints.
         work_dir: Local folder for checkpoints, to resume a stopped training.
         workers: Processes that draw.
@@ -74,7 +72,7 @@ def fine_tune(
         on_step: Called with steps trained and steps in all.
 
     Returns:
-        Figures of each limb, in the order given.
+        Figures of each limb.
 
     Raises:
         InvalidRequest: The version exists, is no fit name, or the numbers make no training.
@@ -88,8 +86,8 @@ def fine_tune(
         "workers": workers,
         "on_draw": on_draw,
     }
-    parts = [split(phantoms.draw_phantoms(n_patients, SEED, limb=limb, **drawing).joints) for limb in limbs]
-    tests = {limb: phantoms.held_out(TEST_SEED, test_joints, limb=limb, **drawing) for limb in limbs}
+    parts = [split(phantoms.draw_phantoms(n_patients, SEED, limb=limb, **drawing).joints) for limb in LIMB_JOINTS]
+    tests = {limb: phantoms.held_out(TEST_SEED, test_joints, limb=limb, **drawing) for limb in LIMB_JOINTS}
     before = {limb: _evaluated(start, test) for limb, test in tests.items()}
     recipe = TrainingRecipe.from_dict(start.manifest["recipe"])
     recipe = replace(recipe, epochs=epochs, learning_rate=recipe.learning_rate * _SMALLER_STEPS)
@@ -102,13 +100,13 @@ def fine_tune(
             test=concatenate(list(tests.values())),
             facts={
                 "card": phantoms.DATA_CARD,
-                "limbs": list(limbs),
+                "limbs": list(LIMB_JOINTS),
                 "n_patients": n_patients,
                 "seed": SEED,
                 "difficulty": difficulty.name,
                 "phantom_revision": phantoms.phantom_revision(),
             },
-            test_facts={"limbs": list(limbs), "difficulty": difficulty.name, "prevalence": "the registry's"},
+            test_facts={"limbs": list(LIMB_JOINTS), "difficulty": difficulty.name, "prevalence": "the registry's"},
             synthetic=True,
             against=("reading", "truth"),
         ),

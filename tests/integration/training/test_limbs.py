@@ -1,7 +1,5 @@
 """Fine-tuning a tiny network of left-hand joints on the other limbs; seconds, most of them drawing and TensorFlow."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -42,9 +40,3 @@ def test_other_limbs_are_learnt_from_a_model_of_left_hands(tmp_path):
     assert find_model("left", store).manifest == left.manifest
     with pytest.raises(InvalidRequest, match="model all exists"):
         fine_tune(left, "all", store, **SMALL)
-
-
-def test_the_recipe_of_a_manifest_is_the_recipe():
-    recipe = TrainingRecipe(epochs=3, seed=5)
-    stored = json.loads(json.dumps({"epochs": 3, "seed": 5}))
-    assert TrainingRecipe.from_dict(stored) == recipe

@@ -1,3 +1,4 @@
+import json
 from dataclasses import asdict
 
 import pytest
@@ -6,6 +7,7 @@ from scoring.errors import InvalidRequest
 from scoring.networks.heads import HEADS
 from scoring.networks.losses import LOSSES
 from scoring.training.benchmark import WITH_NEIGHBOURS, shrunk
+from scoring.training.fit import TrainingRecipe
 from scoring.training.recipes import BEST, RECIPES, recipe_named
 
 
@@ -36,6 +38,16 @@ def test_the_thesis_varies_one_thing_at_a_time():
 def test_transfer_learning_spends_half_of_its_epochs_frozen():
     assert recipe_named("inception-regression", seed=1, epochs=9).frozen_epochs == 4
     assert recipe_named("regression-plain", seed=1, epochs=9).frozen_epochs == 0
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipe_of_a_manifest_is_the_recipe(name):
+    recipe = recipe_named(name, seed=5, epochs=3)
+    assert TrainingRecipe.from_dict(json.loads(json.dumps(asdict(recipe)))) == recipe
+
+
+def test_what_an_older_manifest_does_not_say_is_as_it_was():
+    assert TrainingRecipe.from_dict({"epochs": 3, "seed": 5}) == TrainingRecipe(epochs=3, seed=5)
 
 
 def test_an_unknown_recipe_is_named():
