@@ -58,7 +58,7 @@ COMMENT ON VIEW analyst.challenge IS 'Every comparison of a newly trained model 
 COMMENT ON COLUMN analyst.challenge.challenge_id IS 'Running number.';
 COMMENT ON COLUMN analyst.challenge.judged_at IS 'When the two were compared.';
 COMMENT ON COLUMN analyst.challenge.cut_off IS 'Newest landing folder whose readings were used.';
-COMMENT ON COLUMN analyst.challenge.champion IS 'The promoted model at that time.';
+COMMENT ON COLUMN analyst.challenge.champion IS 'The model that nights were scored with at that time.';
 COMMENT ON COLUMN analyst.challenge.challenger IS 'The newly trained model.';
 COMMENT ON COLUMN analyst.challenge.challenger_trained_on_synthetic IS 'True: the challenger was trained on synthetic phantoms; its figures say nothing about patients.';
 COMMENT ON COLUMN analyst.challenge.metric IS 'What they were compared by.';
