@@ -10,13 +10,12 @@ interval; the run of 02:00 covers the day before, and that day is the folder's n
 """
 
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pendulum
 from airflow.sdk import CronDataIntervalTimetable, Param, chain, dag, get_current_context, task
-from scoring_airflow import RETRY_POLICY, SCORING_POOL, installation, unfinished
+from scoring_airflow import SCORING_POOL, TASK_DEFAULTS, installation, started_by, unfinished
 
 from scoring.pipeline import nightly
 from scoring.pipeline.batch import batch_date_of_run
@@ -35,13 +34,7 @@ TIMEZONE = get_settings().timezone
     catchup=False,
     # Two nights may not publish at once; the warehouse's lock says so too, because a backfill ignores this limit.
     max_active_runs=1,
-    default_args={
-        # With three minutes between them, an outage of half an hour passes without a person.
-        "retries": 10,
-        "retry_delay": timedelta(minutes=3),
-        "retry_policy": RETRY_POLICY,
-        "execution_timeout": timedelta(hours=3),
-    },
+    default_args=TASK_DEFAULTS,
     params={
         "batch_date": Param(
             None,
@@ -67,8 +60,7 @@ def nightly_scoring() -> None:
             interval_start=dag_run.data_interval_start,
             timezone=TIMEZONE,
         )
-        triggered_by = dag_run.triggering_user_name or dag_run.run_type.value
-        run = nightly.open_run(installation(), batch_date, trigger=dag_run.run_id, triggered_by=triggered_by)
+        run = nightly.open_run(installation(), batch_date, trigger=dag_run.run_id, triggered_by=started_by(dag_run))
         return run.to_dict()
 
     # 16 attempts a quarter of an hour apart: the extractor has until the morning round.

@@ -7,13 +7,12 @@ into `scoring.pipeline.rescoring`, so the same steps run from a shell by `scorin
 """
 
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pendulum
 from airflow.sdk import Param, chain, dag, get_current_context, task
-from scoring_airflow import RETRY_POLICY, SCORING_POOL, installation, unfinished
+from scoring_airflow import SCORING_POOL, TASK_DEFAULTS, installation, started_by, unfinished
 
 from scoring.pipeline import rescoring
 from scoring.pipeline.nightly import Run, require_run
@@ -34,13 +33,7 @@ def accept_missing() -> bool:
     catchup=False,
     # Two at once would do the same work twice; the second one finds nothing left to do.
     max_active_runs=1,
-    default_args={
-        # With three minutes between them, an outage of half an hour passes without a person.
-        "retries": 10,
-        "retry_delay": timedelta(minutes=3),
-        "retry_policy": RETRY_POLICY,
-        "execution_timeout": timedelta(hours=3),
-    },
+    default_args=TASK_DEFAULTS,
     params={
         "accept_missing": Param(
             False,
@@ -58,8 +51,7 @@ def rescoring_dag() -> None:
     @task
     def open_run() -> dict[str, Any]:
         dag_run = get_current_context()["dag_run"]
-        triggered_by = dag_run.triggering_user_name or dag_run.run_type.value
-        return rescoring.open_run(installation(), trigger=dag_run.run_id, triggered_by=triggered_by).to_dict()
+        return rescoring.open_run(installation(), trigger=dag_run.run_id, triggered_by=started_by(dag_run)).to_dict()
 
     @task
     def plan(run: dict[str, Any]) -> list[dict[str, int]]:

@@ -18,7 +18,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import CronTriggerTimetable, Param, chain, dag, get_current_context, task
-from scoring_airflow import RETRY_POLICY, SCORING_POOL, installation, unfinished
+from scoring_airflow import SCORING_POOL, TASK_DEFAULTS, installation, started_by, unfinished
 
 from scoring.pipeline import retraining as steps
 from scoring.settings import get_settings
@@ -36,12 +36,7 @@ APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if nam
     catchup=False,
     # A second challenger would be compared with a champion that the first may be about to replace.
     max_active_runs=1,
-    default_args={
-        "retries": 10,
-        "retry_delay": timedelta(minutes=3),
-        "retry_policy": RETRY_POLICY,
-        "execution_timeout": timedelta(hours=3),
-    },
+    default_args=TASK_DEFAULTS,
     params={
         "recipes": Param(
             ["grid-residual"],
@@ -101,7 +96,7 @@ def retraining() -> None:
             recipes=params["recipes"],
             metric=params["metric"],
             trigger=dag_run.run_id,
-            triggered_by=dag_run.triggering_user_name or dag_run.run_type.value,
+            triggered_by=started_by(dag_run),
         )
         return run.to_dict()
 
@@ -153,7 +148,7 @@ def retraining() -> None:
         decision = steps.decision_of(
             answer,
             approval=context["params"]["approval"],
-            started_by=context["dag_run"].triggering_user_name or context["dag_run"].run_type.value,
+            started_by=started_by(context["dag_run"]),
         )
         return steps.decide(installation(), steps.Run.from_dict(run), steps.Challenge(**challenge), decision)
 

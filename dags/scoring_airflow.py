@@ -1,4 +1,4 @@
-"""What the DAGs of this project share: the warehouse connection, the retry policy, the pool, how a gate looks back.
+"""What the DAGs of this project share: the warehouse connection, how tasks are retried, the pool, what a gate looks at.
 
 Parsed by the DAG processor again and again, so nothing heavier than `scoring.errors` and `scoring.settings` is
 imported here; pandas, Great Expectations and the engines are imported inside tasks.
@@ -10,6 +10,7 @@ from typing import Any
 from airflow.sdk import Connection
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.types import DagRunProtocol
 from pydantic import SecretStr
 
 from scoring.errors import LandingNotReady, ScoringError
@@ -32,6 +33,14 @@ RETRY_POLICY = ExceptionRetryPolicy(
     ]
 )
 
+# With three minutes between them, an outage of half an hour passes without a person.
+TASK_DEFAULTS = {
+    "retries": 10,
+    "retry_delay": timedelta(minutes=3),
+    "retry_policy": RETRY_POLICY,
+    "execution_timeout": timedelta(hours=3),
+}
+
 
 def installation() -> Settings:
     """Settings of this installation, with the warehouse of Airflow's connection `warehouse` where there is one.
@@ -45,6 +54,11 @@ def installation() -> Settings:
     except AirflowNotFoundException:
         return settings
     return settings.model_copy(update={"warehouse_url": SecretStr("postgresql" + uri[uri.index("://") :])})
+
+
+def started_by(dag_run: DagRunProtocol) -> str:
+    """Who started a run; if it was nobody, how it was started."""
+    return dag_run.triggering_user_name or dag_run.run_type.value
 
 
 def unfinished(steps: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -46,13 +46,6 @@ PROMOTED = "promoted"
 
 APPROVE, REFUSE = "Approve", "Refuse"
 """The two answers to the question whether a challenger shall become the champion."""
-
-Progress = Callable[[str, int, int | None], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
-
-
-def _silent(doing: str, done: int, total: int | None) -> None:
-    del doing, done, total
 
 
 @dataclass(frozen=True)
@@ -210,7 +203,7 @@ def open_run(
 
 
 @explained
-def snapshot(settings: Settings, run: Run, progress: Progress = _silent) -> Snapshot:
+def snapshot(settings: Settings, run: Run, progress: models.Progress = lambda *_: None) -> Snapshot:
     """Read, check and decode every read joint, and store the set under its own hash.
 
     Raises:
@@ -293,7 +286,7 @@ def train(
     *,
     epochs: int | None = None,
     seed: int = 0,
-    progress: Progress = _silent,
+    progress: models.Progress = lambda *_: None,
 ) -> Candidate:
     """Train one candidate and write it to the model store. Promotes nothing.
 
@@ -345,7 +338,7 @@ def _training_data(settings: Settings, run: Run, taken: Snapshot, recipe_name: s
 
 
 def _train_new(
-    settings: Settings, version: str, recipe: "TrainingRecipe", data: "TrainingData", progress: Progress
+    settings: Settings, version: str, recipe: "TrainingRecipe", data: "TrainingData", progress: models.Progress
 ) -> dict[str, Any]:
     from scoring.training.candidate import train_candidate
 
@@ -507,7 +500,7 @@ def retrain(
     epochs: int | None,
     approve: bool,
     triggered_by: str,
-    progress: Progress = _silent,
+    progress: models.Progress = lambda *_: None,
 ) -> Challenge:
     """All steps in this process: what the DAG does, for a shell.
 
