@@ -1,0 +1,68 @@
+"""What the benchmark prints, from what was compared; nothing is drawn or trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scoring.networks.readout import N_POINTS, ReadOutRule
+from scoring.pipeline import benchmark
+from scoring.training import benchmark as training
+from scoring.training.benchmark import BenchmarkSets, Contestant
+from scoring.training.dataset import JointSet
+
+
+def joints(n):
+    patients = np.array([f"{i // 4:05d}" for i in range(n)])
+    reading = np.tile([0, 10, 30, 50, 70, 90], n)[:n].astype(np.float32)
+    return JointSet(
+        images=np.zeros((n, 4, 4), np.uint8),
+        reading=reading,
+        truth=reading,
+        patient_id=patients,
+        joint=np.array(["hand_left_1"] * n),
+        sop_iuid=np.char.add("2.25.", patients),
+        year=np.full(n, 2016),
+    )
+
+
+class Installation:
+    var_dir = Path("nowhere")
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    sets = BenchmarkSets(joints(60), joints(60), joints(120))
+
+    def contestant(name, off):
+        answers = [
+            (np.arange(N_POINTS) >= np.clip(part.reading + off, 0, 100)[:, np.newaxis]).astype(np.float32)
+            for part in (sets.validation, sets.test)
+        ]
+        return Contestant(name, *answers, ReadOutRule(), 90.0, 1)
+
+    monkeypatch.setattr(training, "phantom_sets", lambda *_, **__: sets)
+    monkeypatch.setattr(training, "contest", lambda *_, **__: [contestant("off", 25), contestant("right", 0)])
+    return benchmark.run(
+        Installation(), recipes=(), patients=60, test_joints=120, epochs=3, seed=1, shrink=2, progress=lambda *_: None
+    )
+
+
+def test_the_best_comes_first_and_says_on_what(compared):
+    assert [row["recipe"] for row in compared.figures] == ["right", "off"]
+    assert compared.figures[0]["class-normalised accuracy"] == "1.000 [1.000, 1.000]"
+    assert compared.figures[0]["minutes"] == "1.5"
+    for words in (
+        "120 synthetic joints of 30 phantom patients",
+        "60 joints to learn from",
+        "3 epochs",
+        "nothing about",
+    ):
+        assert words in compared.title
+
+
+def test_the_best_is_compared_with_each_other_one(compared):
+    (row,) = compared.differences
+    assert row["right less"] == "off"
+    assert row["QWK"][0] != "-"
+    assert float(row["class-normalised accuracy"].split()[0]) > 0
