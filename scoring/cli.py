@@ -97,12 +97,13 @@ def main(verbose: bool) -> None:
 
     \b
     Exit codes:
-      0 done                        6 warehouse not migrated
-      1 unforeseen error            7 model refused
-      2 wrong usage                 8 books do not balance
-      3 bad input                   9 request without meaning
-      4 landing not ready          10 a rule could not be computed
-      5 warehouse unavailable      11 storage unavailable
+      0 done                        7 model refused
+      1 unforeseen error            8 books do not balance
+      2 wrong usage                 9 request without meaning
+      3 bad input                  10 a rule could not be computed
+      4 landing not ready          11 storage unavailable
+      5 warehouse unavailable      12 training diverged
+      6 warehouse not migrated
     """  # noqa: D301 - click reads the backspace as "keep these lines"
     logging.basicConfig(
         stream=sys.stderr,

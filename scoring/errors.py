@@ -68,3 +68,9 @@ class StorageUnavailable(ScoringError):
 
     exit_code = 11
     retry = True
+
+
+class TrainingDiverged(ScoringError):
+    """The loss of a training is not a number any more. Nothing was written to the model store."""
+
+    exit_code = 12

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import InvalidRequest, ScoringError
+from scoring.errors import InvalidRequest, TrainingDiverged
 from scoring.networks.readout import USUAL_RULE, ReadOutRule
 from scoring.training import metrics
 from scoring.training.dataset import JointSet, sample_epoch, snapshot_sha256
@@ -21,12 +21,6 @@ logger = logging.getLogger(__name__)
 
 _CHECKPOINT = "checkpoint.npz"
 _PREDICT_BATCH = 128
-
-
-class TrainingDiverged(ScoringError):
-    """The loss is not a number any more. Nothing was written to the model store."""
-
-    exit_code = 7
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ import pytest
 import sqlalchemy as sa
 from upath import UPath
 
-from scoring.errors import BadInput, InvalidRequest, ModelRefused, ScoringError, StorageUnavailable
+from scoring.errors import BadInput, InvalidRequest, ModelRefused, ScoringError, StorageUnavailable, TrainingDiverged
 from scoring.imaging.preprocess import PREPROCESSING_VERSION
 from scoring.phantom.nights import SYNTHETIC_MARKER
 from scoring.pipeline import installation, models, nightly, rescoring, retraining
 from scoring.pipeline.retraining import Candidate, Decision
 from scoring.settings import Settings, sql_dir
 from scoring.training import export, recipes, store
-from scoring.training.fit import TrainingDiverged, TrainingRecipe
+from scoring.training.fit import TrainingRecipe
 from scoring.warehouse import models as known_models
 
 NIGHT = date(2026, 11, 21)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scoring.errors import InvalidRequest, ModelRefused
+from scoring.errors import InvalidRequest, ModelRefused, TrainingDiverged
 from scoring.imaging.preprocess import PREPROCESSING_VERSION
 from scoring.inference.engines import choose_engine
 from scoring.networks.stored import StoredModel
@@ -13,7 +13,7 @@ from scoring.networks.weights import get_weights
 from scoring.training import export, metrics
 from scoring.training.augment import EpochBatches, augment, class_weights, stretch
 from scoring.training.dataset import JointSet, split
-from scoring.training.fit import TrainingDiverged, TrainingRecipe, predict, train
+from scoring.training.fit import TrainingRecipe, predict, train
 
 ARGUMENTS = {"side": 16, "filters": [4, 8], "dense": [16], "dropout": 0.2}
 RECIPE = TrainingRecipe(
