@@ -353,9 +353,11 @@ def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
 @main.command("benchmark")
 @click.option("--recipe", "recipes", multiple=True, help="Recipe to compare; may be repeated; default: all.")
 @click.option("--patients", default=330, show_default=True, type=click.IntRange(20), help="Behind the training set.")
-@click.option("--test-joints", default=10_000, show_default=True, type=click.IntRange(100))
-@click.option("--epochs", default=8, show_default=True, type=click.IntRange(1))
-@click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--test-joints", default=10_000, show_default=True, type=click.IntRange(100), help="Joints to compare on."
+)
+@click.option("--epochs", default=8, show_default=True, type=click.IntRange(1), help="Of every recipe.")
+@click.option("--seed", default=1, show_default=True, help="Of every training.")
 @click.option("--shrink", default=2, show_default=True, type=click.IntRange(1, 2), help="2: half the resolution.")
 def benchmark_command(  # noqa: PLR0917 - click hands over options by name
     recipes: tuple[str, ...], patients: int, test_joints: int, epochs: int, seed: int, shrink: int
