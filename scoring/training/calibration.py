@@ -1,4 +1,4 @@
-"""Make a trained network's answers fit: intervals that cover, borders that suit it, distributions as wide as the truth.
+"""Make a trained network's answers fit: intervals that cover, and borders between grades that suit it.
 
 Everything here is fitted on joints that the network has not learnt from and that no figure is reported on, such as the
 validation patients, and measured on others.
@@ -15,7 +15,6 @@ from scoring.networks.readout import USUAL_RULE, ReadOutRule, make_monotone, rea
 from scoring.training import metrics
 
 _SWEEPS = 20
-_MAX_TEMPERATURE = 8.0
 
 Floats = npt.NDArray[np.float64]
 
@@ -117,49 +116,6 @@ def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike) -> tuple
         if best == before:
             break
     return tuple(borders)
-
-
-def fit_temperature(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike) -> float:
-    """The temperature under which distributions fit readings best, by CRPS; see `at_temperature`.
-
-    Guo, Pleiss, Sun, Weinberger, ICML 2017 (arXiv 1706.04599), for the sigmoids of a distribution function and its own
-    score instead of a softmax and the log-likelihood.
-
-    Args:
-        cdf: Distribution functions of the calibration joints, raw or monotone, (n, 101).
-        erosion_percent: Their readings, 0-100, (n,).
-
-    Returns:
-        Between 1/8 and 8; above 1 the distributions were too sure.
-
-    Raises:
-        InvalidRequest: There is no joint.
-        ValueError: Shapes do not fit, or a reading is missing or outside 0 to 100.
-    """
-    from scipy.optimize import minimize_scalar
-
-    if not len(cdf):
-        raise InvalidRequest("there is no joint to fit the temperature on")
-    found = minimize_scalar(
-        lambda log: metrics.crps(make_monotone(at_temperature(cdf, float(np.exp(log)))), erosion_percent),
-        bounds=(-np.log(_MAX_TEMPERATURE), np.log(_MAX_TEMPERATURE)),
-        method="bounded",
-    )
-    return float(np.exp(found.x))
-
-
-def at_temperature(cdf: npt.NDArray[Any], temperature: float) -> Floats:
-    """Distribution functions with their logits divided by the temperature: above 1 wider, below 1 narrower.
-
-    The median stays where it is, since a probability of one half does.
-
-    Args:
-        cdf: Probabilities, (n, 101).
-        temperature: Above 0.
-    """
-    from scipy.special import expit, logit
-
-    return np.asarray(expit(logit(np.asarray(cdf, dtype=np.float64)) / temperature))
 
 
 def _agreement(below: Floats, of_grade: Floats) -> Floats:

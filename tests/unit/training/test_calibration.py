@@ -114,29 +114,12 @@ def test_borders_find_the_scale_of_the_network():
     np.testing.assert_array_equal(grade_by_borders(reading / 2, borders), grade)
 
 
-@given(seeds, st.sampled_from([0.5, 1.0, 2.0]))
-@settings(max_examples=20)
-def test_the_temperature_undoes_what_made_a_network_too_sure(seed, sure):
-    cdf, reading = _joints(2000, seed, sure)
-    assert calibration.fit_temperature(cdf, reading) == pytest.approx(sure, rel=0.25)
-
-
-@given(seeds, st.floats(0.2, 5))
-def test_a_temperature_keeps_distributions_and_their_medians(seed, temperature):
-    cdf, _ = _joints(30, seed)
-    scaled = make_monotone(calibration.at_temperature(make_monotone(cdf), temperature))
-    assert (np.diff(scaled, axis=1) >= 0).all()
-    np.testing.assert_array_equal(read_out(scaled).median, read_out(cdf).median)
-
-
 def test_what_makes_no_sense_is_refused():
     cdf, reading = _joints(20, 1)
     with pytest.raises(InvalidRequest, match="alpha is 0"):
         calibration.conformal_level(cdf, reading, alpha=0)
     with pytest.raises(InvalidRequest, match="no joint to calibrate"):
         calibration.conformal_level(cdf[:0], [])
-    with pytest.raises(InvalidRequest, match="no joint to fit"):
-        calibration.fit_temperature(cdf[:0], [])
     with pytest.raises(InvalidRequest, match="no joint to tune"):
         calibration.tune_borders([], [])
     with pytest.raises(ValueError, match="must have shape"):
