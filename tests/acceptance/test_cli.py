@@ -51,7 +51,9 @@ def test_the_example_is_a_call_that_the_command_takes(command):
     # That of `pending` is a loop around it.
     (example,) = re.findall(rf"Example: .*?scoring ({command}\b[^\n;)]*)", main.commands[command].help)
     name, *arguments = shlex.split(example)
-    main.commands[name].make_context(name, arguments)
+    # A usage error is an exception; what was understood is at least every option that the example gives.
+    understood = main.commands[name].make_context(name, arguments).params
+    assert len([value for value in understood.values() if value]) >= len([a for a in arguments if a.startswith("--")])
 
 
 def test_defaults_and_metrics_written_out_in_the_command_line_are_those_of_training():
