@@ -76,11 +76,13 @@ def train_candidate(
         The manifest, as it stands in the store.
 
     Raises:
-        InvalidRequest: The version exists or is no fit name, or a set is too small.
+        InvalidRequest: The version exists or is no fit name, a set is too small, or nothing trained by the recipe could
+            score.
         TrainingDiverged: The loss became NaN.
         ModelRefused: The engines disagree.
     """
     refuse_taken_version(version, store_url)
+    refuse_unfit_recipe(recipe)
     trained = train(
         recipe,
         data.learning,
@@ -123,6 +125,25 @@ def refuse_taken_version(version: str, store_url: str) -> None:
     store.check_version(version)
     if version in store.model_versions(store_url):
         raise InvalidRequest(f"model {version} exists; choose another version")
+
+
+def refuse_unfit_recipe(recipe: TrainingRecipe) -> None:
+    """Refuse a recipe whose network no engine could run as it was trained, before hours are spent on it.
+
+    Raises:
+        InvalidRequest: Scoring does not stretch grey levels, or the CPU engine does not know a layer.
+    """
+    from scoring.networks.architecture import build
+    from scoring.networks.openvino_graph import build_graph
+
+    if recipe.stretch:
+        raise InvalidRequest(
+            "a recipe that stretches grey levels is for `scoring benchmark` only: scoring feeds them as they are"
+        )
+    try:
+        build_graph(build(recipe.architecture, dict(recipe.arguments)), 1)
+    except ValueError as error:
+        raise InvalidRequest(f"this recipe is for `scoring benchmark` only: {error}") from error
 
 
 def evaluate_stored(model: StoredModel, joints: JointSet, against: Sequence[Against]) -> dict[str, Evaluation]:
