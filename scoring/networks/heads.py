@@ -19,6 +19,8 @@ from scoring.networks.readout import N_POINTS
 GRID_STEP = 5
 """Readers read in steps of 5 per cent."""
 
+SMALLEST_PROBABILITY = 1e-6
+"""Below it a logarithm takes a probability for this."""
 
 EMBEDDING = "embedding"
 """Name of the layer that holds a network's last features."""
@@ -72,6 +74,37 @@ class Mixture(layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable("scoring")
+class Continuation(layers.Layer):  # type: ignore[misc]
+    """Probabilities of going on to the next cell, each given that the one before was reached, to those of the cells.
+
+    An ordinal head (CORN): a product of probabilities never rises, so nothing has to be made monotone afterwards.
+
+    Input shape:
+        2D tensor `(batch_size, n_cells - 1)` within 0 to 1.
+
+    Output shape:
+        2D tensor `(batch_size, n_cells)`, float32, rows sum to 1.
+
+    Example:
+    >>> Continuation()(np.array([[0.5, 0.5]], np.float32))
+    array([[0.5 , 0.25, 0.25]], dtype=float32)
+
+    Reference:
+
+    - Shi, Cao, Raschka (2023). Deep neural networks for rank-consistent ordinal regression based on conditional
+      probabilities. Pattern Analysis and Applications 26:941-955.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**{"dtype": "float32", **arguments})
+
+    def call(self, goes_on: Any) -> Any:
+        """The probabilities of the cells."""
+        reached = ops.exp(ops.cumsum(ops.log(ops.maximum(goes_on, SMALLEST_PROBABILITY)), axis=1))
+        return ops.pad(reached, ((0, 0), (1, 0)), constant_values=1.0) - ops.pad(reached, ((0, 0), (0, 1)))
+
+
+@keras.saving.register_keras_serializable("scoring")
 class Point(layers.Layer):  # type: ignore[misc]
     """One expected erosion, as a share of 1, to the steepest distribution function whose mean it is exactly.
 
@@ -103,6 +136,12 @@ def _mixture(cells: str) -> Callable[[Any], Any]:
     return head
 
 
+def _ordinal(x: Any) -> Any:
+    n_steps = len(CELLS["grid"]()) - 1
+    goes_on = layers.Dense(n_steps, activation="sigmoid", dtype="float32", name="continuation")(x)
+    return Mixture("grid", name="cdf")(Continuation(name="cells")(goes_on))
+
+
 def _point(x: Any) -> Any:
     return Point(name="cdf")(layers.Dense(1, activation="sigmoid", dtype="float32", name="share")(x))
 
@@ -114,6 +153,8 @@ HEADS: dict[str, Callable[[Any], Any]] = {
     "grades": _mixture("grades"),
     # A proper distribution over what readers can write down.
     "grid": _mixture("grid"),
+    # The same by continuation: from each reading, does it go on to the next?
+    "ordinal": _ordinal,
     # The plain regression that the thesis compares with.
     "point": _point,
 }

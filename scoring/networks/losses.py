@@ -7,10 +7,8 @@ import numpy as np
 from keras import ops
 
 from scoring.clinical import ratingen
-from scoring.networks.heads import GRID_STEP
+from scoring.networks.heads import GRID_STEP, SMALLEST_PROBABILITY
 from scoring.networks.readout import N_POINTS
-
-_SMALLEST_PROBABILITY = 1e-6
 
 # Share of a reading that is laid on each neighbour of the 5 % grid: readers often differ by one step. 0 and 100 per
 # cent have one neighbour only.
@@ -116,7 +114,7 @@ def _cells(cdf: Any, ends: np.ndarray[Any, np.dtype[np.int64]]) -> Any:
 
 
 def _crossentropy(wanted: Any, given: Any) -> Any:
-    return -ops.sum(wanted * ops.log(ops.maximum(given, _SMALLEST_PROBABILITY)), axis=-1)
+    return -ops.sum(wanted * ops.log(ops.maximum(given, SMALLEST_PROBABILITY)), axis=-1)
 
 
 def _smoothing(n: int) -> np.ndarray[Any, np.dtype[np.float32]]:

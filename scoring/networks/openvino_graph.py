@@ -125,6 +125,17 @@ def _mixture(op: Any, layer: Any, node: Any) -> Any:
     return op.minimum(mixed, op.constant(np.float32(1)))
 
 
+def _continuation(op: Any, layer: Any, node: Any) -> Any:
+    from scoring.networks.heads import SMALLEST_PROBABILITY
+
+    del layer
+    floored = op.maximum(node, op.constant(np.float32(SMALLEST_PROBABILITY)))
+    reached = op.exp(op.cum_sum(op.log(floored), op.constant(np.int64(1))))
+    n = node.get_output_shape(0)[0]
+    first, last = (op.constant(np.full((n, 1), value, np.float32)) for value in (1, 0))
+    return op.subtract(op.concat([first, reached], 1), op.concat([reached, last], 1))
+
+
 def _flatten(op: Any, layer: Any, node: Any) -> Any:
     del layer
     channels_last = op.transpose(node, np.array([0, 2, 3, 1]))
@@ -147,6 +158,7 @@ _BUILDERS: dict[str, Callable[..., Any]] = {
     "Add": lambda op, _layer, first, second: op.add(first, second),
     "AveragePooling2D": _average,
     "GlobalAveragePooling2D": lambda op, _layer, node: op.reduce_mean(node, np.array([2, 3]), False),
+    "Continuation": _continuation,
     "Mixture": _mixture,
     "Conv2D": _conv,
     "BatchNormalization": _norm,

@@ -23,11 +23,12 @@ from scoring.networks.readout import ReadOutRule
 from scoring.phantom.difficulty import LIFELIKE
 from scoring.training import metrics, phantoms
 from scoring.training.calibration import calibrated_rule
+from scoring.training.combinations import FilmContext, mean_answer
 from scoring.training.dataset import JointSet, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, difference_interval, evaluate_answers
 from scoring.training.fit import TrainingRecipe, predict, train
 from scoring.training.neighbours import embed, neighbours_cdf
-from scoring.training.recipes import recipe_named
+from scoring.training.recipes import BEST, SHIPPED, recipe_named
 from scoring.training.resampling import Answers
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,15 @@ NEIGHBOURS = (11, 31, 51, 91)
 
 WITH_NEIGHBOURS = frozenset({"classification-weighted", "regression-plain", "inception-regression"})
 """The thesis's recipes whose embeddings it asks for neighbours (section 4.6.1)."""
+
+MIRRORED_TOO = BEST
+"""The recipe that is also asked about the mirrored images; the mean of both answers is one more contestant."""
+
+ON_ITS_FILM = BEST
+"""The recipe whose answers are also moved by those for the other joints of the film."""
+
+TOGETHER = (BEST, SHIPPED)
+"""Recipes whose mean answer is one more contestant."""
 
 COMPARED = ("class_normalized_accuracy", "quadratic_weighted_kappa")
 
@@ -144,13 +154,14 @@ def contest(
         progress: Called with the recipe's name, steps done and steps in all.
 
     Returns:
-        The recipes in the order given, each of `WITH_NEIGHBOURS` followed by the neighbours on its embeddings.
+        The recipes in the order given, each of `WITH_NEIGHBOURS` followed by the neighbours on its embeddings; then
+        what is made of several answers.
     """
     found = []
     for name in names:
         recipe = shrunk(recipe_named(name, seed=seed, epochs=epochs), shrink)
         found += _answers(name, recipe, sets, folder, progress)
-    return found
+    return found + _combined({one.name: one for one in found}, sets)
 
 
 def shrunk(recipe: TrainingRecipe, shrink: int) -> TrainingRecipe:
@@ -209,6 +220,13 @@ def _train(
     )
     rule = calibrated_rule(of_validation, sets.validation.reading) if recipe.calibrated else recipe.rule
     found = [Contestant(name, of_validation, of_test, rule, seconds, trained.best_epoch)]
+    if name == MIRRORED_TOO:
+        mirrored = (
+            predict(trained.network, part.images[:, :, ::-1], stretched=recipe.stretch)
+            for part in (sets.validation, sets.test)
+        )
+        both = [mean_answer(pair) for pair in zip((of_validation, of_test), mirrored, strict=True)]
+        found.append(_made_of(f"{name}, mirrored too", found, both[0], both[1], sets))
     if name in WITH_NEIGHBOURS:
         found.append(_neighbours(name, recipe, trained.network, sets, found[0]))
     return found
@@ -229,6 +247,33 @@ def _neighbours(name: str, recipe: TrainingRecipe, network: Any, sets: Benchmark
         if k <= len(known)
     ]
     return max(candidates, key=lambda one: _score(one, sets.validation))
+
+
+def _combined(found: dict[str, Contestant], sets: BenchmarkSets) -> list[Contestant]:
+    combined = []
+    if ON_ITS_FILM in found:
+        one = found[ON_ITS_FILM]
+        context = FilmContext(one.validation, sets.validation.sop_iuid, sets.validation.reading)
+        moved = (context(one.validation, sets.validation.sop_iuid), context(one.test, sets.test.sop_iuid))
+        combined.append(_made_of(f"{one.name}, with its film", [one], *moved, sets))
+    if all(name in found for name in TOGETHER):
+        several = [found[name] for name in TOGETHER]
+        means = (mean_answer([one.validation for one in several]), mean_answer([one.test for one in several]))
+        combined.append(_made_of(" + ".join(TOGETHER), several, *means, sets))
+    return combined
+
+
+def _made_of(
+    name: str, parents: Sequence[Contestant], of_validation: Cdf, of_test: Cdf, sets: BenchmarkSets
+) -> Contestant:
+    return Contestant(
+        name=name,
+        validation=of_validation,
+        test=of_test,
+        rule=calibrated_rule(of_validation, sets.validation.reading),
+        seconds=sum(one.seconds for one in parents),
+        best_epoch=parents[0].best_epoch,
+    )
 
 
 def _write(path: Path, found: list[Contestant]) -> None:

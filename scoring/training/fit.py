@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 _CHECKPOINT = "checkpoint.npz"
 _PREDICT_BATCH = 128
 
+TENSORBOARD = "tensorboard"
+"""Folder beside the checkpoint with the curves of the training: `tensorboard --logdir` shows them."""
+
 
 @dataclass(frozen=True)
 class TrainingRecipe:
@@ -154,8 +157,8 @@ def train(
         training: What the network learns from.
         validation: What the best epoch is chosen by; other patients.
         start: Weights of a network of the same architecture to go on from (fine-tuning); None begins with fresh ones.
-        work_dir: Where a checkpoint is kept after each epoch. If it holds one of the same recipe and data, training
-            goes on from there.
+        work_dir: Where a checkpoint is kept after each epoch, and the curves for TensorBoard. If it holds a checkpoint
+            of the same recipe and data, training goes on from there.
         on_step: Called now and then with steps done and steps in all, for a progress bar.
         on_epoch: Called after each epoch.
 
@@ -307,6 +310,7 @@ class _Run:
             set_weights(self.network, trained)
         if self.checkpoint is not None:
             self._save(self.checkpoint)
+            _log_curves(self.checkpoint.parent / TENSORBOARD, epoch)
         return epoch
 
     def result(self) -> Trained:
@@ -374,6 +378,15 @@ class _Run:
         for i, variable in enumerate(self.network.optimizer.variables):
             variable.assign(arrays[f"optimizer:{i}"])
         logger.info("training_resumed epochs_done=%d", len(self.history))
+
+
+def _log_curves(folder: Path, epoch: Epoch) -> None:
+    import tensorflow as tf
+
+    with tf.summary.create_file_writer(str(folder)).as_default(step=epoch.epoch):
+        tf.summary.scalar("loss", epoch.loss)
+        for name, value in epoch.validation.items():
+            tf.summary.scalar(f"validation/{name}", value)
 
 
 def _learning_rate(recipe: TrainingRecipe, total: int) -> Any:

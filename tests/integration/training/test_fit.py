@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from scoring.errors import InvalidRequest, ModelRefused, TrainingDiverged
 from scoring.imaging.preprocess import PREPROCESSING_VERSION
@@ -13,7 +14,7 @@ from scoring.networks.weights import get_weights
 from scoring.training import export, metrics
 from scoring.training.augment import EpochBatches, augment, class_weights, stretch
 from scoring.training.dataset import JointSet, split
-from scoring.training.fit import TrainingRecipe, predict, train
+from scoring.training.fit import TENSORBOARD, TrainingRecipe, predict, train
 
 ARGUMENTS = {"side": 16, "filters": [4, 8], "dense": [16], "dropout": 0.2}
 RECIPE = TrainingRecipe(
@@ -81,6 +82,17 @@ def test_a_stopped_training_goes_on_as_if_it_had_not_been(bars, trained, tmp_pat
     assert resumed.history == trained.history
     weights, expected = get_weights(resumed.network), get_weights(trained.network)
     assert all((weights[name] == expected[name]).all() for name in expected)
+
+
+def test_the_curves_of_a_training_can_be_looked_at(bars, trained, tmp_path):
+    train(RECIPE, bars["train"], bars["validation"], work_dir=tmp_path)
+    curves: dict[str, list[float]] = {}
+    for file in sorted((tmp_path / TENSORBOARD).iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                curves.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
+    assert curves["loss"] == pytest.approx([epoch.loss for epoch in trained.history])
+    assert curves["validation/crps"] == pytest.approx([epoch.validation["crps"] for epoch in trained.history])
 
 
 def test_fine_tuning_goes_on_from_the_given_weights(bars, trained):

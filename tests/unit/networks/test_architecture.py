@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scoring.networks.architecture import build, erosion_cdf_network
+from scoring.networks.architecture import build, erosion_cdf_network, residual_network
 from scoring.networks.losses import cdf_target, crps_loss
 from scoring.networks.openvino_graph import build_graph, import_openvino
 from scoring.networks.readout import N_POINTS
@@ -98,15 +98,22 @@ def test_weights_beyond_half_precision_are_refused():
         round_to_half({"a": np.array([1e6]), "b": np.array([np.nan]), "c": np.array([1.0])})
 
 
-def test_openvino_graph_is_the_same_network(small_network):
+def assert_openvino_agrees(network):
     images = np.random.default_rng(4).random((3, 17, 17, 1), dtype=np.float32)
     compiled = (
-        import_openvino()
-        .Core()
-        .compile_model(build_graph(small_network, 3), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        import_openvino().Core().compile_model(build_graph(network, 3), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     )
     # Random weights give logits in the tens, so float32 rounds at the fifth digit; a wrong order of axes is off by 1.
-    np.testing.assert_allclose(compiled(images)[0], np.asarray(small_network(images)), atol=1e-4)
+    np.testing.assert_allclose(compiled(images)[0], np.asarray(network(images)), atol=1e-4)
+
+
+def test_openvino_graph_is_the_same_network(small_network):
+    assert_openvino_agrees(small_network)
+
+
+@pytest.mark.parametrize("head", ["sigmoids", "grades", "grid", "ordinal"])
+def test_openvino_knows_every_head_that_scores(head):
+    assert_openvino_agrees(residual_network(side=17, stages=((4, 1), (6, 1)), dense=(), head=head, shrink=2))
 
 
 @pytest.mark.parametrize(

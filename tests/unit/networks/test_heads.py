@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from scoring.clinical import ratingen
-from scoring.networks.heads import CELLS, HEADS, Mixture, Point, add_head, grade_cells, grid_cells
+from scoring.networks.heads import (
+    CELLS,
+    HEADS,
+    Continuation,
+    Mixture,
+    Point,
+    add_head,
+    grade_cells,
+    grid_cells,
+)
 from scoring.networks.losses import (
     LOSSES,
     cdf_target,
@@ -37,6 +46,16 @@ def test_a_point_is_the_mean_of_its_distribution(percent):
     assert read_out(cdf).mean[0] == pytest.approx(percent, abs=1e-3)
 
 
+@given(arrays(np.float32, (3, 20), elements=st.floats(0, 1, width=32)))
+def test_continuation_gives_probabilities_and_stops_where_nothing_goes_on(goes_on):
+    cells = np.asarray(Continuation()(goes_on))
+    assert cells.shape == (3, 21)
+    assert (cells >= 0).all()
+    np.testing.assert_allclose(cells.sum(1), 1, atol=1e-5)
+    np.testing.assert_allclose(cells[:, 0], 1 - goes_on[:, 0], atol=1e-5)
+    np.testing.assert_allclose(cells[:, 1], goes_on[:, 0] * (1 - goes_on[:, 1]), atol=1e-5)
+
+
 @pytest.mark.parametrize("cells", CELLS)
 def test_cells_are_distribution_functions(cells):
     matrix = CELLS[cells]()
@@ -64,13 +83,14 @@ def test_every_head_gives_101_probabilities(head):
 
 
 def test_an_unknown_head_is_named():
-    with pytest.raises(ValueError, match="unknown head 'tail'; this code has grades, grid, point, sigmoids"):
+    with pytest.raises(ValueError, match="unknown head 'tail'; this code has grades, grid, ordinal, point, sigmoids"):
         add_head("tail", keras.Input((4,)))
 
 
 def test_layers_survive_their_configuration():
     again = Mixture.from_config(Mixture("grid", name="cdf").get_config())
     np.testing.assert_array_equal(again.matrix, grid_cells())
+    assert Continuation.from_config(Continuation().get_config()).compute_dtype == "float32"
     assert Point.from_config(Point().get_config()).compute_dtype == "float32"
 
 

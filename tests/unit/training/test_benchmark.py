@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from scoring.networks.readout import N_POINTS, ReadOutRule
+from scoring.networks.readout import N_POINTS, ReadOutRule, read_out
 from scoring.training import benchmark
 from scoring.training.benchmark import BenchmarkSets, Contestant, contest, place
 from scoring.training.dataset import JointSet
 from scoring.training.fit import Trained
+from scoring.training.recipes import BEST, SHIPPED
 
 
 def joints(n, seed):
@@ -79,3 +80,24 @@ def test_the_number_of_neighbours_is_chosen_on_the_validation_set(sets, tmp_path
     found = contest(["regression-plain"], sets, epochs=1, seed=1, shrink=2, folder=tmp_path)
     assert [one.name for one in found] == ["regression-plain", "regression-plain, 1 neighbours"]
     assert place(found, sets)[1].evaluation.measures["accuracy"] == 1
+
+
+def test_answers_of_several_are_contestants_too(sets, tmp_path, monkeypatch):
+    """Asked about the mirror image, the network finds 20 per cent more; both recipes answer alike."""
+    mirrored = {part.images[:, :, ::-1].tobytes() for part in (sets.validation, sets.test)}
+    monkeypatch.setattr(benchmark, "train", lambda *_, **__: Trained(network=None, history=[], best_epoch=1))
+    monkeypatch.setattr(
+        benchmark,
+        "predict",
+        lambda _, images, **__: answer(np.zeros(len(images)), 20 if images.tobytes() in mirrored else 0),
+    )
+    found = contest([SHIPPED, BEST], sets, epochs=1, seed=1, shrink=2, folder=tmp_path)
+    assert [one.name for one in found] == [
+        "regression-augmented",
+        "grid-residual",
+        "grid-residual, mirrored too",
+        "grid-residual, with its film",
+        "grid-residual + regression-augmented",
+    ]
+    assert read_out(found[2].test).mean == pytest.approx(np.full(120, 10))
+    np.testing.assert_array_equal(found[4].test, found[1].test)

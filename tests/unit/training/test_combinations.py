@@ -1,0 +1,61 @@
+"""Answers made of other answers."""
+
+import numpy as np
+import pytest
+
+from scoring.networks.readout import N_POINTS, read_out
+from scoring.training.combinations import FilmContext, mean_answer
+from scoring.training.metrics import crps
+
+POINTS = np.arange(N_POINTS)
+
+
+def sure(percent):
+    return (np.asarray(percent)[:, np.newaxis] <= POINTS).astype(np.float32)
+
+
+def unsure(percent, width=30.0):
+    """Distributions that know the erosion only roughly."""
+    return np.clip((POINTS - np.asarray(percent)[:, np.newaxis]) / width + 0.5, 0, 1).astype(np.float32)
+
+
+def test_the_mean_of_two_sure_answers_is_half_one_half_the_other():
+    mixed = mean_answer([sure([0.0]), sure([50.0])])
+    assert mixed[0, 0] == mixed[0, 49] == 0.5
+    assert mixed[0, 50] == 1
+    assert read_out(mixed).mean[0] == pytest.approx(25)
+
+
+def test_raw_sigmoids_are_made_distributions_first():
+    raw = np.full((1, N_POINTS), 0.25, np.float32)
+    raw[0, 10] = 0.75
+    assert (np.diff(mean_answer([raw, raw])[0]) >= 0).all()
+
+
+def films(n_films, seed):
+    """Four joints a film. All joints of a film are equally eroded, and each answer is off by its own amount."""
+    rng = np.random.default_rng(seed)
+    eroded = np.repeat(rng.uniform(0, 80, n_films), 4)
+    film = np.repeat([f"2.25.{i}" for i in range(n_films)], 4)
+    seen = np.clip(eroded + rng.normal(0, 15, 4 * n_films), 0, 100)
+    return unsure(seen), film, eroded.astype(np.float32)
+
+
+def test_where_the_joints_of_a_film_are_alike_the_film_helps_with_other_films():
+    context = FilmContext(*films(150, 1))
+    cdf, film, eroded = films(150, 2)
+    assert crps(context(cdf, film), eroded) < 0.98 * crps(cdf, eroded)
+
+
+def test_where_they_are_not_alike_the_film_changes_little():
+    cdf, film, eroded = films(150, 1)
+    order = np.random.default_rng(3).permutation(len(film))
+    context = FilmContext(cdf, film[order], eroded)
+    assert crps(context(cdf, film[order]), eroded) == pytest.approx(crps(cdf, eroded), rel=0.1)
+
+
+def test_a_joint_alone_on_its_film_is_answered():
+    context = FilmContext(*films(50, 1))
+    moved = context(unsure([20.0, 60.0]), np.array(["2.25.a", "2.25.b"]))
+    assert (np.diff(moved, axis=1) >= 0).all()
+    assert (moved[:, -1] == 1).all()
