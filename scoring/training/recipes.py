@@ -4,8 +4,8 @@ The drafts of the thesis (Rohrbach, ZHAW 2017, sections 4.2 and 4.3) train a cla
 of the distribution of erosion, each on (a) the data as they are, (b) rare grades oversampled by augmented copies, (c) a
 loss weighted by class; a regressor of the mean alone; and InceptionV3 with new dense layers, first with the old weights
 frozen, then all together. They differ from the thesis in the size of the input, 128 instead of 150 pixels, in the
-batches, 32 instead of 100 joints, because a few thousand joints make too few steps of the larger ones, and in the number
-of epochs, which is the caller's.
+batches, 32 instead of 100 joints, because a few thousand joints make too few steps of the larger ones, and in the
+number of epochs, which is the caller's.
 """
 
 from collections.abc import Mapping
