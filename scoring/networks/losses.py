@@ -81,7 +81,7 @@ def grid_crossentropy(y_true: Any, y_pred: Any) -> Any:
         Float32 tensor of shape `(batch_size,)`.
     """
     ends = np.arange(0, N_POINTS, GRID_STEP)
-    return _crossentropy(ops.matmul(_cells(y_true, ends), _smoothing(len(ends))), _cells(y_pred, ends))
+    return _crossentropy(ops.matmul(_cells(y_true, ends), grid_smoothing(len(ends))), _cells(y_pred, ends))
 
 
 def squared_error(y_true: Any, y_pred: Any) -> Any:
@@ -117,6 +117,7 @@ def _crossentropy(wanted: Any, given: Any) -> Any:
     return -ops.sum(wanted * ops.log(ops.maximum(given, SMALLEST_PROBABILITY)), axis=-1)
 
 
-def _smoothing(n: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def grid_smoothing(n: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """What `grid_crossentropy` makes of n readings: row i is what a joint with reading i is learnt as, `(n, n)`."""
     laid = _SMOOTHING * (np.eye(n, k=1) + np.eye(n, k=-1))
     return np.asarray(laid + np.diag(1 - laid.sum(axis=1)), dtype=np.float32)

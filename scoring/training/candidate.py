@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.errors import InvalidRequest, ModelRefused
 from scoring.imaging import preprocess
@@ -36,6 +37,7 @@ class TrainingData:
         test_facts: The manifest's `test_set`, besides number and hash of its joints.
         synthetic: Whether any joint that is learnt from is a phantom.
         against: What the answers are compared with; only phantoms have a truth.
+        occurring: Readings as they occur, per cent, if those of the joints to learn from were enriched.
     """
 
     learning: JointSet
@@ -45,6 +47,7 @@ class TrainingData:
     test_facts: Mapping[str, Any]
     synthetic: bool
     against: Sequence[Against] = ("reading",)
+    occurring: NDArray[np.float32] | None = None
 
 
 def train_candidate(
@@ -88,6 +91,7 @@ def train_candidate(
         data.learning,
         data.choosing,
         start=None if start is None else from_npz(start.files[WEIGHTS]),
+        occurring=data.occurring,
         work_dir=work_dir,
         on_step=on_step,
         on_epoch=on_epoch,

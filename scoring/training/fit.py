@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 _CHECKPOINT = "checkpoint.npz"
 _PREDICT_BATCH = 128
 
+# Name of the head that tells apart the readings of the grid, and of its layer.
+_GRID = "grid"
+
 TENSORBOARD = "tensorboard"
 """Folder beside the checkpoint with the curves of the training: `tensorboard --logdir` shows them."""
 
@@ -41,7 +44,8 @@ class TrainingRecipe:
         class_weights: Whether a joint's loss weighs the more, the rarer its grade, see `augment.class_weights`.
         average: Momentum of a running average of the weights, which is what is kept instead of the last ones; 0 for
             none.
-        balance: How much more often rare grades are shown, 0 as they are to 1 equally, see `dataset.sample_epoch`.
+        balance: How much more often rare grades are shown, 0 as they are to 1 equally, see `dataset.sample_epoch`. A
+            network that learns the grid of readings is told afterwards how often they occur, see `prior.prior_shift`.
         patience: Epochs without a better validation score after which training stops.
         precision: Keras's policy while training. bfloat16 halves the memory traffic; weights stay float32.
         frozen_epochs: Epochs in which the layers of a network that was trained before (InceptionV3) stand still; then
@@ -143,6 +147,7 @@ def train(
     validation: JointSet,
     *,
     start: Mapping[str, NDArray[np.floating[Any]]] | None = None,
+    occurring: NDArray[np.float32] | None = None,
     work_dir: Path | None = None,
     on_step: Callable[[int, int], None] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
@@ -157,6 +162,7 @@ def train(
         training: What the network learns from.
         validation: What the best epoch is chosen by; other patients.
         start: Weights of a network of the same architecture to go on from (fine-tuning); None begins with fresh ones.
+        occurring: Readings as they occur, per cent, if those of the training set were enriched; None: those are.
         work_dir: Where a checkpoint is kept after each epoch, and the curves for TensorBoard. If it holds a checkpoint
             of the same recipe and data, training goes on from there.
         on_step: Called now and then with steps done and steps in all, for a progress bar.
@@ -173,7 +179,7 @@ def train(
     previous = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy(recipe.precision)
     try:
-        run = _Run(recipe, training, validation, start, work_dir)
+        run = _Run(recipe, training, validation, start, occurring, work_dir)
         while not run.finished:
             epoch = run.one_epoch(on_step)
             logger.info(
@@ -215,12 +221,13 @@ def _check(recipe: TrainingRecipe, training: JointSet, validation: JointSet) -> 
 class _Run:
     """The state of one training run: what a checkpoint holds, and how an epoch changes it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what `train` was given, in its order
         self,
         recipe: TrainingRecipe,
         training: JointSet,
         validation: JointSet,
         start: Mapping[str, NDArray[np.floating[Any]]] | None,
+        occurring: NDArray[np.float32] | None,
         work_dir: Path | None,
     ) -> None:
         import keras
@@ -236,11 +243,12 @@ class _Run:
         if start is not None:
             self._start_from(start)
         self._compile(frozen=recipe.frozen_epochs > 0)
+        self.shift = _prior_shift(recipe, training, occurring)
         self.batches = EpochBatches(recipe, training)
         self.best = self._weights()
         self.checkpoint = None if work_dir is None else work_dir / _CHECKPOINT
         if self.checkpoint is not None:
-            self.identity = _identity(recipe, training, validation, start)
+            self.identity = _identity(recipe, training, validation, start, occurring)
             if self.checkpoint.exists():
                 self._restore(self.checkpoint)
 
@@ -300,13 +308,16 @@ class _Run:
         trained = self._weights()
         if self.recipe.average:
             self.network.optimizer.finalize_variable_values(self.network.trainable_variables)
+        if self.shift is not None:
+            bias = self.network.get_layer(_GRID).bias
+            bias.assign(bias + self.shift)
         cdf = predict(self.network, self.validation.images, stretched=self.recipe.stretch)
         measures = metrics.evaluate(cdf, self.validation.reading, self.recipe.rule)
         epoch = Epoch(number, loss, measures["accuracy_and_kappa"], measures)
         self.history.append(epoch)
         if self._best_epoch() == number:
             self.best = self._weights()
-        if self.recipe.average:
+        if self.recipe.average or self.shift is not None:
             set_weights(self.network, trained)
         if self.checkpoint is not None:
             self._save(self.checkpoint)
@@ -402,13 +413,27 @@ def _learning_rate(recipe: TrainingRecipe, total: int) -> Any:
     )
 
 
+def _prior_shift(
+    recipe: TrainingRecipe, training: JointSet, occurring: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
+    """What the logits of the grid are moved by before the network answers; None for other heads, as in the thesis."""
+    if recipe.arguments.get("head") != _GRID or (recipe.balance == 0 and occurring is None):
+        return None
+    from scoring.training.prior import prior_shift, times_shown
+
+    weight = times_shown(training.grades, recipe.balance)
+    return prior_shift(training.reading, weight, training.reading if occurring is None else occurring)
+
+
 def _identity(
     recipe: TrainingRecipe,
     training: JointSet,
     validation: JointSet,
     start: Mapping[str, NDArray[np.floating[Any]]] | None,
+    occurring: NDArray[np.float32] | None,
 ) -> str:
     parts = [json.dumps(asdict(recipe), sort_keys=True), snapshot_sha256(training), snapshot_sha256(validation)]
-    for name, values in sorted((start or {}).items()):
+    arrays = dict(start or {}) | ({} if occurring is None else {"occurring": occurring})
+    for name, values in sorted(arrays.items()):
         parts += [name, hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scoring.networks.stored import StoredModel
 from scoring.phantom.difficulty import Difficulty
 from scoring.phantom.registry import LIMB_JOINTS
 from scoring.training import phantoms
 from scoring.training.candidate import TrainingData, evaluate_stored, refuse_taken_version, train_candidate
-from scoring.training.dataset import JointSet, concatenate, split
+from scoring.training.dataset import JointSet, concatenate
 from scoring.training.evaluate import Evaluation
 from scoring.training.fit import TrainingRecipe
 from scoring.training.store import find_model
@@ -54,7 +56,8 @@ def fine_tune(
 ) -> list[LimbFigures]:
     """Go on training a model on synthetic joints of several limbs, and store what comes of it as a new version.
 
-    Left-hand joints are among the limbs, so that they are not forgotten.
+    Left-hand joints are among the limbs, so that they are not forgotten, and the rare grades are enriched as in the
+    first training, so that they are not either.
 
     Args:
         start: The trained model.
@@ -86,7 +89,10 @@ def fine_tune(
         "workers": workers,
         "on_draw": on_draw,
     }
-    parts = [split(phantoms.draw_phantoms(n_patients, SEED, limb=limb, **drawing).joints) for limb in LIMB_JOINTS]
+    drawn = [
+        phantoms.draw_phantoms(n_patients, SEED, enrich=phantoms.ENRICH, limb=limb, **drawing) for limb in LIMB_JOINTS
+    ]
+    parts = [phantoms.training_and_validation(data) for data in drawn]
     tests = {limb: phantoms.held_out(TEST_SEED, test_joints, limb=limb, **drawing) for limb in LIMB_JOINTS}
     before = {limb: _evaluated(start, test) for limb, test in tests.items()}
     recipe = TrainingRecipe.from_dict(start.manifest["recipe"])
@@ -95,20 +101,23 @@ def fine_tune(
         version,
         recipe,
         TrainingData(
-            learning=concatenate([part["train"] for part in parts]),
-            choosing=concatenate([part["validation"] for part in parts]),
+            learning=concatenate([learning for learning, _ in parts]),
+            choosing=concatenate([choosing for _, choosing in parts]),
             test=concatenate(list(tests.values())),
             facts={
                 "card": phantoms.DATA_CARD,
                 "limbs": list(LIMB_JOINTS),
                 "n_patients": n_patients,
                 "seed": SEED,
+                "enrich": phantoms.ENRICH,
+                "enriched_above": phantoms.ENRICHED_ABOVE,
                 "difficulty": difficulty.name,
                 "phantom_revision": phantoms.phantom_revision(),
             },
             test_facts={"limbs": list(LIMB_JOINTS), "difficulty": difficulty.name, "prevalence": "the registry's"},
             synthetic=True,
             against=("reading", "truth"),
+            occurring=np.concatenate([phantoms.occurring(data) for data in drawn]),
         ),
         store_url,
         start=start,

@@ -51,6 +51,9 @@ TEST_JOINTS = 10_000
 _UNREAD_SHARE, _UNREAD_EXTRA = 1.25, 100
 _FILMS_A_PATIENT = 2.5
 
+ENRICH = 0.3
+"""Share of the joints to learn from whose erosion is drawn evenly from 0 to 100 %."""
+
 # Erosion in per cent above which joints are enriched: the rare grades, 2 to 5.
 ENRICHED_ABOVE = 20.0
 
@@ -72,7 +75,7 @@ def train_on_phantoms(
     out_store_url: str,
     version: str,
     *,
-    enrich: float = 0.3,
+    enrich: float = ENRICH,
     difficulty: Difficulty = PLAIN,
     recipe: TrainingRecipe | None = None,
     test_seed: int = TEST_SEED,
@@ -146,6 +149,7 @@ def train_on_phantoms(
         test_facts={"seed": test_seed, "difficulty": difficulty.name, "prevalence": "the registry's"},
         synthetic=True,
         against=("reading", "truth"),
+        occurring=occurring(drawn),
     )
     return train_candidate(
         version,
@@ -258,6 +262,11 @@ def training_and_validation(data: PhantomData) -> tuple[JointSet, JointSet]:
     """
     learnt = data.joints.take(~data.enriched | (data.joints.truth > ENRICHED_ABOVE))
     return split(learnt)["train"], split(data.joints.take(~data.enriched))["validation"]
+
+
+def occurring(data: PhantomData) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Readings of the patients that are learnt from, at the registry's prevalence, per cent."""
+    return split(data.joints.take(~data.enriched))["train"].reading
 
 
 def held_out(

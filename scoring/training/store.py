@@ -70,7 +70,10 @@ def find_model(version: str, store_url: str) -> StoredModel:
         if (root / version).is_dir():
             return read_model(str(root / version), PREPROCESSING_VERSION)
     known = ", ".join(model_versions(store_url)) or "none"
-    raise ModelRefused(f"no model {version} in {store_url} nor shipped with the package; known versions: {known}")
+    raise ModelRefused(
+        f"no model {version} in {store_url} nor shipped with the package; known versions: {known}. Put its folder back "
+        "into the store, or promote one of these: `scoring promote VERSION --reason ...`"
+    )
 
 
 def model_versions(store_url: str) -> list[str]:
