@@ -230,13 +230,13 @@ def pending() -> None:
 
 @main.command()
 @click.option("--version", required=True, help="Name of the new model, such as phantom-2.")
-@click.option("--recipe", default="regression-augmented", show_default=True, help="One of docs/model.md.")
-@click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
+@click.option("--recipe", default="grid-residual", show_default=True, help="One of docs/model.md.")
+@click.option("--difficulty", default="lifelike", show_default=True, help="lifelike, or plain: easier to read.")
 @click.option(
-    "--patients", default=700, show_default=True, type=click.IntRange(10), help="To learn from and choose by."
+    "--patients", default=1000, show_default=True, type=click.IntRange(10), help="To learn from and choose by."
 )
 @click.option("--seed", default=1, show_default=True, help="Of the patients and of the training.")
-@click.option("--epochs", default=4, show_default=True, type=click.IntRange(1), help="At most so many.")
+@click.option("--epochs", default=10, show_default=True, type=click.IntRange(1), help="At most so many.")
 def train(  # noqa: PLR0917 - click hands over options by name
     version: str, recipe: str, difficulty: str, patients: int, seed: int, epochs: int
 ) -> None:
@@ -358,7 +358,13 @@ def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
 )
 @click.option("--epochs", default=8, show_default=True, type=click.IntRange(1), help="Of every recipe.")
 @click.option("--seed", default=1, show_default=True, help="Of every training.")
-@click.option("--shrink", default=2, show_default=True, type=click.IntRange(1, 2), help="2: half the resolution.")
+@click.option(
+    "--shrink",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 2),
+    help="2: half the resolution for all; 1: as the recipe says.",
+)
 def benchmark_command(  # noqa: PLR0917 - click hands over options by name
     recipes: tuple[str, ...], patients: int, test_joints: int, epochs: int, seed: int, shrink: int
 ) -> None:

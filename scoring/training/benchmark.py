@@ -28,7 +28,7 @@ from scoring.training.dataset import JointSet, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, difference_interval, evaluate_answers
 from scoring.training.fit import TrainingRecipe, predict, train
 from scoring.training.neighbours import embed, neighbours_cdf
-from scoring.training.recipes import BEST, SHIPPED, recipe_named
+from scoring.training.recipes import AUGMENTED, BEST, recipe_named
 from scoring.training.resampling import Answers
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ MIRRORED_TOO = BEST
 ON_ITS_FILM = BEST
 """The recipe whose answers are also moved by those for the other joints of the film."""
 
-TOGETHER = (BEST, SHIPPED)
+TOGETHER = (BEST, AUGMENTED)
 """Recipes whose mean answer is one more contestant."""
 
 COMPARED = ("class_normalized_accuracy", "quadratic_weighted_kappa")
@@ -149,7 +149,8 @@ def contest(
         sets: The sets.
         epochs: Of every recipe, so that each sees as many joints.
         seed: Of every recipe.
-        shrink: Every network sees the image averaged over squares of this side; 2 costs a quarter of the arithmetic.
+        shrink: Every network sees the image averaged over squares of this side; 2 costs a quarter of the arithmetic, 1
+            leaves it to the recipe.
         folder: Local folder for answers and checkpoints.
         progress: Called with the recipe's name, steps done and steps in all.
 

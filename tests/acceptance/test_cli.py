@@ -58,13 +58,13 @@ def test_the_example_is_a_call_that_the_command_takes(command):
 
 def test_defaults_and_metrics_written_out_in_the_command_line_are_those_of_training():
     from scoring.training.promotion import METRICS
-    from scoring.training.recipes import SHIPPED
+    from scoring.training.recipes import BEST
 
     (metric,) = [option for option in main.commands["retrain"].params if option.name == "metric"]
     assert metric.default == METRICS[0]
     assert all(name in metric.help for name in METRICS[1:])
     (recipe,) = [option for option in main.commands["train"].params if option.name == "recipe"]
-    assert recipe.default == SHIPPED
+    assert recipe.default == BEST
 
 
 def test_every_kind_of_failure_has_an_exit_code_of_its_own_in_the_help():

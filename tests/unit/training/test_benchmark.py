@@ -8,7 +8,7 @@ from scoring.training import benchmark
 from scoring.training.benchmark import BenchmarkSets, Contestant, contest, place
 from scoring.training.dataset import JointSet
 from scoring.training.fit import Trained
-from scoring.training.recipes import BEST, SHIPPED
+from scoring.training.recipes import AUGMENTED, BEST
 
 
 def joints(n, seed):
@@ -91,7 +91,7 @@ def test_answers_of_several_are_contestants_too(sets, tmp_path, monkeypatch):
         "predict",
         lambda _, images, **__: answer(np.zeros(len(images)), 20 if images.tobytes() in mirrored else 0),
     )
-    found = contest([SHIPPED, BEST], sets, epochs=1, seed=1, shrink=2, folder=tmp_path)
+    found = contest([AUGMENTED, BEST], sets, epochs=1, seed=1, shrink=2, folder=tmp_path)
     assert [one.name for one in found] == [
         "regression-augmented",
         "grid-residual",
