@@ -22,6 +22,7 @@ PREDICTED_ZERO_BELOW = 1.0
 
 MOST_PROBABLE = "most_probable"
 BY_MEAN = "mean"
+WEIGHTED_MEDIAN = "weighted_median"
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,12 @@ class ReadOutRule:
     """How grade and interval are read from a distribution; it stands in the model's manifest.
 
     Attributes:
-        grade_by: `mean`, the grade in whose range the expected erosion lies, or `most_probable`.
+        grade_by: `mean`, the grade in whose range the expected erosion lies; `most_probable`; or `weighted_median`, the
+            smallest grade that, with the grades below it, has half of the weighted probability.
         borders: Upper borders of grades 0 to 4 for the expected erosion, in percent. The first belongs to grade 1, the
             others to the lower grade.
+        weights: What the probability of each grade is multiplied by for the weighted median. Larger ones for rare
+            grades trade accuracy for class-normalised accuracy.
         interval_level: Probability within the central interval. A network that is too sure of itself needs more than
             0.90 for an interval that holds 90 of 100 readings (`scoring.training.calibration.conformal_level`).
     """
@@ -39,24 +43,39 @@ class ReadOutRule:
     grade_by: str = BY_MEAN
     borders: tuple[float, ...] = (PREDICTED_ZERO_BELOW, *ratingen.UPPER_BORDERS[1:])
     interval_level: float = 0.90
+    weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.grade_by not in {BY_MEAN, MOST_PROBABLE}:
-            raise ValueError(f"grade_by is {self.grade_by!r}; a grade is read by {BY_MEAN!r} or {MOST_PROBABLE!r}")
+        if self.grade_by not in (ways := (BY_MEAN, MOST_PROBABLE, WEIGHTED_MEDIAN)):
+            raise ValueError(f"grade_by is {self.grade_by!r}; a grade is read by {', '.join(ways)}")
         if len(self.borders) != ratingen.N_GRADES - 1 or list(self.borders) != sorted(self.borders):
             raise ValueError(f"borders must be {ratingen.N_GRADES - 1} rising percentages")
+        if (self.grade_by == WEIGHTED_MEDIAN) != (self.weights is not None):
+            raise ValueError(f"weights belong to {WEIGHTED_MEDIAN}, and it needs them")
+        if self.weights is not None and (len(self.weights) != ratingen.N_GRADES or min(self.weights) <= 0):
+            raise ValueError(f"weights must be {ratingen.N_GRADES} numbers above 0")
         if not 0 <= self.interval_level <= 1:
             raise ValueError("interval_level must lie within 0 to 1")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ReadOutRule":
         """The rule of a manifest, as JSON gives it back."""
-        return cls(**{**values, "borders": tuple(values["borders"])})
+        weights = values.get("weights")
+        return cls(
+            **{
+                **values,
+                "borders": tuple(values["borders"]),
+                "weights": None if weights is None else tuple(weights),
+            }
+        )
 
     def grade(self, mean: npt.NDArray[np.float64], probability: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Grades, int64 (n,), from expected erosions (n,) and grade probabilities (n, 6)."""
         if self.grade_by == MOST_PROBABLE:
             return np.asarray(np.argmax(probability, axis=1), dtype=np.int64)
+        if self.weights is not None:
+            upto = np.cumsum(probability * np.array(self.weights), axis=1)
+            return np.asarray(np.argmax(upto >= upto[:, -1:] / 2, axis=1), dtype=np.int64)
         above = np.maximum(np.searchsorted(self.borders, mean, side="left"), 1)
         return np.asarray(np.where(mean < self.borders[0], 0, above), dtype=np.int64)
 

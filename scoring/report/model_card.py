@@ -359,6 +359,9 @@ def _rule(manifest: Facts) -> str:
     if rule["grade_by"] == "mean":
         borders = ", ".join(f"{border:.3g}" for border in rule["borders"])
         grade = f"The grade follows from the expected erosion, with borders at {borders} %"
+    elif rule["grade_by"] == "weighted_median":
+        weights = ", ".join(f"{weight:.3g}" for weight in rule["weights"])
+        grade = f"The grade is the median of the grades' probabilities, which count {weights} times"
     else:
         grade = "The grade is the most probable one"
     if rule["interval_level"] == USUAL_RULE.interval_level:

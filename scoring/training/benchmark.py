@@ -161,7 +161,7 @@ def contest(
     found = []
     for name in names:
         recipe = shrunk(recipe_named(name, seed=seed, epochs=epochs), shrink)
-        found += _answers(name, recipe, sets, folder, progress)
+        found += _calibrated(_answers(name, recipe, sets, folder, progress), recipe, sets)
     return found + _combined({one.name: one for one in found}, sets)
 
 
@@ -199,10 +199,18 @@ def _score(one: Contestant, joints: JointSet) -> float:
     return metrics.evaluate(one.validation, joints.reading, one.rule)["accuracy_and_kappa"]
 
 
+def _calibrated(found: list[Contestant], recipe: TrainingRecipe, sets: BenchmarkSets) -> list[Contestant]:
+    if not recipe.calibrated:
+        return found
+    return [replace(one, rule=calibrated_rule(one.validation, sets.validation.reading)) for one in found]
+
+
 def _answers(
     name: str, recipe: TrainingRecipe, sets: BenchmarkSets, folder: Path, progress: Progress | None
 ) -> list[Contestant]:
-    key = hashlib.sha256((json.dumps(asdict(recipe), sort_keys=True) + sets.sha256).encode()).hexdigest()[:16]
+    # What is None says nothing: a rule that could hold weights and does not is the rule that it was before it could.
+    facts = asdict(recipe, dict_factory=lambda pairs: {name: value for name, value in pairs if value is not None})
+    key = hashlib.sha256((json.dumps(facts, sort_keys=True) + sets.sha256).encode()).hexdigest()[:16]
     path = folder / f"{name}-{key}.npz"
     if not path.exists():
         _write(path, _train(name, recipe, sets, folder / f"{name}-{key}", progress))
@@ -219,8 +227,7 @@ def _train(
     of_validation, of_test = (
         predict(trained.network, part.images, stretched=recipe.stretch) for part in (sets.validation, sets.test)
     )
-    rule = calibrated_rule(of_validation, sets.validation.reading) if recipe.calibrated else recipe.rule
-    found = [Contestant(name, of_validation, of_test, rule, seconds, trained.best_epoch)]
+    found = [Contestant(name, of_validation, of_test, recipe.rule, seconds, trained.best_epoch)]
     if name == MIRRORED_TOO:
         mirrored = (
             predict(trained.network, part.images[:, :, ::-1], stretched=recipe.stretch)

@@ -1,4 +1,4 @@
-"""Make a trained network's answers fit: intervals that cover, and borders between grades that suit it.
+"""Make a trained network's answers fit: intervals that cover, and grades that do not forget the rare ones.
 
 Everything here is fitted on joints that the network has not learnt from and that no figure is reported on, such as the
 validation patients, and measured on others.
@@ -11,16 +11,14 @@ import numpy.typing as npt
 
 from scoring.clinical import ratingen
 from scoring.errors import InvalidRequest
-from scoring.networks.readout import USUAL_RULE, ReadOutRule, make_monotone, read_out
+from scoring.networks.readout import WEIGHTED_MEDIAN, ReadOutRule, make_monotone, read_out
 from scoring.training import metrics
 
-_SWEEPS = 20
-
-Floats = npt.NDArray[np.float64]
+_POWERS = tuple(round(step / 20, 2) for step in range(21))
 
 
 def calibrated_rule(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike) -> ReadOutRule:
-    """The rule that suits a network: borders between grades and level of the interval, fitted on validation joints.
+    """The rule that suits a network: weights of the grades and level of the interval, fitted on validation joints.
 
     Args:
         cdf: Its distribution functions of these joints, raw or monotone, (n, 101).
@@ -30,7 +28,8 @@ def calibrated_rule(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike) -> Re
         InvalidRequest: There is no joint.
     """
     return ReadOutRule(
-        borders=tune_borders(read_out(cdf).mean, ratingen.grade(np.asarray(erosion_percent))),
+        WEIGHTED_MEDIAN,
+        weights=grade_weights(read_out(cdf).grade_probability, ratingen.grade(np.asarray(erosion_percent))),
         interval_level=conformal_level(cdf, erosion_percent),
     )
 
@@ -69,57 +68,36 @@ def conformal_level(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha
     return max(0.0, float(score[rank - 1])) if rank <= len(score) else 1.0
 
 
-def tune_borders(expected_erosion: npt.ArrayLike, grade: npt.ArrayLike) -> tuple[float, ...]:
-    """Borders on the expected erosion under which the predicted grades agree best with the read ones.
+def grade_weights(probability: npt.NDArray[Any], grade: npt.ArrayLike) -> tuple[float, ...]:
+    """Weights under which the weighted medians of the grade probabilities agree best with the read grades.
 
-    Best is the highest `accuracy_and_kappa` (`metrics.of_confusions`). One border after the other moves to its best
-    place between its neighbours, halfway between two expected erosions, until none moves: a local optimum, never worse
-    than the usual borders, where the search begins. Of equally good places the nearest is taken.
+    A grade weighs its frequency to the power of -t: at t = 0 the median is that of the distribution, which calls rare
+    grades seldom, at t = 1 that of a registry in which all grades are equally frequent. Of 21 powers the one with the
+    highest `accuracy_and_kappa` (`metrics.of_confusions`) is taken. One number is fitted, not five borders or six
+    weights: the rare grades of a validation set are few.
 
     Args:
-        expected_erosion: Of validation joints, per cent, (n,).
+        probability: Grade probabilities of validation joints, (n, 6).
         grade: Their read grades, (n,).
 
     Returns:
-        Five borders, in order.
+        Six weights, that of grade 0 is 1.
 
     Raises:
         InvalidRequest: There is no joint.
     """
-    mean, truth = np.asarray(expected_erosion, dtype=np.float64), np.asarray(grade, dtype=np.int64)
-    if not len(mean):
-        raise InvalidRequest("there is no joint to tune the borders on")
-    values, index = np.unique(mean, return_inverse=True)
-    # A border at place i has the i smallest values below it; of these joints, so many have each true grade.
-    counts = np.zeros((len(values), ratingen.N_GRADES))
-    np.add.at(counts, (index, truth), 1)
-    below = np.concatenate([np.zeros((1, ratingen.N_GRADES)), np.cumsum(counts, axis=0)])
-    borders = list(USUAL_RULE.borders)
-    at = [int(np.searchsorted(values, borders[0], "left")), *map(int, np.searchsorted(values, borders[1:], "right"))]
-    best = float(_agreement(below[at], below[-1]))
-    for _ in range(_SWEEPS):
-        before = best
-        for i, border in enumerate(borders):
-            left, right = at[i - 1] if i else 0, at[i + 1] if i + 1 < len(at) else len(values)
-            places = np.arange(left + 1, right)
-            if not len(places):
-                continue
-            cuts = np.repeat(below[at][np.newaxis], len(places), axis=0)
-            cuts[:, i] = below[places]
-            score = _agreement(cuts, below[-1])
-            if not score.max() > best:
-                continue
-            best, places = float(score.max()), places[score == score.max()]
-            halfway = (values[places - 1] + values[places]) / 2
-            nearest = int(np.argmin(np.abs(halfway - border)))
-            at[i], borders[i] = int(places[nearest]), float(halfway[nearest])
-        if best == before:
-            break
-    return tuple(borders)
+    truth = np.asarray(grade, dtype=np.int64)
+    if not len(truth):
+        raise InvalidRequest("there is no joint to fit the weights of the grades on")
+    # As if each grade had been met once more: one that is not among the joints still has a weight.
+    frequency = np.bincount(truth, minlength=ratingen.N_GRADES) + 1.0
 
+    def weights(power: float) -> tuple[float, ...]:
+        return tuple(round(float(weight), 4) for weight in (frequency / frequency[0]) ** -power)
 
-def _agreement(below: Floats, of_grade: Floats) -> Floats:
-    """`accuracy_and_kappa` of joints cut into grades: those below each border, (..., 5, 6), and all, (6,)."""
-    ends = (*below.shape[:-2], 1, ratingen.N_GRADES)
-    cumulated = np.concatenate([np.zeros(ends), below, np.broadcast_to(of_grade, ends)], axis=-2)
-    return metrics.of_confusions(np.swapaxes(np.diff(cumulated, axis=-2), -1, -2))["accuracy_and_kappa"]
+    def agreement(power: float) -> float:
+        called = ReadOutRule(WEIGHTED_MEDIAN, weights=weights(power)).grade(np.empty(0), probability)
+        confusion = metrics.confusion_matrix(truth, called)
+        return float(np.nan_to_num(metrics.of_confusions(confusion)["accuracy_and_kappa"]))
+
+    return weights(max(_POWERS, key=agreement))

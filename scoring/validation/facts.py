@@ -28,6 +28,9 @@ PROBABILITY_TOLERANCE = 1e-3
 MEAN_TOLERANCE = 1e-3
 """The stored mean is a float32 near a grade's border."""
 
+MEDIAN_TOLERANCE = 1e-5
+"""The stored probabilities are float32 near a half."""
+
 N_CDF_POINTS = 101
 
 
@@ -319,6 +322,10 @@ def _grade_fits(
     judged = value.between(0, 100)
     at = value.where(judged, 0.0).to_numpy()
     fits = np.zeros(len(at), dtype=bool)
-    for nudge in (-MEAN_TOLERANCE, 0.0, MEAN_TOLERANCE):
-        fits |= rule.grade(np.clip(at + nudge, 0, 100), probability) == grade.astype("float64").to_numpy()
+    # Mean and probabilities were rounded to single precision: a grade that hangs on the last digit may go either way.
+    for nudge in (-1, 0, 1):
+        nudged = probability.copy()
+        nudged[:, [0, -1]] += MEDIAN_TOLERANCE * np.array([max(-nudge, 0), max(nudge, 0)])
+        called = rule.grade(np.clip(at + nudge * MEAN_TOLERANCE, 0, 100), nudged)
+        fits |= called == grade.astype("float64").to_numpy()
     return _judged(pd.Series(fits, mean.index), judged)

@@ -1,3 +1,6 @@
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from scoring.clinical import ratingen
-from scoring.networks.readout import make_monotone, read_out
+from scoring.networks.readout import WEIGHTED_MEDIAN, ReadOutRule, make_monotone, read_out
 
 raw_outputs = arrays(np.float32, st.tuples(st.integers(0, 4), st.just(101)), elements=st.floats(0, 1, width=32))
 
@@ -94,3 +97,26 @@ def test_an_output_that_is_no_probability_is_refused_with_its_index(value):
 def test_another_shape_is_refused(shape):
     with pytest.raises(ValueError, match=r"shape \(n, 101\)"):
         make_monotone(np.zeros(shape))
+
+
+def test_the_weighted_median_of_a_grade_by_hand():
+    probability = np.array([[0.6, 0.0, 0.4, 0.0, 0.0, 0.0], [0.9, 0.0, 0.1, 0.0, 0.0, 0.0]])
+    plain, heavy = (ReadOutRule(WEIGHTED_MEDIAN, weights=(1, 1, weight, 1, 1, 1)) for weight in (1, 2))
+    np.testing.assert_array_equal(plain.grade(np.empty(0), probability), [0, 0])
+    np.testing.assert_array_equal(heavy.grade(np.empty(0), probability), [2, 0])
+    assert ReadOutRule.from_dict(json.loads(json.dumps(asdict(heavy)))) == heavy
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"grade_by": "dice"}, "a grade is read by mean, most_probable, weighted_median"),
+        ({"grade_by": WEIGHTED_MEDIAN}, "weights belong to weighted_median, and it needs them"),
+        ({"weights": (1,) * 6}, "weights belong to weighted_median"),
+        ({"grade_by": WEIGHTED_MEDIAN, "weights": (1,) * 5}, "must be 6 numbers above 0"),
+        ({"grade_by": WEIGHTED_MEDIAN, "weights": (1, 1, 0, 1, 1, 1)}, "must be 6 numbers above 0"),
+    ],
+)
+def test_a_rule_that_cannot_be_followed_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        ReadOutRule(**values)

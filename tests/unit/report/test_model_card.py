@@ -207,6 +207,15 @@ def test_a_card_without_an_evaluation_is_refused(manifest: Facts) -> None:
             "with borders at 1.31, 18.6, 34.9, 56.3, 80 %; the 90 % interval is the central 78.4 % of",
         ),
         (
+            {
+                "grade_by": "weighted_median",
+                "borders": [1, 20, 40, 60, 80],
+                "interval_level": 0.9,
+                "weights": [1, 1.42, 2.5, 3.71, 4, 3.3],
+            },
+            "which count 1, 1.42, 2.5, 3.71, 4, 3.3 times; the 90 %",
+        ),
+        (
             {"grade_by": "most_probable", "borders": [1, 20, 40, 60, 80], "interval_level": 0.9},
             "is the most probable one",
         ),

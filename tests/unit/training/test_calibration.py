@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.errors import InvalidRequest
-from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule, make_monotone, read_out
+from scoring.networks.readout import N_POINTS, USUAL_RULE, WEIGHTED_MEDIAN, ReadOutRule, make_monotone, read_out
 from scoring.training import calibration, metrics
 
 seeds = st.integers(0, 10_000)
@@ -17,10 +19,6 @@ def _joints(n, seed, sure=1.0):
     centre = reading + rng.logistic(0, 4, n)
     cdf = 1 / (1 + np.exp(-(np.arange(N_POINTS) - centre[:, None]) * sure / 4))
     return cdf.astype(np.float32), reading
-
-
-def grade_by_borders(mean, borders):
-    return ReadOutRule(borders=borders).grade(np.asarray(mean, np.float64), np.zeros((len(mean), 6)))
 
 
 def _interval(cdf, level):
@@ -86,32 +84,36 @@ def test_the_rank_of_the_level_by_hand():
     assert (make_monotone(cdf)[np.arange(9), high] == 1).all()
 
 
-@given(seeds, st.integers(1, 120), st.floats(0.2, 2))
-@settings(max_examples=50)
-def test_tuned_borders_rise_and_are_no_worse_than_the_start(seed, n, scale):
-    rng = np.random.default_rng(seed)
-    reading = rng.choice([0, 5, 20, 30, 50, 70, 100], n)
-    mean = np.round(np.clip(reading * scale + rng.normal(0, 6, n), 0, 100), 1)
+def _agreement(probability, grade, weights):
+    called = ReadOutRule(WEIGHTED_MEDIAN, weights=weights).grade(np.empty(0), probability)
+    return metrics.of_confusions(metrics.confusion_matrix(grade, called))["accuracy_and_kappa"]
+
+
+@given(seeds, st.integers(1, 200))
+@settings(max_examples=40)
+def test_weights_rise_with_rarity_and_are_no_worse_than_none(seed, n):
+    cdf, reading = _joints(n, seed)
+    probability = read_out(cdf).grade_probability
     grade = np.asarray(metrics.ratingen.grade(reading), dtype=np.int64)
-
-    def score(borders):
-        confusion = metrics.confusion_matrix(grade, grade_by_borders(mean, borders))
-        return float(metrics.of_confusions(confusion)["accuracy_and_kappa"])
-
-    borders = calibration.tune_borders(mean, grade)
-    assert len(borders) == 5
-    assert list(borders) == sorted(borders)
-    before, after = score(USUAL_RULE.borders), score(borders)
-    assert after >= before or np.isnan(before)
-    assert after > before or borders == USUAL_RULE.borders
+    weights = calibration.grade_weights(probability, grade)
+    assert weights[0] == 1
+    frequency = np.bincount(grade, minlength=6)
+    order = np.argsort(frequency, kind="stable")
+    assert (np.diff(np.array(weights)[order]) <= 1e-3).all()
+    with_weights, without = (_agreement(probability, grade, one) for one in (weights, (1.0,) * 6))
+    assert with_weights >= without or np.isnan(without)
 
 
-def test_borders_find_the_scale_of_the_network():
-    """A network that answers half of what is read: half the borders."""
-    reading = np.repeat(np.arange(0, 101, 5), 10)
-    grade = np.asarray(metrics.ratingen.grade(reading), dtype=np.int64)
-    borders = calibration.tune_borders(reading / 2, grade)
-    np.testing.assert_array_equal(grade_by_borders(reading / 2, borders), grade)
+def test_rare_grades_that_are_never_called_get_their_weight():
+    """Of 1,000 joints of grade 0 and 20 of grade 2, each is given 2 with the probability .2 or .4."""
+    grade = np.repeat([0, 2], [1000, 20])
+    probability = np.zeros((1020, 6))
+    probability[:, 2] = np.where(grade == 2, 0.4, 0.2)
+    probability[:, 0] = 1 - probability[:, 2]
+    weights = calibration.grade_weights(probability, grade)
+    called = ReadOutRule(WEIGHTED_MEDIAN, weights=weights).grade(np.empty(0), probability)
+    np.testing.assert_array_equal(called, grade)
+    assert 1.5 < weights[2] < 4
 
 
 def test_what_makes_no_sense_is_refused():
@@ -120,20 +122,22 @@ def test_what_makes_no_sense_is_refused():
         calibration.conformal_level(cdf, reading, alpha=0)
     with pytest.raises(InvalidRequest, match="no joint to calibrate"):
         calibration.conformal_level(cdf[:0], [])
-    with pytest.raises(InvalidRequest, match="no joint to tune"):
-        calibration.tune_borders([], [])
+    with pytest.raises(InvalidRequest, match="no joint to fit"):
+        calibration.grade_weights(np.empty((0, 6)), [])
     with pytest.raises(ValueError, match="must have shape"):
         calibration.conformal_level(cdf, reading[:5])
 
 
 @given(seeds)
 @settings(max_examples=20)
-def test_a_calibrated_rule_covers_and_grades_no_worse(seed):
+def test_a_calibrated_rule_covers_and_grades_no_worse_than_the_median(seed):
     cdf, reading = _joints(800, seed, sure=3.0)
     rule = calibration.calibrated_rule(cdf[:400], reading[:400])
     read = read_out(cdf[:400], rule)
     inside = (read.q05 <= reading[:400]) & (reading[:400] <= read.q95)
     # One joint may lie on the very end of its interval.
     assert inside.sum() >= 0.9 * 400 - 1
-    tuned, usual = (metrics.evaluate(cdf[:400], reading[:400], r)["accuracy_and_kappa"] for r in (rule, USUAL_RULE))
-    assert tuned >= usual
+    assert rule.grade_by == WEIGHTED_MEDIAN
+    unweighted = replace(rule, weights=(1.0,) * 6)
+    tuned, plain = (metrics.evaluate(cdf[:400], reading[:400], one)["accuracy_and_kappa"] for one in (rule, unweighted))
+    assert tuned >= plain

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scoring.networks.readout import WEIGHTED_MEDIAN, ReadOutRule
 from scoring.validation import facts
 from scoring.validation.night import Known, Staged, Thresholds, validate_night
 
@@ -118,6 +119,19 @@ def test_the_grade_of_a_mean_is_that_of_the_read_out(build, mean, grade):
     rows = build.predictions(*graded)
     fits = facts.prediction_facts(rows, rows)["grade_fits_mean"]
     assert list(fits) == [each == grade for each in range(6)]
+
+
+def test_a_median_on_the_edge_may_be_either_grade_and_no_other(build):
+    """Single precision put the half just below or just above."""
+    rule = ReadOutRule(WEIGHTED_MEDIAN, weights=(1.0, 2.0, 1.0, 1.0, 1.0, 1.0))
+    # Weighted: 2/3 of grade 0, 2/3 of grade 1.
+    edge = [float(np.float32(2 / 3)), float(np.float32(1 / 3)), 0.0, 0.0, 0.0, 0.0]
+    graded = [{"image_sha256": str(each), "grade_probability": edge, "ratingen_grade": each} for each in range(6)]
+    rows = build.predictions(*graded)
+    assert list(facts.prediction_facts(rows, rows, rule)["grade_fits_mean"]) == [True, True] + [False] * 4
+    clear = [{**each, "grade_probability": [0.5, 0.5, 0, 0, 0, 0]} for each in graded]
+    rows = build.predictions(*clear)
+    assert list(facts.prediction_facts(rows, rows, rule)["grade_fits_mean"]) == [False, True] + [False] * 4
 
 
 def test_facts_need_no_great_expectations():
