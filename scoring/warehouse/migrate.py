@@ -117,6 +117,7 @@ def _migrate(connection: Connection) -> MigrationResult:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    _log_notices(connection)
     for name in wanted:
         run_script(connection, sql_dir() / name)
     connection.execute(sa.text("TRUNCATE scoring.repeatable"))

@@ -238,6 +238,7 @@ TABLES = (
     "registry.joint_reading",
     "registry.disease_activity",
     "registry.landed_file",
+    "registry.correction",
     "imaging.joint_image",
     "scoring.run",
     "scoring.run_count",
@@ -257,6 +258,7 @@ TABLES = (
     "analytics.bridge",
 )
 APPEND_ONLY = {
+    "registry.correction",
     "imaging.joint_image",
     "scoring.run",
     "scoring.run_count",
