@@ -56,7 +56,7 @@ changed AS (
         consecutive.rau - consecutive.rau_before AS rau_change,
         (consecutive.visit_date - consecutive.date_before) / 365.25 AS years,
         -- Both intervals may have no width at all, and nothing is divided by 0.
-        greatest(sqrt(consecutive.sd ^ 2 + consecutive.sd_before ^ 2), 1e-6) AS change_sd,
+        sqrt(consecutive.sd ^ 2 + consecutive.sd_before ^ 2 + 1e-12) AS change_sd,
         coalesce(consecutive.n_scored = consecutive.n_scored_before, TRUE) AS equally_many_joints,
         6.3 AS detectable
     FROM consecutive
