@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from scoring.clinical import das28, ratingen
 from scoring.clinical.joints import COLUMNS, joint_by_column
 from scoring.clinical.rau import HUMAN_SDC, rau_distribution
+from scoring.settings import sql_dir
 from scoring.training.metrics import confusion_matrix, quadratic_weighted_kappa
 
 RUN = UUID(int=1)
@@ -665,6 +666,29 @@ def test_reported_rau_scores_are_checked_and_explained(analyst):
         patient: cause for patient, (_, cause) in RAU_REPORTED.items()
     }
     assert {(row["recomputed"], row["n_joints"]) for row in found.values()} == {(76.0, 3)}
+
+
+# ---- worked queries
+
+
+def test_worked_queries_run_on_this_warehouse(analyst):
+    """All of them as the analyst; those of nights, models and corrections have their data in the acceptance tests."""
+    answers = {}
+    with analyst.connect() as connection:
+        for query in sorted((sql_dir() / "queries").glob("*.sql")):
+            cursor = connection.connection.driver_connection.cursor()
+            cursor.execute(query.read_text())
+            answers[query.stem] = len(cursor.fetchall())
+    of_these_views = {
+        "activity_and_progression",
+        "agreement",
+        "damage_and_activity",
+        "quality_of_nights",
+        "rau_change",
+        "reported_scores_that_disagree",
+        "where_a_rau_score_comes_from",
+    }
+    assert [name for name in sorted(of_these_views) if not answers[name]] == []
 
 
 # ---- lineage
