@@ -253,6 +253,7 @@ def readings(connection: Connection) -> None:
                     sop_iuid=name,
                     read_on=START + timedelta(days=10 * (reader + 1)),
                 )
+    rau(connection, "read-0", 0, 150.0, n_scored=len(COLUMNS))
     # Taken back: no part of any agreement.
     consultation(connection, "read-0", 0, "read-0-2", sop_iuid="read-0-0")
     reading(
