@@ -9,7 +9,15 @@ from great_expectations.expectations.core.expect_column_values_to_be_in_set impo
 from great_expectations.expectations.core.expect_column_values_to_match_regex import ExpectColumnValuesToMatchRegex
 from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
 
-from expectations.rule import CRITICAL, WARNING, about, columns_are_numbers, columns_exist, id_is_short
+from expectations.rule import (
+    CRITICAL,
+    WARNING,
+    about,
+    columns_are_numbers,
+    columns_exist,
+    id_is_short,
+    patient_is_pseudonym,
+)
 
 REQUIRED = (
     "id_x",
@@ -91,6 +99,7 @@ def consultations(batch_date: date, *, body_parts: Collection[str] = BODY_PARTS)
                 ),
             ),
             id_is_short("consultations", "patient_id"),
+            patient_is_pseudonym("consultations"),
             # ---- when
             ExpectColumnValuesToNotBeNull(
                 column="date_x_text",

@@ -9,7 +9,15 @@ from great_expectations.expectations.core.expect_column_values_to_be_in_set impo
 from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
 from great_expectations.expectations.expectation import Expectation
 
-from expectations.rule import CRITICAL, WARNING, about, columns_are_numbers, columns_exist, id_is_short
+from expectations.rule import (
+    CRITICAL,
+    WARNING,
+    about,
+    columns_are_numbers,
+    columns_exist,
+    id_is_short,
+    patient_is_pseudonym,
+)
 from scoring.clinical import das28
 
 
@@ -63,6 +71,7 @@ def disease_activity(batch_date: date) -> gx.ExpectationSuite:
                 ),
             ),
             id_is_short("disease_activity", "patient_id"),
+            patient_is_pseudonym("disease_activity"),
             ExpectColumnValuesToNotBeNull(
                 column="date_text",
                 severity=CRITICAL,

@@ -10,6 +10,9 @@ from great_expectations.expectations.core.expect_column_value_lengths_to_be_betw
 from great_expectations.expectations.core.expect_column_values_to_be_in_type_list import (
     ExpectColumnValuesToBeInTypeList,
 )
+from great_expectations.expectations.core.expect_column_values_to_not_match_regex import (
+    ExpectColumnValuesToNotMatchRegex,
+)
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 
@@ -19,6 +22,12 @@ MAX_ID_LENGTH = 64
 """The length of the longest DICOM UID. A registry's own ids are shorter, and an index cannot hold a page of text."""
 
 NUMBER_TYPES = ["float64", "float32", "int64", "Float64", "Int64", "double[pyarrow]"]
+
+NAME_OR_BIRTH_DATE = (
+    r"[\s,;@]|\A[A-ZÄÖÜ][a-zäöüßéèàç]+(?:-[A-ZÄÖÜ][a-zäöüßéèàç]+)?\Z"
+    r"|\A\d{4}-\d{1,2}-\d{1,2}\Z|\A\d{1,2}[./]\d{1,2}[./]\d{2,4}\Z"
+)
+"""Blanks, commas or an address; one word written like a name; a date. No pseudonym of a registry looks like these."""
 
 
 def about(
@@ -48,6 +57,21 @@ def id_is_short(dataset: str, column: str) -> Expectation:
             f"{dataset}.{column}_not_too_long",
             reason=f"{column} is longer than {MAX_ID_LENGTH} characters, which no id is.",
             remedy=f"Look for a shifted column or a missing quotation mark, correct {column} and export the row again.",
+        ),
+    )
+
+
+def patient_is_pseudonym(dataset: str) -> Expectation:
+    """The row rule that a patient is named by a registry's pseudonym and by nothing that tells who it is."""
+    return ExpectColumnValuesToNotMatchRegex(
+        column="patient_id",
+        regex=NAME_OR_BIRTH_DATE,
+        severity=CRITICAL,
+        description="patient_id is a pseudonym: no name, no birth date, no address.",
+        meta=about(
+            f"{dataset}.patient_is_pseudonym",
+            reason="patient_id looks like a name, a birth date or an address; the warehouse takes pseudonyms only.",
+            remedy="Have the registry's pseudonym exported as patient_id, and remove the landed file.",
         ),
     )
 

@@ -36,6 +36,46 @@ OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "disease_activity": MEASURES[4:],
 }
 
+# Columns that tell who a patient is, as German and English exports name them.
+IDENTIFYING_COLUMNS = frozenset(
+    (
+        "name",
+        "first_name",
+        "last_name",
+        "surname",
+        "given_name",
+        "family_name",
+        "full_name",
+        "patient_name",
+        "vorname",
+        "nachname",
+        "familienname",
+        "birth_date",
+        "birthdate",
+        "date_of_birth",
+        "birthday",
+        "dob",
+        "geburtsdatum",
+        "geburtstag",
+        "geb_datum",
+        "address",
+        "street",
+        "adresse",
+        "strasse",
+        "phone",
+        "telephone",
+        "telefon",
+        "email",
+        "e_mail",
+        "ahv",
+        "ahv_nr",
+        "ahv_number",
+        "ssn",
+        "insurance_number",
+        "versichertennummer",
+    )
+)
+
 # Column names, and the numbered rows under them.
 _Table = tuple[Sequence[str], Iterable[tuple[int, Sequence[str | None]]]]
 
@@ -248,6 +288,14 @@ def _positions(header: Sequence[str], dataset: str, source_file: str) -> dict[st
     twice = [column for column in known if names.count(column) > 1]
     if twice:
         raise BadInput(f"{source_file} has the column {', '.join(twice)} more than once. Leave one in the export.")
+    identifying = sorted(IDENTIFYING_COLUMNS.intersection(names))
+    if identifying:
+        # These are our own words, so they may be quoted.
+        logger.warning(
+            "columns that tell who a patient is file=%s columns=%s: ignored, have the export leave them out",
+            source_file,
+            ",".join(identifying),
+        )
     if n_others:
         logger.info("columns ignored file=%s columns=%d", source_file, n_others)
     return {column: names.index(column) for column in known}

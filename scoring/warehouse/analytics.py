@@ -17,6 +17,7 @@ DATA_TABLES = (
     "registry.joint_reading",
     "registry.disease_activity",
     "registry.landed_file",
+    "registry.correction",
     "imaging.joint_image",
     "scoring.joint_prediction",
     "scoring.rau_prediction",

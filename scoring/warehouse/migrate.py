@@ -96,15 +96,19 @@ def check_current(engine: Engine) -> None:
 
 
 def run_script(connection: Connection, path: Path) -> None:
-    """Run a file of SQL statements as it stands; `%` and `:` have no meaning in it but PostgreSQL's."""
+    """Run a file of SQL statements as it stands; `%` and `:` have no meaning in it but PostgreSQL's.
+
+    What it warns of is logged.
+    """
     with driver_connection(connection).cursor() as cursor:
         cursor.execute(path.read_text(encoding="utf-8"))
+    # At once: with its next statement SQLAlchemy forgets them.
+    _log_notices(connection)
 
 
 def _migrate(connection: Connection) -> MigrationResult:
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended('scoring:migrate', 0))"))
     run_script(connection, sql_dir() / "migrations" / "0000_roles.sql")
-    _log_notices(connection)
     connection.execute(sa.text(f"SET LOCAL ROLE {OWNER}"))
 
     before = _revision(connection)

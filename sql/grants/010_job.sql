@@ -15,6 +15,9 @@ registry.landed_file,
 scoring.rau_prediction, analytics.correlation, analytics.bridge
 TO scoring_job;
 
+-- Append-only: what the registry corrected. The triggers that write it run with the rights of who updates.
+GRANT INSERT ON registry.correction TO scoring_job;
+
 -- A quarantined row is never taken back, but it can be marked as resolved.
 GRANT INSERT, UPDATE ON scoring.quarantine TO scoring_job;
 

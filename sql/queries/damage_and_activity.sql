@@ -1,20 +1,20 @@
--- Title: Damage and disease activity of each visit
--- Description: The rows behind the correlation with DAS28-ESR (four variables): one row a visit, joined on patient and
--- date of visit. Films and blood tests of different days do not meet here.
+-- Title: Damage of each visit with the disease activity nearest to it
+-- Description: The rows behind a correlation with DAS28-ESR (four variables): one row a visit with a Rau score, with
+-- the activity visit that lies nearest, at most 90 days away. Ask for a smaller lag if 90 days are too many. Do not
+-- join rau_by_visit with disease_activity_by_visit by patient alone: each film would meet every visit of the patient.
 
 SELECT
-    rau.patient_id,
-    rau.visit_date,
-    rau.reported_rau,
-    rau.rau_expected,
-    rau.n_scored,
-    activity.das28_esr4,
-    activity.das28_esr4_origin,
-    activity.activity_esr4,
-    rau.trained_on_synthetic
-FROM analyst.rau_by_visit AS rau
-INNER JOIN analyst.disease_activity_by_visit AS activity
-    ON rau.patient_id = activity.patient_id
-    AND rau.visit_date = activity.visit_date
-WHERE activity.das28_esr4 IS NOT NULL
-ORDER BY rau.patient_id, rau.visit_date;
+    visit.patient_id,
+    visit.visit_date,
+    visit.reported_rau,
+    round(visit.rau_expected::numeric, 1) AS rau,
+    visit.n_scored,
+    visit.lag_days,
+    round(visit.das28_esr4::numeric, 2) AS das28_esr4,
+    visit.das28_esr4_origin,
+    visit.trained_on_synthetic
+FROM analyst.damage_and_activity AS visit
+WHERE
+    visit.das28_esr4 IS NOT NULL
+    AND abs(visit.lag_days) <= 30
+ORDER BY visit.patient_id, visit.visit_date;

@@ -1,17 +1,33 @@
 -- Title: Rau score by visit
 -- Description: The champion's Rau score from all joints of a visit, with an interval that is carried from the joints'
 -- distributions, the number of joints behind it, and the score that the registry reports. One row for each visit that
--- has a film. Rau = sum of grades * 38 / n_scored (0-190); below 32 joints it is an extrapolation.
+-- has a film, or a reported score that names none. Rau = sum of grades * 38 / n_scored (0-190); below 32 joints it is
+-- an extrapolation.
 -- Smallest detectable change of human readings: about 6.3 points (3.3 % of 190; Rau & Wassenberg 2007).
 
 CREATE VIEW analyst.rau_by_visit AS
 WITH visit AS (
     SELECT
-        radiograph.patient_id,
-        radiograph.visit_date,
-        count(*) AS n_films
-    FROM registry.radiograph
-    GROUP BY radiograph.patient_id, radiograph.visit_date
+        named.patient_id,
+        named.visit_date,
+        count(named.sop_iuid) AS n_films
+    FROM (
+        SELECT
+            radiograph.patient_id,
+            radiograph.visit_date,
+            radiograph.sop_iuid
+        FROM registry.radiograph
+        UNION ALL
+        SELECT
+            consultation.patient_id,
+            consultation.visit_date,
+            NULL AS sop_iuid
+        FROM registry.consultation
+        WHERE
+            consultation.sop_iuid IS NULL
+            AND consultation.reported_rau IS NOT NULL
+    ) AS named
+    GROUP BY named.patient_id, named.visit_date
 ),
 
 latest_reported AS (
@@ -87,7 +103,7 @@ LEFT JOIN latest_reported
 COMMENT ON VIEW analyst.rau_by_visit IS 'Rau score of each visit: predicted with interval and number of joints, beside the reported one. One row a visit.';
 COMMENT ON COLUMN analyst.rau_by_visit.patient_id IS 'The registry''s pseudonym of the patient.';
 COMMENT ON COLUMN analyst.rau_by_visit.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN analyst.rau_by_visit.n_films IS 'Number of films of the visit.';
+COMMENT ON COLUMN analyst.rau_by_visit.n_films IS 'Number of films of the visit; 0 if a score was reported without naming one.';
 COMMENT ON COLUMN analyst.rau_by_visit.rau_expected IS 'Expected Rau score, 0-190 points; null, never 0, if no joint was scored.';
 COMMENT ON COLUMN analyst.rau_by_visit.rau_median IS 'Median of its distribution, points.';
 COMMENT ON COLUMN analyst.rau_by_visit.rau_q05 IS 'Lower end of the 90 % interval, points.';

@@ -178,6 +178,157 @@ def test_a_warehouse_of_before_activations_keeps_its_champion(empty_database, ow
     engine.dispose()
 
 
+FIRST_RELEASE = """
+INSERT INTO scoring.model_version
+VALUES ('phantom-1', 'cdf', 128, 'grey128-v1', repeat('a', 64), '{}', TRUE);
+INSERT INTO scoring.promotion (version, promoted_by, reason) VALUES ('phantom-1', 'a steward', 'first');
+INSERT INTO scoring.activation (promotion_id, n_missing) SELECT promotion_id, 0 FROM scoring.promotion;
+INSERT INTO scoring.run (run_id, batch_date, trigger, triggered_by, code_revision)
+VALUES ('00000000-0000-0000-0000-000000000001', '2026-11-21', 'cli', 'tester', 'abc');
+INSERT INTO registry.radiograph
+SELECT 'film-' || patient, 'patient-' || patient, '2020-01-01', 'HAND_LEFT', '2026-11-21', '2026-11-21',
+    '00000000-0000-0000-0000-000000000001'
+FROM unnest(ARRAY['a', 'b']) AS patient;
+INSERT INTO registry.consultation
+VALUES
+    ('1', 'patient-a', '2020-01-01', '2020-02-01', 'film-a', 'HAND_LEFT', 12, '2026-11-21', '2026-11-21',
+    '00000000-0000-0000-0000-000000000001', 'c', 2),
+    ('2', 'patient-b', '2020-01-01', NULL, NULL, NULL, NULL, '2026-11-21', '2026-11-21',
+    '00000000-0000-0000-0000-000000000001', 'c', 3);
+INSERT INTO registry.joint_reading (
+    id_x, joint, sop_iuid, patient_id, erosion_percent, batch_date, first_batch_date, run_id, source_file, row_number
+)
+VALUES (
+    '1', 'hand_left_1', 'film-a', 'patient-a', 30, '2026-11-21', '2026-11-21',
+    '00000000-0000-0000-0000-000000000001', 'c', 2
+);
+INSERT INTO registry.disease_activity (
+    patient_id, visit_date, das28_esr_reported, batch_date, first_batch_date, run_id, source_file, row_number
+)
+VALUES ('patient-a', '2020-01-01', 3.4, '2026-11-21', '2026-11-21', '00000000-0000-0000-0000-000000000001', 'd', 2);
+INSERT INTO imaging.joint_image
+VALUES (
+    'film-a', 'hand_left_1', repeat('1', 64), 'f', 'u', 1, 9, 9, 'Gray', 1, 1, '2026-11-21',
+    '00000000-0000-0000-0000-000000000001'
+);
+INSERT INTO scoring.joint_prediction
+VALUES (
+    repeat('1', 64), 'phantom-1', 'grey128-v1', 'film-a', 'hand_left_1', 30, 30, 20, 40, 2, '{0,0.1,0.8,0.1,0,0}', 'e',
+    'abc', '00000000-0000-0000-0000-000000000001', '2026-11-21'
+);
+INSERT INTO scoring.rau_prediction (
+    scope, patient_id, visit_date, sop_iuid, model_version, preprocessing_version, rau_expected, rau_median, rau_q05,
+    rau_q95, rau_from_grades, n_scored, batch_date, first_batch_date, run_id
+)
+SELECT scope, 'patient-a', '2020-01-01', film, 'phantom-1', 'grey128-v1', 76, 76, 38, 114, 76, 1, '2026-11-21',
+    '2026-11-21', '00000000-0000-0000-0000-000000000001'
+FROM (VALUES ('film', 'film-a'), ('visit', '')) AS made (scope, film);
+"""
+SOMEBODY_ELSES_FILM = """
+INSERT INTO registry.consultation
+VALUES (
+    '3', 'patient-b', '2020-01-01', NULL, 'film-a', NULL, NULL, '2026-11-21', '2026-11-21',
+    '00000000-0000-0000-0000-000000000001', 'c', 4
+)
+"""
+
+
+@pytest.fixture
+def first_release(empty_database, own_sql, monkeypatch):
+    """A warehouse at migration 0008 with data, whose next migration is that of this code."""
+    versions, views = own_sql / "migrations" / "versions", own_sql / "views"
+    later = [path for path in versions.glob("*.*") if path.stem > "0009"]
+    later += [path for path in views.glob("*.sql") if path.name > "145"]
+    for path in later:
+        path.unlink()
+    job = own_sql / "grants" / "010_job.sql"
+    job.write_text(job.read_text().replace("GRANT INSERT ON registry.correction TO scoring_job;", ""))
+    migrate(empty_database)
+    engine = connect_engine(empty_database)
+    assert rows(engine, "SELECT version_num FROM scoring.alembic_version") == [("0008",)]
+    with transaction(engine) as connection:
+        connection.exec_driver_sql(FIRST_RELEASE)
+    monkeypatch.undo()
+    yield engine
+    engine.dispose()
+
+
+def contents(engine, columns=None):
+    """Every row of every table of registry data and predictions, and what the first views say of them."""
+    tables = [table for table in TABLES if table != "registry.correction"]
+    tables += [f"analyst.{path.stem.partition('_')[2]}" for path in (SQL / "views").glob("*.sql") if path.name < "145"]
+    found = {}
+    for table in tables:
+        with transaction(engine) as connection:
+            selected = ", ".join(columns[table]) if columns else "*"
+            result = connection.execute(sa.text(f"SELECT {selected} FROM {table}"))  # noqa: S608 - our own names
+            found[table] = (list(result.keys()), sorted(map(str, result)))
+    return found
+
+
+def test_a_warehouse_of_the_first_release_keeps_every_row_and_answer(first_release, empty_database):
+    before = contents(first_release)
+    assert len(before["analyst.rau_by_visit"][1]) == 2
+    assert migrate(empty_database).revisions[:2] == ("0009", "0010")
+    assert contents(first_release, {table: columns for table, (columns, _) in before.items()}) == before
+    assert migrate(empty_database) == MigrationResult((), ())
+    assert rows(first_release, "SELECT conname FROM pg_constraint WHERE NOT convalidated") == []
+    with pytest.raises(sa.exc.IntegrityError, match="consultation_of_films_patient"):
+        rows(first_release, SOMEBODY_ELSES_FILM)
+
+
+def test_a_bad_row_of_the_first_release_is_kept_and_told(first_release, empty_database, caplog):
+    rows_before = "SELECT id_x, patient_id, sop_iuid FROM registry.consultation ORDER BY id_x"
+    with transaction(first_release) as connection:
+        connection.exec_driver_sql(SOMEBODY_ELSES_FILM)
+    before = rows(first_release, rows_before)
+    migrate(empty_database)
+    assert rows(first_release, rows_before) == before
+    assert "registry.consultation break consultation_of_films_patient: they are kept" in caplog.text
+    assert rows(first_release, "SELECT conname FROM pg_constraint WHERE NOT convalidated") == [
+        ("consultation_of_films_patient",)
+    ]
+    with pytest.raises(sa.exc.IntegrityError, match="consultation_of_films_patient"):
+        rows(first_release, SOMEBODY_ELSES_FILM.replace("'3'", "'4'"))
+
+
+@pytest.mark.parametrize(
+    ("constraint", "statement"),
+    [
+        ("consultation_of_films_patient", "UPDATE registry.consultation SET patient_id = 'patient-b' WHERE id_x = '1'"),
+        ("joint_reading_of_films_patient", "UPDATE registry.joint_reading SET patient_id = 'patient-b'"),
+        ("joint_reading_of_films_patient", "UPDATE registry.joint_reading SET sop_iuid = 'film-b'"),
+        ("joint_prediction_of_image", "UPDATE scoring.joint_prediction SET joint = 'hand_left_2'"),
+        ("joint_prediction_of_image", "UPDATE scoring.joint_prediction SET sop_iuid = 'film-b'"),
+        (
+            "joint_prediction_is_distribution",
+            "UPDATE scoring.joint_prediction SET grade_probability = '{0.5,0.1,0.1,0,0,0}'",
+        ),
+        (
+            "joint_prediction_is_distribution",
+            "UPDATE scoring.joint_prediction SET grade_probability = '{1.5,-0.5,0,0,0,0}'",
+        ),
+        ("rau_prediction_of_film", "UPDATE scoring.rau_prediction SET sop_iuid = 'film-z' WHERE scope = 'film'"),
+    ],
+)
+def test_a_bad_state_is_refused(warehouse, constraint, statement):
+    owner = warehouse.engine(warehouse.owner_url)
+    with transaction(owner) as connection:
+        connection.exec_driver_sql(FIRST_RELEASE)
+        with pytest.raises(sa.exc.IntegrityError, match=constraint), connection.begin_nested():
+            connection.exec_driver_sql(statement)
+
+
+def test_a_film_takes_its_readings_along_to_another_patient(warehouse):
+    owner = warehouse.engine(warehouse.owner_url)
+    with transaction(owner) as connection:
+        connection.exec_driver_sql(FIRST_RELEASE)
+        connection.exec_driver_sql("UPDATE registry.radiograph SET patient_id = 'patient-c' WHERE sop_iuid = 'film-a'")
+    for table in ("consultation", "joint_reading"):
+        query = f"SELECT patient_id FROM registry.{table} WHERE sop_iuid = 'film-a'"  # noqa: S608 - our own names
+        assert rows(owner, query) == [("patient-c",)]
+
+
 def test_migrating_without_rights_names_what_the_administrator_must_do(warehouse, own_sql):
     change(own_sql / "grants" / "020_analyst.sql")
     with pytest.raises(WarehouseNotMigrated, match="lacks a right"):
@@ -238,6 +389,7 @@ TABLES = (
     "registry.joint_reading",
     "registry.disease_activity",
     "registry.landed_file",
+    "registry.correction",
     "imaging.joint_image",
     "scoring.run",
     "scoring.run_count",
@@ -257,6 +409,7 @@ TABLES = (
     "analytics.bridge",
 )
 APPEND_ONLY = {
+    "registry.correction",
     "imaging.joint_image",
     "scoring.run",
     "scoring.run_count",

@@ -666,6 +666,64 @@ def test_a_film_that_moves_leaves_no_rau_where_nothing_else_was_scored(engine):
     assert visits(engine)[:2] == [("00123", OLD_DATE, 1, None), ("00123", NEW_DATE, 1, 1)]
 
 
+def deliver(engine: Engine, folder: date, esr: float, rau: float, percent: float) -> None:
+    """The same records in the export of another day, with other values."""
+    consulted = consultation("1", "p", "f", folder=folder, rau=rau)
+    read = pd.DataFrame([reading(consulted, "hand_left_1", percent)])
+    with transaction(engine) as connection:
+        registry.publish_registry(
+            connection,
+            RUN,
+            pd.DataFrame([consulted]),
+            read,
+            pd.DataFrame([activity("p", folder=folder, esr=esr)]),
+            read,
+        )
+
+
+CORRECTIONS = (
+    "SELECT dataset, record_id, value_name, old_value, new_value, batch_date, replaced_in FROM analyst.correction"
+    " ORDER BY correction_id, value_name"
+)
+
+
+def test_what_a_newer_folder_replaces_is_kept(engine):
+    first, again, second, third = (date(2026, 11, day) for day in (1, 2, 3, 4))
+    deliver(engine, first, 10.0, 12.0, 10.0)
+    deliver(engine, again, 10.0, 12.0, 10.0)
+    assert rows(engine, CORRECTIONS) == []
+    deliver(engine, second, 20.0, 12.0, 30.0)
+    deliver(engine, third, 20.0, 14.0, 30.0)
+    found = rows(engine, CORRECTIONS)
+    assert found == [
+        ("joint_reading", "1 hand_left_1", "erosion_percent", "10", "30", again, second),
+        ("joint_reading", "1 hand_left_1", "ratingen_grade", "1", "2", again, second),
+        ("disease_activity", "p 2020-01-01", "esr", "10", "20", again, second),
+        ("consultation", "1", "reported_rau", "12", "14", second, third),
+    ]
+    # Neither the same folder again nor an older one corrects anything.
+    before = analytics.digest(engine)
+    deliver(engine, third, 20.0, 14.0, 30.0)
+    deliver(engine, first, 10.0, 12.0, 10.0)
+    assert analytics.digest(engine) == before
+
+
+@pytest.mark.parametrize(("day", "esr"), [(1, 10.0), (2, 10.0), (3, 20.0), (4, None), (5, None)])
+def test_a_value_can_be_read_as_of_a_folder(engine, day, esr):
+    deliver(engine, date(2026, 11, 1), 10.0, 12.0, 10.0)
+    deliver(engine, date(2026, 11, 3), 20.0, 12.0, 10.0)
+    deliver(engine, date(2026, 11, 4), np.nan, 12.0, 10.0)
+    as_of = date(2026, 11, day)
+    assert rows(
+        engine,
+        "SELECT (jsonb_populate_record(a, coalesce(old.was, '{}'))).esr FROM registry.disease_activity AS a"  # noqa: S608
+        " LEFT JOIN LATERAL (SELECT jsonb_object_agg(v.key, v.value ORDER BY c.correction_id DESC) AS was"
+        " FROM registry.correction AS c CROSS JOIN LATERAL jsonb_each(c.was) AS v"
+        " WHERE c.dataset = 'disease_activity' AND c.record_key = ARRAY[a.patient_id, a.visit_date::text]"
+        f" AND c.replaced_in > '{as_of}') AS old ON TRUE",
+    ) == [(esr,)]
+
+
 DAYS = {day: date(2026, 11, day) for day in (1, 2, 3, 4)}
 
 

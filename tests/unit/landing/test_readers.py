@@ -168,6 +168,16 @@ def test_no_value_of_a_file_without_header_is_told(
     assert [text for text in row.values() if len(text) > 1 and text in told] == []
 
 
+def test_columns_that_tell_who_a_patient_is_are_warned_of_and_left_out(
+    csv_bytes: CsvBytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = CONSULTATION | {"Nachname": "Meier", "Birth Date": "1950-04-01", "hand_left_2": "5"}
+    frame = consultations(csv_bytes("consultations", row))
+    assert {"nachname", "birth_date"}.isdisjoint(frame.columns)
+    assert "columns=birth_date,nachname: ignored, have the export leave them out" in caplog.text
+    assert "Meier" not in caplog.text
+
+
 def test_a_parquet_file_of_other_columns_tells_none_of_them() -> None:
     buffer = io.BytesIO()
     pq.write_table(pa.table({"Anna Meier": ["00123"]}), buffer)

@@ -107,6 +107,7 @@ BAD_CONSULTATIONS = {
     "patient_present": {"patient_id": None},
     "id_x_not_too_long": {"id_x": "c" * 65},
     "patient_id_not_too_long": {"patient_id": "p" * 65},
+    "patient_is_pseudonym": {"patient_id": "Muster, Anna"},
     "date_x_present": {"date_x_text": None, "date_x": None, "date_y_text": None, "date_y": None},
     "date_x_readable": {"date_x_text": "21.11.2026", "date_x": None},
     "date_x_not_ancient": {"date_x_text": "1899-12-31", "date_x": date(1899, 12, 31)},

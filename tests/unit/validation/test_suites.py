@@ -1,3 +1,4 @@
+import re
 from datetime import date
 
 import pytest
@@ -7,6 +8,7 @@ from expectations.disease_activity import disease_activity
 from expectations.images import images
 from expectations.predictions import predictions
 from expectations.readings import readings
+from expectations.rule import NAME_OR_BIRTH_DATE
 from expectations.training_set import training_set
 from scoring.clinical import joints
 from scoring.validation.quarantine import UNCHANGED_SINCE_VALIDATION
@@ -53,3 +55,15 @@ def test_kept_rows_are_said_to_be_kept():
             if expectation.severity.value != "critical":
                 text = expectation.meta["reason"] + expectation.meta["remedy"]
                 assert "kept" in text, expectation.meta["rule"]
+
+
+@pytest.mark.parametrize(
+    "text", ["Muster, Anna", "Anna Muster", "Müller", "Meier-Huber", "1950-04-01", "1.4.50", "a@b.ch"]
+)
+def test_a_name_or_a_birth_date_is_no_pseudonym(text):
+    assert re.search(NAME_OR_BIRTH_DATE, text)
+
+
+@pytest.mark.parametrize("text", ["00123", "p", "pat-00123", "SCQM_4711", "a1b2", "2.25.123456", "P" * 64, "19500401"])
+def test_a_pseudonym_may_have_any_other_form(text):
+    assert not re.search(NAME_OR_BIRTH_DATE, text)

@@ -1,0 +1,15 @@
+"""Corrections of the registry's records, and the normal distribution."""
+
+from pathlib import Path
+
+from alembic import op
+
+from scoring.warehouse.migrate import run_script
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    """Run the SQL file beside this one."""
+    run_script(op.get_bind(), Path(__file__).with_suffix(".sql"))

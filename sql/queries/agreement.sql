@@ -1,0 +1,19 @@
+-- Title: Agreement between readers, and between readers and the model
+-- Description: The model should agree with readers about as well as they agree with each other; human-human rows exist
+-- only if films were read more than once. Figures of fewer than 5 patients are empty (suppressed).
+
+SELECT
+    agreement.comparison,
+    agreement.joint_kind,
+    agreement.n_pairs,
+    agreement.n_patients,
+    agreement.suppressed,
+    round(agreement.same_grade::numeric, 3) AS same_grade,
+    round(agreement.within_one_grade::numeric, 3) AS within_one_grade,
+    round(agreement.quadratic_weighted_kappa::numeric, 3) AS quadratic_weighted_kappa,
+    round(agreement.mean_difference::numeric, 2) AS mean_difference,
+    round(agreement.loa_low::numeric, 1) AS loa_low,
+    round(agreement.loa_high::numeric, 1) AS loa_high,
+    agreement.trained_on_synthetic
+FROM analyst.agreement
+ORDER BY agreement.comparison, agreement.joint_kind;

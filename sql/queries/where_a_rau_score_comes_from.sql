@@ -1,0 +1,40 @@
+-- Title: Where a Rau score comes from
+-- Description: For the visit with the highest score; name another in `chosen`. One row for each joint behind the score
+-- and each model that ever scored the visit, with the image's bytes, the model's weights, the code and the run.
+
+WITH chosen AS (
+    SELECT
+        patient_id,
+        visit_date
+    FROM analyst.rau_by_visit
+    WHERE rau_expected IS NOT NULL
+    ORDER BY rau_expected DESC
+    LIMIT 1
+)
+
+SELECT
+    rau.patient_id,
+    rau.visit_date,
+    round(rau.rau_expected::numeric, 1) AS rau,
+    rau.n_scored,
+    rau.is_current,
+    joint.joint,
+    joint.ratingen_grade,
+    joint.image_sha256,
+    joint.image_uri,
+    rau.model_version,
+    rau.weights_sha256,
+    rau.trained_on_synthetic,
+    rau.preprocessing_version,
+    rau.code_revision,
+    rau.run_id,
+    rau.scored_at
+FROM analyst.rau_lineage AS rau
+INNER JOIN chosen ON rau.patient_id = chosen.patient_id AND rau.visit_date = chosen.visit_date
+CROSS JOIN LATERAL unnest(rau.image_sha256s) AS behind (image_sha256)
+INNER JOIN analyst.lineage AS joint
+    ON behind.image_sha256 = joint.image_sha256
+    AND rau.model_version = joint.model_version
+    AND rau.preprocessing_version = joint.preprocessing_version
+WHERE rau.scope = 'visit'
+ORDER BY rau.is_champion DESC, rau.model_version ASC, joint.joint ASC;

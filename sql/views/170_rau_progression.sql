@@ -1,0 +1,116 @@
+-- Title: Progression of joint damage from one film to the next
+-- Description: For each two consecutive visits of a patient that have a Rau score: change, change a year, and whether
+-- it is beyond the smallest detectable change of human reading, 6.3 of 190 points (3.3 %; Rau & Wassenberg, in:
+-- Bildgebende Verfahren in der Rheumatologie, 2007). Improvements count like progressions. Predicted scores are the
+-- champion's only, so no change of model can look like one of the patient; reported scores are a series of their own.
+-- Probabilities (predicted scores only): that the true change is above 0, above 6.3 or below -6.3 points. Assumed: each
+-- score is normal around its expected value with standard deviation (rau_q95 - rau_q05) / (2 * 1.645), and the errors
+-- of two films are independent. An error that both films share would cancel in the change, so the probabilities are
+-- rather too near to one half. What the intervals do not hold, such as another way of exposing, is not in them either.
+-- Of visits with different numbers of scored joints the course is null: what is new may be a joint, not an erosion.
+-- 6.3 points hold for 38 joints; a score that is extrapolated from ten is noisier.
+
+CREATE VIEW analyst.rau_progression AS
+WITH score AS (
+    SELECT
+        visit.patient_id,
+        visit.visit_date,
+        'predicted_rau' AS damage,
+        visit.rau_expected AS rau,
+        (visit.rau_q95 - visit.rau_q05) / (2 * 1.6448536) AS sd,
+        visit.n_scored,
+        visit.extrapolated,
+        visit.model_version,
+        visit.trained_on_synthetic
+    FROM analyst.rau_by_visit AS visit
+    WHERE visit.rau_expected IS NOT NULL
+    UNION ALL
+    SELECT
+        visit.patient_id,
+        visit.visit_date,
+        'reported_rau' AS damage,
+        visit.reported_rau AS rau,
+        NULL AS sd,
+        NULL AS n_scored,
+        NULL AS extrapolated,
+        NULL AS model_version,
+        NULL AS trained_on_synthetic
+    FROM analyst.rau_by_visit AS visit
+    WHERE visit.reported_rau IS NOT NULL
+),
+
+consecutive AS (
+    SELECT
+        score.*,
+        lag(score.visit_date) OVER visits AS date_before,
+        lag(score.rau) OVER visits AS rau_before,
+        lag(score.sd) OVER visits AS sd_before,
+        lag(score.n_scored) OVER visits AS n_scored_before
+    FROM score
+    WINDOW visits AS (PARTITION BY score.patient_id, score.damage ORDER BY score.visit_date)
+),
+
+changed AS (
+    SELECT
+        consecutive.*,
+        consecutive.rau - consecutive.rau_before AS rau_change,
+        (consecutive.visit_date - consecutive.date_before) / 365.25 AS years,
+        -- Both intervals may have no width at all, and nothing is divided by 0.
+        sqrt(consecutive.sd ^ 2 + consecutive.sd_before ^ 2 + 1e-12) AS change_sd,
+        coalesce(consecutive.n_scored = consecutive.n_scored_before, TRUE) AS equally_many_joints,
+        6.3 AS detectable
+    FROM consecutive
+    WHERE consecutive.date_before IS NOT NULL
+)
+
+SELECT
+    changed.patient_id,
+    changed.damage,
+    changed.date_before AS from_date,
+    changed.visit_date AS to_date,
+    changed.years::double precision AS years,
+    changed.rau_before,
+    changed.rau AS rau_after,
+    changed.rau_change,
+    (changed.rau_change / changed.years)::double precision AS change_per_year,
+    changed.detectable::double precision AS smallest_detectable_change,
+    CASE
+        WHEN NOT changed.equally_many_joints THEN NULL
+        WHEN changed.rau_change > changed.detectable THEN 'progression'
+        WHEN changed.rau_change < -changed.detectable THEN 'improvement'
+        ELSE 'within error'
+    END AS course,
+    analytics.normal_cdf(changed.rau_change / changed.change_sd) AS probability_of_progression,
+    analytics.normal_cdf((changed.rau_change - changed.detectable) / changed.change_sd)
+        AS probability_of_detectable_progression,
+    analytics.normal_cdf((-changed.detectable - changed.rau_change) / changed.change_sd)
+        AS probability_of_detectable_improvement,
+    changed.n_scored_before,
+    changed.n_scored AS n_scored_after,
+    changed.equally_many_joints,
+    changed.extrapolated,
+    changed.model_version,
+    changed.trained_on_synthetic
+FROM changed;
+
+COMMENT ON VIEW analyst.rau_progression IS 'Change of the Rau score between consecutive visits of a patient, predicted and reported, against the smallest detectable change.';
+COMMENT ON COLUMN analyst.rau_progression.patient_id IS 'The registry''s pseudonym of the patient.';
+COMMENT ON COLUMN analyst.rau_progression.damage IS 'predicted_rau (by the champion) or reported_rau (by readers); never mix the two in one series.';
+COMMENT ON COLUMN analyst.rau_progression.from_date IS 'Date of the earlier visit.';
+COMMENT ON COLUMN analyst.rau_progression.to_date IS 'Date of the later visit.';
+COMMENT ON COLUMN analyst.rau_progression.years IS 'Time between them, years of 365.25 days.';
+COMMENT ON COLUMN analyst.rau_progression.rau_before IS 'Rau score at the earlier visit, 0-190 points (predicted: expected value).';
+COMMENT ON COLUMN analyst.rau_progression.rau_after IS 'Rau score at the later visit, points.';
+COMMENT ON COLUMN analyst.rau_progression.rau_change IS 'Later minus earlier, points; above 0 is more damage.';
+COMMENT ON COLUMN analyst.rau_progression.change_per_year IS 'rau_change divided by years, points a year; over a short time a small error becomes a large rate.';
+COMMENT ON COLUMN analyst.rau_progression.smallest_detectable_change IS 'Smallest change that human readings can tell from error, points.';
+COMMENT ON COLUMN analyst.rau_progression.course IS 'progression, improvement or within error, by the change and the smallest detectable change; null if the two visits have different numbers of scored joints.';
+COMMENT ON COLUMN analyst.rau_progression.probability_of_progression IS 'Probability that the true change is above 0, from both predicted distributions; null for reported scores.';
+COMMENT ON COLUMN analyst.rau_progression.probability_of_detectable_progression IS 'Probability that the true change is above the smallest detectable change.';
+COMMENT ON COLUMN analyst.rau_progression.probability_of_detectable_improvement IS 'Probability that the true change is below minus the smallest detectable change.';
+COMMENT ON COLUMN analyst.rau_progression.n_scored_before IS 'Number of joints scored at the earlier visit; null for reported scores.';
+COMMENT ON COLUMN analyst.rau_progression.n_scored_after IS 'Number of joints scored at the later visit.';
+COMMENT ON COLUMN analyst.rau_progression.equally_many_joints IS 'False if the two visits have different numbers of scored joints; true for reported scores, whose joints are not known.';
+COMMENT ON COLUMN analyst.rau_progression.extrapolated IS 'True if fewer than 32 joints were scored at the later visit; null for reported scores.';
+COMMENT ON COLUMN analyst.rau_progression.model_version IS 'The champion, behind both scores; null for reported scores.';
+COMMENT ON COLUMN analyst.rau_progression.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';

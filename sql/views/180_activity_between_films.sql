@@ -1,0 +1,132 @@
+-- Title: Disease activity summed over the time between two films
+-- Description: Damage follows the activity of all the time before, not that of one day (Welsing PM et al. Arthritis
+-- Rheum 2004;50:2082-2093). For each interval of rau_progression and each form of DAS28: the area under the course of
+-- DAS28 by the trapezoidal rule, as a mean over time and as DAS28-years. Between two activity visits the course is a
+-- straight line, cut at the films; visits just outside the interval therefore help to cover its ends. Over more than
+-- 548 days (18 months) without a visit no line is drawn. The mean is null unless lines cover at least 80 % of the
+-- interval. DAS28-years are the mean times the length of the interval, so that the part without a line counts like the
+-- rest.
+
+CREATE VIEW analyst.activity_between_films AS
+WITH between_films AS NOT MATERIALIZED (
+    SELECT DISTINCT
+        progression.patient_id,
+        progression.from_date,
+        progression.to_date
+    FROM analyst.rau_progression AS progression
+),
+
+line AS (
+    SELECT
+        measured.patient_id,
+        measured.form,
+        measured.visit_date AS start_date,
+        measured.das28 AS start_das28,
+        lead(measured.visit_date) OVER visits AS end_date,
+        lead(measured.das28) OVER visits AS end_das28
+    FROM analyst.das28_by_form AS measured
+    WINDOW visits AS (PARTITION BY measured.patient_id, measured.form ORDER BY measured.visit_date)
+),
+
+piece AS (
+    SELECT
+        between_films.patient_id,
+        between_films.from_date,
+        between_films.to_date,
+        line.form,
+        least(line.end_date, between_films.to_date) - greatest(line.start_date, between_films.from_date) AS n_days,
+        -- The middle of the piece, in days after the start of its line: a straight line's mean is its middle.
+        (
+            (least(line.end_date, between_films.to_date) - line.start_date)
+            + (greatest(line.start_date, between_films.from_date) - line.start_date)
+        ) / 2.0 AS middle,
+        line.end_date - line.start_date AS line_days,
+        line.start_das28,
+        line.end_das28
+    FROM between_films
+    INNER JOIN line
+        ON between_films.patient_id = line.patient_id
+        AND between_films.to_date > line.start_date
+        AND between_films.from_date < line.end_date
+    WHERE line.end_date - line.start_date <= 548
+),
+
+area AS (
+    SELECT
+        piece.patient_id,
+        piece.from_date,
+        piece.to_date,
+        piece.form,
+        sum(piece.n_days) AS covered_days,
+        sum(
+            piece.n_days * (piece.start_das28 + (piece.end_das28 - piece.start_das28) * piece.middle / piece.line_days)
+        ) AS das28_days
+    FROM piece
+    GROUP BY piece.patient_id, piece.from_date, piece.to_date, piece.form
+),
+
+seen AS (
+    SELECT
+        between_films.patient_id,
+        between_films.from_date,
+        between_films.to_date,
+        measured.form,
+        count(*) AS n_activity_visits,
+        count(*) FILTER (WHERE measured.origin = 'reported') AS n_reported
+    FROM between_films
+    INNER JOIN analyst.das28_by_form AS measured
+        ON between_films.patient_id = measured.patient_id
+        AND measured.visit_date BETWEEN between_films.from_date AND between_films.to_date
+    GROUP BY between_films.patient_id, between_films.from_date, between_films.to_date, measured.form
+),
+
+summed AS (
+    SELECT
+        between_films.patient_id,
+        between_films.from_date,
+        between_films.to_date,
+        known.form,
+        (between_films.to_date - between_films.from_date) / 365.25 AS years,
+        coalesce(seen.n_activity_visits, 0) AS n_activity_visits,
+        coalesce(seen.n_reported, 0) AS n_reported,
+        coalesce(area.covered_days, 0)::double precision
+        / (between_films.to_date - between_films.from_date) AS covered_share,
+        area.das28_days / area.covered_days AS mean_das28
+    FROM between_films
+    CROSS JOIN (VALUES ('das28_esr4'), ('das28_esr3'), ('das28_crp4'), ('das28_crp3')) AS known (form)
+    LEFT JOIN area
+        ON between_films.patient_id = area.patient_id
+        AND between_films.from_date = area.from_date
+        AND between_films.to_date = area.to_date
+        AND known.form = area.form
+    LEFT JOIN seen
+        ON between_films.patient_id = seen.patient_id
+        AND between_films.from_date = seen.from_date
+        AND between_films.to_date = seen.to_date
+        AND known.form = seen.form
+)
+
+SELECT
+    summed.patient_id,
+    summed.from_date,
+    summed.to_date,
+    summed.form,
+    summed.years::double precision AS years,
+    summed.n_activity_visits,
+    summed.n_reported,
+    summed.covered_share,
+    CASE WHEN summed.covered_share >= 0.8 THEN summed.mean_das28 END AS mean_das28,
+    CASE WHEN summed.covered_share >= 0.8 THEN (summed.mean_das28 * summed.years)::double precision END AS das28_years
+FROM summed;
+
+COMMENT ON VIEW analyst.activity_between_films IS 'Time-integrated DAS28 between the visits of each row of rau_progression, one row an interval and form; join by patient_id, from_date and to_date.';
+COMMENT ON COLUMN analyst.activity_between_films.patient_id IS 'The registry''s pseudonym of the patient.';
+COMMENT ON COLUMN analyst.activity_between_films.from_date IS 'Date of the earlier film''s visit.';
+COMMENT ON COLUMN analyst.activity_between_films.to_date IS 'Date of the later film''s visit.';
+COMMENT ON COLUMN analyst.activity_between_films.form IS 'das28_esr4, das28_esr3 (sedimentation rate; four or three variables), das28_crp4 or das28_crp3 (C-reactive protein).';
+COMMENT ON COLUMN analyst.activity_between_films.years IS 'Length of the interval, years of 365.25 days.';
+COMMENT ON COLUMN analyst.activity_between_films.n_activity_visits IS 'Number of visits with this form from the earlier to the later film, both days included.';
+COMMENT ON COLUMN analyst.activity_between_films.n_reported IS 'Of these, how many values were reported by the registry; the others were computed from their components.';
+COMMENT ON COLUMN analyst.activity_between_films.covered_share IS 'Share of the interval that lies between two activity visits at most 548 days apart, 0-1.';
+COMMENT ON COLUMN analyst.activity_between_films.mean_das28 IS 'Mean DAS28 over the covered time, points; null if less than 80 % of the interval is covered.';
+COMMENT ON COLUMN analyst.activity_between_films.das28_years IS 'Time-integrated DAS28 over the interval, points times years: mean_das28 * years; null like it.';

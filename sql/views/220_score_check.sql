@@ -1,0 +1,211 @@
+-- Title: Reported scores against what their parts give
+-- Description: One row for each score that the registry reports and whose parts it delivers: DAS28-ESR of four
+-- variables and DAS28-CRP of three against the components of the same row, the Rau score against the standing joint
+-- readings of the same consultation (sum of grades * 38 / n_joints). Scores agree if they differ by at most 0.1 (DAS28)
+-- or 0.5 points (Rau), as in validation. Where they do not, likely_cause is the mistake that would explain the reported
+-- score best and to within 0.05 (DAS28) or 0.5 (Rau) points; it is a guess to start from, no finding.
+--   DAS28: wrong number of variables, CRP for ESR or the other way round (form or value), CRP in mg/dL (a tenth of
+--   mg/L) in the delivered component or in what the score was computed from.
+--   Rau: the sum was not scaled by 38 / n, or by 32; it covers all joints of the visit; other joints than these.
+-- Formulae: https://www.das-score.nl; migrations/versions/0003_registry.sql for the Rau score.
+
+CREATE VIEW analyst.score_check AS
+WITH visit AS NOT MATERIALIZED (
+    SELECT
+        disease_activity.*,
+        0.56 * sqrt(disease_activity.tender_28) + 0.28 * sqrt(disease_activity.swollen_28) AS joints
+    FROM registry.disease_activity
+),
+
+das28 AS (
+    SELECT
+        'das28_esr4' AS score,
+        visit.patient_id,
+        visit.visit_date,
+        NULL AS id_x,
+        NULL::bigint AS n_joints,
+        visit.das28_esr_reported AS reported,
+        visit.das28_esr4 AS recomputed,
+        explained.likely_cause,
+        explained.explained
+    FROM visit
+    LEFT JOIN LATERAL (
+        SELECT
+            mistake.likely_cause,
+            mistake.explained
+        FROM (
+            VALUES
+            ('three variables instead of four', visit.das28_esr3),
+            ('DAS28-CRP of four variables in the place of DAS28-ESR', visit.das28_crp4),
+            ('DAS28-CRP of three variables in the place of DAS28-ESR', visit.das28_crp3),
+            (
+                'value of CRP in the place of ESR',
+                visit.joints + 0.70 * ln(greatest(visit.crp, 1)) + 0.014 * visit.patient_global
+            )
+        ) AS mistake (likely_cause, explained)
+        WHERE abs(visit.das28_esr_reported - mistake.explained) <= 0.05
+        ORDER BY abs(visit.das28_esr_reported - mistake.explained)
+        LIMIT 1
+    ) AS explained ON TRUE
+    WHERE
+        visit.das28_esr_reported IS NOT NULL
+        AND visit.das28_esr4 IS NOT NULL
+    UNION ALL
+    SELECT
+        'das28_crp3' AS score,
+        visit.patient_id,
+        visit.visit_date,
+        NULL AS id_x,
+        NULL AS n_joints,
+        visit.das28_crp3_reported AS reported,
+        visit.das28_crp3 AS recomputed,
+        explained.likely_cause,
+        explained.explained
+    FROM visit
+    LEFT JOIN LATERAL (
+        SELECT
+            mistake.likely_cause,
+            mistake.explained
+        FROM (
+            VALUES
+            ('CRP delivered in mg/dL', (visit.joints + 0.36 * ln(visit.crp * 10 + 1)) * 1.10 + 1.15),
+            ('score computed from CRP in mg/dL', (visit.joints + 0.36 * ln(visit.crp / 10 + 1)) * 1.10 + 1.15),
+            ('four variables instead of three', visit.das28_crp4),
+            ('DAS28-ESR of three variables in the place of DAS28-CRP', visit.das28_esr3),
+            ('DAS28-ESR of four variables in the place of DAS28-CRP', visit.das28_esr4),
+            ('value of ESR in the place of CRP', (visit.joints + 0.36 * ln(visit.esr + 1)) * 1.10 + 1.15)
+        ) AS mistake (likely_cause, explained)
+        WHERE abs(visit.das28_crp3_reported - mistake.explained) <= 0.05
+        ORDER BY abs(visit.das28_crp3_reported - mistake.explained)
+        LIMIT 1
+    ) AS explained ON TRUE
+    WHERE
+        visit.das28_crp3_reported IS NOT NULL
+        AND visit.das28_crp3 IS NOT NULL
+),
+
+-- Of a joint that was read more than once at a visit, the latest reading.
+joint_of_visit AS (
+    SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date, joint_reading.joint)
+        consultation.patient_id,
+        consultation.visit_date,
+        joint_reading.ratingen_grade
+    FROM registry.consultation
+    INNER JOIN registry.joint_reading ON consultation.id_x = joint_reading.id_x
+    WHERE joint_reading.withdrawn_on IS NULL
+    ORDER BY
+        consultation.patient_id ASC, consultation.visit_date ASC, joint_reading.joint ASC,
+        joint_reading.read_on DESC NULLS LAST, joint_reading.id_x DESC
+),
+
+reading_of_visit AS (
+    SELECT
+        joint_of_visit.patient_id,
+        joint_of_visit.visit_date,
+        count(*) AS n_joints,
+        sum(joint_of_visit.ratingen_grade) AS grades
+    FROM joint_of_visit
+    GROUP BY joint_of_visit.patient_id, joint_of_visit.visit_date
+),
+
+rau AS (
+    SELECT
+        'rau' AS score,
+        consultation.patient_id,
+        consultation.visit_date,
+        consultation.id_x,
+        reading.n_joints,
+        consultation.reported_rau AS reported,
+        reading.grades * 38.0::double precision / reading.n_joints AS recomputed,
+        coalesce(
+            explained.likely_cause,
+            -- What no joint that is missing here could add is unknown.
+            CASE
+                WHEN
+                    consultation.reported_rau
+                    BETWEEN reading.grades - 0.5 AND reading.grades + 5 * (38 - reading.n_joints) + 0.5
+                    THEN 'other joints than were delivered'
+            END
+        ) AS likely_cause,
+        explained.explained
+    FROM registry.consultation
+    INNER JOIN LATERAL (
+        SELECT
+            count(*) AS n_joints,
+            sum(joint_reading.ratingen_grade) AS grades
+        FROM registry.joint_reading
+        WHERE
+            joint_reading.id_x = consultation.id_x
+            AND joint_reading.withdrawn_on IS NULL
+    ) AS reading ON reading.n_joints > 0
+    INNER JOIN reading_of_visit
+        ON consultation.patient_id = reading_of_visit.patient_id
+        AND consultation.visit_date = reading_of_visit.visit_date
+    LEFT JOIN LATERAL (
+        SELECT
+            mistake.likely_cause,
+            mistake.explained
+        FROM (
+            VALUES
+            (1, 'sum not scaled by 38 / n', reading.grades::double precision),
+            (
+                2, 'all joints of the visit',
+                reading_of_visit.grades * 38.0::double precision / reading_of_visit.n_joints
+            ),
+            (
+                3, 'sum of all joints of the visit, not scaled by 38 / n',
+                reading_of_visit.grades::double precision
+            ),
+            (4, 'scaled to 32 joints instead of 38', reading.grades * 32.0::double precision / reading.n_joints)
+        ) AS mistake (place, likely_cause, explained)
+        WHERE abs(consultation.reported_rau - mistake.explained) <= 0.5
+        ORDER BY abs(consultation.reported_rau - mistake.explained), mistake.place
+        LIMIT 1
+    ) AS explained ON TRUE
+    WHERE consultation.reported_rau IS NOT NULL
+),
+
+compared AS (
+    SELECT
+        das28.*,
+        abs(das28.reported - das28.recomputed) <= 0.1 AS agrees,
+        abs(das28.reported - das28.recomputed) <= 0.005 AS exactly
+    FROM das28
+    UNION ALL
+    SELECT
+        rau.*,
+        abs(rau.reported - rau.recomputed) <= 0.5 AS agrees,
+        abs(rau.reported - rau.recomputed) <= 0.005 AS exactly
+    FROM rau
+)
+
+SELECT
+    compared.score,
+    compared.patient_id,
+    compared.visit_date,
+    compared.id_x,
+    compared.reported,
+    compared.recomputed,
+    compared.reported - compared.recomputed AS difference,
+    compared.n_joints,
+    compared.agrees,
+    CASE
+        WHEN compared.exactly THEN NULL
+        WHEN compared.agrees THEN 'rounding'
+        ELSE coalesce(compared.likely_cause, 'unknown')
+    END AS likely_cause,
+    CASE WHEN NOT compared.agrees THEN compared.explained END AS explained
+FROM compared;
+
+COMMENT ON VIEW analyst.score_check IS 'Each reported DAS28 and Rau score beside what its components or joint readings give, with the likely cause of a difference.';
+COMMENT ON COLUMN analyst.score_check.score IS 'das28_esr4 (das28bsr_score), das28_crp3 (das283crp_score) or rau (rau_score).';
+COMMENT ON COLUMN analyst.score_check.patient_id IS 'The registry''s pseudonym of the patient.';
+COMMENT ON COLUMN analyst.score_check.visit_date IS 'Date of the visit.';
+COMMENT ON COLUMN analyst.score_check.id_x IS 'The consultation, of a Rau score.';
+COMMENT ON COLUMN analyst.score_check.reported IS 'The score as the registry reports it, points.';
+COMMENT ON COLUMN analyst.score_check.recomputed IS 'The score from its parts, points: of the same form (DAS28), from the consultation''s standing readings (Rau).';
+COMMENT ON COLUMN analyst.score_check.difference IS 'Reported minus recomputed, points.';
+COMMENT ON COLUMN analyst.score_check.n_joints IS 'Number of standing readings behind recomputed, of a Rau score.';
+COMMENT ON COLUMN analyst.score_check.agrees IS 'True if they differ by at most 0.1 points (DAS28) or 0.5 points (Rau).';
+COMMENT ON COLUMN analyst.score_check.likely_cause IS 'null if they are equal to two decimals, rounding if they agree, else the mistake that explains the reported score best, or unknown.';
+COMMENT ON COLUMN analyst.score_check.explained IS 'What that mistake would give, points; null if they agree or no formula explains the score.';
