@@ -25,7 +25,7 @@ _UNITS = (
     (r"\bnumber of\b|\bcount of\b|\bhow (?:often|many)\b", "count"),
     (r"\bline of (?:the|that) file\b", "line"),
     (r"\bcalendar year\b", "year"),
-    (r"(?<![\w.])(-?\d+(?:\.\d+)?)(?:-| to )(\d+(?:\.\d+)?)(?!\.?\w)", "{} to {}"),
+    (r"(?<![\w.-])(-?\d+(?:\.\d+)?)(?:-| to )(\d+(?:\.\d+)?)(?![.-]?\w)", "{} to {}"),
     (r"\bprobability\b|\bshare of\b|\bp[- ]value\b", "0 to 1"),
 )
 
