@@ -22,7 +22,8 @@ def export_folder(url: str, *, overwrite: bool) -> Iterator[UPath]:
 
     On a local disk that is one rename. An object store knows no folders: there every file is moved and the manifest
     last, so a folder without a manifest is no export. A process that is killed leaves a hidden folder
-    `.<name>.<id>.unfinished` beside it, and the former export untouched.
+    `.<name>.<id>.unfinished` beside it and the former export as it was; between the two renames of a replacement, as
+    `.<name>.<id>.replaced`.
 
     Args:
         url: Local path or any fsspec URL of the folder.

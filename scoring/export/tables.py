@@ -34,10 +34,9 @@ _TYPES = {
 
 def arrow_type(postgres_type: str) -> pa.DataType:
     """The Arrow type of a PostgreSQL type: numeric becomes double, and what has no counterpart its text."""
-    name = postgres_type.partition("(")[0]
-    if name.endswith("[]"):
-        return pa.list_(arrow_type(name.removesuffix("[]")))
-    return _TYPES.get(name, pa.string())
+    if postgres_type.endswith("[]"):
+        return pa.list_(arrow_type(postgres_type.removesuffix("[]")))
+    return _TYPES.get(_without_precision(postgres_type), pa.string())
 
 
 def table_schema(view: Relation, table_format: TableFormat) -> pa.Schema:
@@ -114,14 +113,21 @@ def _type_in(column: Column, table_format: TableFormat) -> pa.DataType:
     return pa.string() if table_format == "csv" and pa.types.is_list(found) else found
 
 
+def _without_precision(postgres_type: str) -> str:
+    return postgres_type.partition("(")[0]
+
+
 def _expression(column: Column, table_format: TableFormat) -> sql.Composable:
-    name, wanted = sql.Identifier(column.name), _type_in(column, table_format)
-    if column.type.endswith("[]"):
-        # JSON is what a reader of CSV can take apart; of a list the elements' own text would do in Parquet.
-        return sql.SQL("CAST(array_to_json({}) AS text)").format(name) if table_format == "csv" else name
-    if column.type.startswith("numeric"):
-        return sql.SQL("CAST({} AS double precision)").format(name)
-    return sql.SQL("CAST({} AS text)").format(name) if wanted == pa.string() else name
+    name = sql.Identifier(column.name)
+    is_list = column.type.endswith("[]")
+    if is_list and table_format == "csv":
+        # A reader of CSV can take JSON apart.
+        return sql.SQL("CAST(array_to_json({}) AS text)").format(name)
+    element = _without_precision(column.type.removesuffix("[]"))
+    if element in _TYPES and element != "numeric":
+        return name
+    kept = sql.SQL("double precision" if element == "numeric" else "text")
+    return sql.SQL("CAST({} AS {}{})").format(name, kept, sql.SQL("[]" if is_list else ""))
 
 
 def _record_batch(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:

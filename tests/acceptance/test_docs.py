@@ -5,6 +5,7 @@
 
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -114,3 +115,28 @@ def shown(value: object, column) -> str:
     if isinstance(value, float):
         return f"{round(value, 3) + 0.0:g}"
     return " ".join(re.sub(r"([|*<])", r"\\\1", str(value)).split())
+
+
+def test_psql_shows_meaning_unit_and_source_of_every_column(synthetic_warehouse):
+    url = sa.engine.make_url(synthetic_warehouse.analyst_url)
+    shown = subprocess.run(
+        [
+            synthetic_warehouse.server.psql,
+            "-h",
+            url.query["host"],
+            "-U",
+            url.username,
+            url.database,
+            "-c",
+            r"\d+ analyst.*",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "Expected Rau score, 0-190 points" in shown
+    assert "FROM scoring.joint_prediction" in shown
+    with synthetic_warehouse.engine().connect() as connection:
+        for view in catalogue.relations(connection, ("analyst",)):
+            assert f'"analyst.{view.name}"' in shown
+            assert all(column.comment in shown for column in view.columns)

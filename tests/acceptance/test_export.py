@@ -127,6 +127,14 @@ def test_pandas_reads_from_parquet_and_csv_what_it_reads_from_the_warehouse(expo
     assert csv["rau_expected"].to_numpy() == pytest.approx(expected["rau_expected"].to_numpy(), nan_ok=True)
 
 
+def test_every_view_is_a_csv_with_its_columns_also_if_it_has_no_rows(exported, views):
+    assert 0 in views.values()
+    for view, n_rows in views.items():
+        read = pd.read_csv(exported["csv"] / f"{view.name}.csv", dtype="str")
+        assert list(read.columns) == [column.name for column in view.columns]
+        assert len(read) == n_rows
+
+
 def r(script: str, *arguments: object) -> str:
     done = subprocess.run([RSCRIPT, "--vanilla", "-e", script, *map(str, arguments)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

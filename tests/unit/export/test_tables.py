@@ -36,6 +36,7 @@ def view(**types: str) -> Relation:
         ("timestamp with time zone", pa.timestamp("us", tz="UTC")),
         ("real[]", pa.list_(pa.float32())),
         ("text[]", pa.list_(pa.string())),
+        ("numeric(6,2)[]", pa.list_(pa.float64())),
         ("uuid", pa.string()),
         ("jsonb", pa.string()),
     ],
