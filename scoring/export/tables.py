@@ -110,7 +110,8 @@ def write_parquet(
 
 def _type_in(column: Column, table_format: TableFormat) -> pa.DataType:
     found = arrow_type(column.type)
-    return pa.string() if table_format == "csv" and pa.types.is_list(found) else found
+    as_text = pa.types.is_list(found) or pa.types.is_boolean(found)
+    return pa.string() if table_format == "csv" and as_text else found
 
 
 def _without_precision(postgres_type: str) -> str:
@@ -123,6 +124,9 @@ def _expression(column: Column, table_format: TableFormat) -> sql.Composable:
     if is_list and table_format == "csv":
         # A reader of CSV can take JSON apart.
         return sql.SQL("CAST(array_to_json({}) AS text)").format(name)
+    if column.type == "boolean" and table_format == "csv":
+        # R takes TRUE for a logical value, and true for a word.
+        return sql.SQL("upper(CAST({} AS text))").format(name)
     element = _without_precision(column.type.removesuffix("[]"))
     if element in _TYPES and element != "numeric":
         return name

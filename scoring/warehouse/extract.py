@@ -72,7 +72,8 @@ def moment(connection: Connection) -> Moment:
 
 def patients(connection: Connection) -> list[str]:
     """Pseudonyms of all patients who have a prediction or a measure of disease activity, in their order."""
-    return list(connection.scalars(sa.text(_PATIENTS)))
+    # Sorted here, because a site's collation may order otherwise.
+    return sorted(connection.scalars(sa.text(_PATIENTS)))
 
 
 def joint_predictions(connection: Connection) -> Iterator[dict[str, Any]]:
@@ -108,7 +109,6 @@ _PATIENTS = """
 SELECT patient_id FROM analyst.rau_by_visit
 UNION
 SELECT patient_id FROM analyst.disease_activity_by_visit
-ORDER BY patient_id COLLATE "C"
 """
 
 _JOINTS = """

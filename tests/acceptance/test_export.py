@@ -69,7 +69,7 @@ def test_duckdb_reads_every_view_with_its_rows_and_types(exported, views):
         for view, n_rows in views.items():
             source = f"read_parquet('{exported['parquet']}/{view.name}/**/*.parquet', hive_partitioning = true)"
             found = database.sql(f"SELECT * FROM {source}")  # noqa: S608 - names of the catalogue
-            assert found.aggregate("count(*)").fetchone() == (n_rows,), view.name
+            assert found.aggregate("count(*)").fetchall() == [(n_rows,)], view.name
             types = dict(zip(found.columns, map(str, found.types), strict=True))
             for column in view.columns:
                 assert types[column.name] == duckdb_type(column.type), f"{view.name}.{column.name}"
@@ -125,6 +125,7 @@ def test_pandas_reads_from_parquet_and_csv_what_it_reads_from_the_warehouse(expo
         key, ignore_index=True
     )
     assert csv["patient_id"].tolist() == expected["patient_id"].tolist()
+    assert csv["extrapolated"].tolist() == expected["extrapolated"].tolist()
     assert csv["rau_expected"].to_numpy() == pytest.approx(expected["rau_expected"].to_numpy(), nan_ok=True)
 
 
