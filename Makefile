@@ -39,7 +39,7 @@ AIRFLOW_METADATA = metadata=$$($(BIN)/scoring up --url airflow); export AIRFLOW_
 	mkdir -p "$(AIRFLOW_HOME)"; $(BIN)/airflow db check-migrations --migration-wait-timeout 0 >/dev/null 2>&1 \
 	|| $(BIN)/airflow db migrate >"$(AIRFLOW_HOME)/db-migrate.log" 2>&1
 
-.PHONY: help setup nightly airflow test test-slow bench lint fix lock clean
+.PHONY: help setup nightly airflow test test-slow bench docs lint fix lock clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -85,6 +85,10 @@ test-slow: $(INSTALLED) ## The tests that take minutes
 
 bench: $(INSTALLED) ## Benchmarks: ratios side by side in one run
 	$(BIN)/python -m pytest tests/benchmarks --timeout 3600 --benchmark-columns=min,median,rounds --benchmark-sort=name --benchmark-time-unit=ms
+
+docs: $(INSTALLED) ## Write docs/dictionary.md, er.md and queries.md anew, from a fresh synthetic warehouse
+	WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/acceptance/test_docs.py
+	@git --no-pager diff --stat docs
 
 lint: $(INSTALLED) ## Ruff, mypy strict, import arrows, SQL
 	$(BIN)/ruff check .

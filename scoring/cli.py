@@ -20,6 +20,8 @@ from scoring.errors import ScoringError
 from scoring.pipeline import (
     benchmark,
     correlation,
+    dictionary,
+    export,
     installation,
     models,
     nightly,
@@ -445,6 +447,42 @@ def correlate(as_of: date) -> None:
     Example: scoring correlate --as-of 2026-11-21
     """
     show_table(f"Correlation as of {as_of}", correlation.refresh_by_hand(get_settings(), as_of, getpass.getuser()))
+
+
+@main.command("export")
+@click.option(
+    "--format",
+    "export_format",
+    required=True,
+    type=click.Choice(["parquet", "csv", "omop", "fhir"]),
+    help="Views as Parquet or CSV, OMOP measurements, or FHIR observations.",
+)
+@click.option("--out", required=True, help="Folder to write, local or any fsspec URL.")
+@click.option("--overwrite", is_flag=True, help="Replace an export that lies there.")
+@click.option("--persons", help="OMOP: the person_map.csv of an earlier export, whose numbers are kept.")
+def export_command(export_format: export.Format, out: str, overwrite: bool, persons: str | None) -> None:
+    """Export the warehouse, as of one moment: for pandas, R and DuckDB, or for a hospital's own systems.
+
+    parquet and csv hold every view of schema analyst; manifest.json says what is in it. How to read: docs/access.md.
+
+    Example: scoring export --format parquet --out exports/warehouse
+    """
+    with progress_bar(f"exporting as {export_format}") as progress:
+        written = export.export(
+            get_settings(), out, export_format, overwrite=overwrite, persons=persons, progress=progress
+        )
+    show_table(f"Exported to {out}", written)
+
+
+@main.command("dictionary")
+@click.option("--out", default="docs", show_default=True, help="Folder for dictionary.md and er.md.")
+def dictionary_command(out: str) -> None:
+    """Write the data dictionary and the diagrams of this warehouse, from its catalogue.
+
+    Example: scoring dictionary --out docs
+    """
+    for path in dictionary.write(get_settings(), out):
+        click.echo(path)
 
 
 @main.command()

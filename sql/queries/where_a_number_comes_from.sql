@@ -8,7 +8,7 @@ WITH chosen AS (
         sop_iuid,
         joint
     FROM analyst.current_joint_prediction
-    ORDER BY erosion_mean DESC
+    ORDER BY erosion_mean DESC, sop_iuid ASC, joint ASC
     LIMIT 1
 )
 

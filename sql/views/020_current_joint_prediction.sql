@@ -39,7 +39,7 @@ COMMENT ON COLUMN analyst.current_joint_prediction.erosion_median IS 'Median of 
 COMMENT ON COLUMN analyst.current_joint_prediction.erosion_q05 IS 'Lower end of the 90 % interval, percent.';
 COMMENT ON COLUMN analyst.current_joint_prediction.erosion_q95 IS 'Upper end of the 90 % interval, percent.';
 COMMENT ON COLUMN analyst.current_joint_prediction.ratingen_grade IS 'Predicted Ratingen grade, 0-5.';
-COMMENT ON COLUMN analyst.current_joint_prediction.grade_probability IS 'Probability of grades 0 to 5, in this order; [1] is grade 0.';
+COMMENT ON COLUMN analyst.current_joint_prediction.grade_probability IS 'Probability, 0 to 1, of grades 0 to 5, in this order; [1] is grade 0.';
 COMMENT ON COLUMN analyst.current_joint_prediction.image_sha256 IS 'SHA-256 of the image''s bytes.';
 COMMENT ON COLUMN analyst.current_joint_prediction.image_uri IS 'Where the image was found.';
 COMMENT ON COLUMN analyst.current_joint_prediction.model_version IS 'The champion.';

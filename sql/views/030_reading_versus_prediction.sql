@@ -40,6 +40,6 @@ COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_percent IS 'Expect
 COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_q05 IS 'Lower end of its 90 % interval, percent.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_q95 IS 'Upper end of its 90 % interval, percent.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_grade IS 'Predicted Ratingen grade, 0-5.';
-COMMENT ON COLUMN analyst.reading_versus_prediction.grade_difference IS 'Predicted minus read grade; above 0 the model sees more damage.';
+COMMENT ON COLUMN analyst.reading_versus_prediction.grade_difference IS 'Predicted minus read grade, -5 to 5; above 0 the model sees more damage.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.model_version IS 'The champion.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';

@@ -28,9 +28,9 @@ COMMENT ON COLUMN analyst.correlation.damage IS 'reported_rau (by readers) or pr
 COMMENT ON COLUMN analyst.correlation.activity IS 'Measure of disease activity; the forms of DAS28 are kept apart.';
 COMMENT ON COLUMN analyst.correlation.method IS 'pearson, spearman or kendall (tau-b).';
 COMMENT ON COLUMN analyst.correlation.estimate IS 'Correlation coefficient, -1 to 1; null if it is not defined.';
-COMMENT ON COLUMN analyst.correlation.ci_low IS 'Lower end of the confidence interval, made by drawing patients.';
-COMMENT ON COLUMN analyst.correlation.ci_high IS 'Upper end of it.';
-COMMENT ON COLUMN analyst.correlation.confidence IS 'Level of the interval, such as 0.95.';
+COMMENT ON COLUMN analyst.correlation.ci_low IS 'Lower end of the confidence interval, -1 to 1, made by drawing patients.';
+COMMENT ON COLUMN analyst.correlation.ci_high IS 'Upper end of it, -1 to 1.';
+COMMENT ON COLUMN analyst.correlation.confidence IS 'Level of the interval, 0 to 1, such as 0.95.';
 COMMENT ON COLUMN analyst.correlation.n_visits IS 'Number of visits that have both measures.';
 COMMENT ON COLUMN analyst.correlation.n_patients IS 'Number of patients behind those visits.';
 COMMENT ON COLUMN analyst.correlation.model_version IS 'The model behind predicted_rau.';

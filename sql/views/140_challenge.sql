@@ -62,11 +62,11 @@ COMMENT ON COLUMN analyst.challenge.champion IS 'The model that nights were scor
 COMMENT ON COLUMN analyst.challenge.challenger IS 'The newly trained model.';
 COMMENT ON COLUMN analyst.challenge.challenger_trained_on_synthetic IS 'True: the challenger was trained on synthetic phantoms; its figures say nothing about patients.';
 COMMENT ON COLUMN analyst.challenge.metric IS 'What they were compared by.';
-COMMENT ON COLUMN analyst.challenge.champion_value IS 'The champion''s value.';
-COMMENT ON COLUMN analyst.challenge.challenger_value IS 'The challenger''s value.';
-COMMENT ON COLUMN analyst.challenge.difference IS 'Challenger minus champion.';
-COMMENT ON COLUMN analyst.challenge.difference_low IS 'Lower end of the difference''s 95 % interval.';
-COMMENT ON COLUMN analyst.challenge.difference_high IS 'Upper end of it.';
+COMMENT ON COLUMN analyst.challenge.champion_value IS 'The champion''s value, on the scale of metric.';
+COMMENT ON COLUMN analyst.challenge.challenger_value IS 'The challenger''s value, on the scale of metric.';
+COMMENT ON COLUMN analyst.challenge.difference IS 'Challenger minus champion, on the scale of metric.';
+COMMENT ON COLUMN analyst.challenge.difference_low IS 'Lower end of the difference''s 95 % interval, on the scale of metric.';
+COMMENT ON COLUMN analyst.challenge.difference_high IS 'Upper end of it, on the scale of metric.';
 COMMENT ON COLUMN analyst.challenge.n_joints IS 'Number of test joints, which neither model was trained on.';
 COMMENT ON COLUMN analyst.challenge.n_patients IS 'Number of test patients.';
 COMMENT ON COLUMN analyst.challenge.judged_on_synthetic IS 'True: at least some of the joints are synthetic phantoms; the comparison says nothing about patients.';
@@ -77,7 +77,7 @@ COMMENT ON COLUMN analyst.challenge.decided_by IS 'Who decided; null if the gate
 COMMENT ON COLUMN analyst.challenge.decided_at IS 'When.';
 COMMENT ON COLUMN analyst.challenge.decision_reason IS 'Why, in the words of who decided.';
 COMMENT ON COLUMN analyst.challenge.snapshot_joints IS 'Number of joints of the whole snapshot: to learn from, to choose by and to test.';
-COMMENT ON COLUMN analyst.challenge.joints_by_grade IS 'Those by the grade that was read, 0 to 5; [1] is grade 0.';
+COMMENT ON COLUMN analyst.challenge.joints_by_grade IS 'Number of those by the grade that was read, 0 to 5; [1] is grade 0.';
 COMMENT ON COLUMN analyst.challenge.left_out IS 'Number of read joints that the snapshot left out, by reason.';
 COMMENT ON COLUMN analyst.challenge.snapshot_sha256 IS 'Hash of the snapshot; stands in the challenger''s manifest.';
 COMMENT ON COLUMN analyst.challenge.run_id IS 'The retraining.';

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 from scoring import settings
 from scoring.errors import WarehouseNotMigrated, WarehouseUnavailable
+from scoring.warehouse import catalogue
 from scoring.warehouse import migrate as migrations
 from scoring.warehouse.engine import connect_engine, transaction
 from scoring.warehouse.migrate import MigrationResult, check_current, migrate
@@ -361,6 +362,18 @@ def test_everything_is_commented(warehouse):
         schemas=list(SCHEMAS),
     )
     assert missing == []
+
+
+def test_every_number_that_analysts_see_has_a_unit_or_a_range(warehouse):
+    """Which words of a comment count as one stands in `scoring.warehouse.catalogue`."""
+    with warehouse.engine().connect() as connection:
+        views = catalogue.relations(connection, ("analyst",))
+    assert [
+        f"{view.full_name}.{column.name}: {column.comment}"
+        for view in views
+        for column in view.columns
+        if column.is_numeric and not column.unit
+    ] == []
 
 
 def test_a_view_that_shows_a_prediction_says_whether_it_is_synthetic(warehouse):

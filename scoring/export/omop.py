@@ -1,0 +1,156 @@
+"""Predictions and disease activity as rows of `measurement` of the OMOP common data model, version 5.4.
+
+Columns: https://ohdsi.github.io/CommonDataModel/cdm54.html. The vocabularies have no standard concept for the eroded
+share of a joint, its Ratingen grade or the Rau score, and this project knows of none for the four forms of DAS28, so
+`measurement_concept_id` is 0, as the conventions ask, and `measurement_source_value` says what was measured: a site
+maps it in its own SOURCE_TO_CONCEPT_MAP. The model has no place for an interval, the number of joints or the mark of
+synthetic training; they stand with the value in `value_source_value`.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from upath import UPath
+
+from scoring.errors import BadInput
+
+NO_CONCEPT = 0
+REGISTRY = 32879
+"""Type concept "Registry": as the registry reports it."""
+ALGORITHM = 32880
+"""Type concept "Standard algorithm": computed, by a formula or by the network."""
+PERCENT = (8554, "%")
+"""Unit concept "percent", and how UCUM writes it."""
+SCORE = (44777566, "{score}")
+"""Unit concept "score", and how UCUM writes it."""
+
+MEASUREMENT = pa.schema(
+    [
+        pa.field("measurement_id", pa.int64(), nullable=False),
+        pa.field("person_id", pa.int64(), nullable=False),
+        pa.field("measurement_concept_id", pa.int64(), nullable=False),
+        pa.field("measurement_date", pa.date32(), nullable=False),
+        pa.field("measurement_datetime", pa.timestamp("us")),
+        pa.field("measurement_time", pa.string()),
+        pa.field("measurement_type_concept_id", pa.int64(), nullable=False),
+        pa.field("operator_concept_id", pa.int64()),
+        pa.field("value_as_number", pa.float64()),
+        pa.field("value_as_concept_id", pa.int64()),
+        pa.field("unit_concept_id", pa.int64()),
+        pa.field("range_low", pa.float64()),
+        pa.field("range_high", pa.float64()),
+        pa.field("provider_id", pa.int64()),
+        pa.field("visit_occurrence_id", pa.int64()),
+        pa.field("visit_detail_id", pa.int64()),
+        pa.field("measurement_source_value", pa.string()),
+        pa.field("measurement_source_concept_id", pa.int64()),
+        pa.field("unit_source_value", pa.string()),
+        pa.field("unit_source_concept_id", pa.int64()),
+        pa.field("value_source_value", pa.string()),
+        pa.field("measurement_event_id", pa.int64()),
+        pa.field("meas_event_field_concept_id", pa.int64()),
+    ]
+)
+_DAS28 = (
+    ("das28_esr4", "das28_esr4_origin"),
+    ("das28_esr3", None),
+    ("das28_crp4", None),
+    ("das28_crp3", "das28_crp3_origin"),
+)
+
+Record = Mapping[str, Any]
+
+
+def joint_rows(prediction: Record) -> Iterator[dict[str, Any]]:
+    """Eroded share and Ratingen grade of one joint: two measurements."""
+    joint = prediction["joint"]
+    interval = f"{prediction['erosion_mean']:.1f} [{prediction['erosion_q05']:.1f}, {prediction['erosion_q95']:.1f}]"
+    yield _row(prediction, f"erosion {joint}", prediction["erosion_mean"], PERCENT, interval)
+    grade = prediction["ratingen_grade"]
+    yield _row(prediction, f"ratingen {joint}", float(grade), SCORE, str(grade))
+
+
+def rau_rows(prediction: Record) -> Iterator[dict[str, Any]]:
+    """The Rau score of one visit, with its 90 % interval and the number of joints behind it in the source value."""
+    low, high, n_scored = (prediction[name] for name in ("rau_q05", "rau_q95", "n_scored"))
+    said = f"{prediction['rau_expected']:.1f} [{low:.1f}, {high:.1f}] n={n_scored}"
+    yield _row(prediction, "rau", prediction["rau_expected"], SCORE, said)
+
+
+def das28_rows(visit: Record) -> Iterator[dict[str, Any]]:
+    """The forms of DAS28 that a visit has, never mixed: each is a measurement of its own name."""
+    for name, origin in _DAS28:
+        if visit[name] is not None:
+            reported = origin is not None and visit[origin] == "reported"
+            yield {
+                **_row(visit, name, visit[name], SCORE, f"{visit[name]:.2f}"),
+                "measurement_type_concept_id": REGISTRY if reported else ALGORITHM,
+            }
+
+
+def _row(record: Record, source_value: str, value: float, unit: tuple[int, str], said: str) -> dict[str, Any]:
+    synthetic = " synthetic model" if record.get("trained_on_synthetic") else ""
+    return {
+        "patient_id": record["patient_id"],
+        "measurement_concept_id": NO_CONCEPT,
+        "measurement_date": record["visit_date"],
+        "measurement_type_concept_id": ALGORITHM,
+        "value_as_number": value,
+        "unit_concept_id": unit[0],
+        "measurement_source_value": source_value,
+        "measurement_source_concept_id": NO_CONCEPT,
+        "unit_source_value": unit[1],
+        "value_source_value": said + synthetic,
+    }
+
+
+def numbered(rows: Iterable[dict[str, Any]], persons: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
+    """Rows in the order of `MEASUREMENT`: ids running from 1, and the number of the person for the pseudonym."""
+    for measurement_id, row in enumerate(rows, start=1):
+        full = {**row, "measurement_id": measurement_id, "person_id": persons[row["patient_id"]]}
+        yield tuple(full.get(name) for name in MEASUREMENT.names)
+
+
+def number_persons(patients: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
+    """Give each patient an integer; who has one keeps it, and a number is never given twice.
+
+    Args:
+        patients: Pseudonyms.
+        known: Numbers of an earlier export.
+    """
+    persons = dict(known)
+    following = max(persons.values(), default=0) + 1
+    for patient in patients:
+        if patient not in persons:
+            persons[patient] = following
+            following += 1
+    return persons
+
+
+def write_persons(persons: Mapping[str, int], path: UPath) -> None:
+    """Write the map of persons, person_id and patient_id, in the order of the numbers."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("person_id", "patient_id"))
+        writer.writerows((number, patient) for patient, number in sorted(persons.items(), key=lambda item: item[1]))
+
+
+def read_persons(path: UPath) -> dict[str, int]:
+    """Read the map of an earlier export.
+
+    Raises:
+        BadInput: It is no such map, or gives a number or a patient twice.
+    """
+    with path.open("r", newline="", encoding="utf-8") as file:
+        rows: Sequence[dict[str, str]] = list(csv.DictReader(file))
+    try:
+        persons = {row["patient_id"]: int(row["person_id"]) for row in rows}
+    except (KeyError, ValueError, TypeError) as error:
+        raise BadInput(
+            f"{path} is no map of persons: it needs the columns person_id (integers), patient_id."
+        ) from error
+    if not len(rows) == len(persons) == len(set(persons.values())):
+        raise BadInput(f"{path} gives a number or a patient twice.")
+    return persons

@@ -1,0 +1,163 @@
+"""Views as Parquet or CSV: types kept, comments and units beside them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from psycopg2 import sql  # type: ignore[import-untyped]
+from upath import UPath
+
+from scoring.warehouse.catalogue import Column, Relation
+
+TableFormat = Literal["parquet", "csv"]
+
+# The name that Hive, Arrow, DuckDB and Spark give the partition of rows without a value.
+_NO_YEAR = "__HIVE_DEFAULT_PARTITION__"
+
+_TYPES = {
+    "boolean": pa.bool_(),
+    "smallint": pa.int16(),
+    "integer": pa.int32(),
+    "bigint": pa.int64(),
+    "real": pa.float32(),
+    "double precision": pa.float64(),
+    "numeric": pa.float64(),
+    "date": pa.date32(),
+    "timestamp with time zone": pa.timestamp("us", tz="UTC"),
+}
+
+
+def arrow_type(postgres_type: str) -> pa.DataType:
+    """The Arrow type of a PostgreSQL type: numeric becomes double, and what has no counterpart its text."""
+    if postgres_type.endswith("[]"):
+        return pa.list_(arrow_type(postgres_type.removesuffix("[]")))
+    return _TYPES.get(_without_precision(postgres_type), pa.string())
+
+
+def table_schema(view: Relation, table_format: TableFormat) -> pa.Schema:
+    """The columns of an exported view; each field's metadata has its `comment` and `unit`."""
+    return pa.schema(
+        [
+            pa.field(
+                column.name,
+                _type_in(column, table_format),
+                metadata={"comment": column.comment, "unit": column.unit},
+            )
+            for column in view.columns
+        ],
+        metadata={"comment": view.comment},
+    )
+
+
+def partition_column(view: Relation) -> str | None:
+    """The column by whose year a view's Parquet is partitioned: its first date; None if it has none."""
+    return next((column.name for column in view.columns if column.type == "date"), None)
+
+
+def select_view(view: Relation, table_format: TableFormat) -> sql.Composed:
+    """The query that reads a view in the types of its export, in the order of its partitions."""
+    columns = sql.SQL(", ").join(_expression(column, table_format) for column in view.columns)
+    query = sql.SQL("SELECT {columns} FROM {view}").format(columns=columns, view=sql.Identifier(view.schema, view.name))
+    partition = partition_column(view)
+    if partition is None:
+        return query
+    return query + sql.SQL(" ORDER BY {view}.{column}").format(
+        view=sql.Identifier(view.name), column=sql.Identifier(partition)
+    )
+
+
+def write_csv(batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, path: UPath) -> int:
+    """Write batches of rows to one CSV file with a header; missing values are empty. Returns the number of rows."""
+    rows = 0
+    with path.open("wb") as file, pyarrow.csv.CSVWriter(file, schema) as writer:
+        for batch in batches:
+            writer.write_batch(_record_batch(batch, schema))
+            rows += len(batch)
+    return rows
+
+
+def write_parquet(
+    batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, folder: UPath, partition: str | None
+) -> int:
+    """Write batches of rows to Parquet below a folder: `part.parquet`, or one file a year in `<column>_year=2020/`.
+
+    Args:
+        batches: Rows in the order of the partition column.
+        schema: Of the rows; the partition's year is in the path only.
+        folder: The view's folder.
+        partition: A column of dates, or None.
+
+    Returns:
+        The number of rows. A view without rows has one empty file, so that its columns can be read.
+    """
+    rows = 0
+    for year, stretches in groupby(_stretches(batches, schema, partition), key=itemgetter(0)):
+        part = folder if partition is None else folder / f"{partition}_year={year or _NO_YEAR}"
+        with _parquet_file(part, schema) as writer:
+            for _, stretch in stretches:
+                writer.write_batch(stretch)
+                rows += stretch.num_rows
+    if not rows:
+        with _parquet_file(folder, schema):
+            pass
+    return rows
+
+
+def _type_in(column: Column, table_format: TableFormat) -> pa.DataType:
+    found = arrow_type(column.type)
+    as_text = pa.types.is_list(found) or pa.types.is_boolean(found)
+    return pa.string() if table_format == "csv" and as_text else found
+
+
+def _without_precision(postgres_type: str) -> str:
+    return postgres_type.partition("(")[0]
+
+
+def _expression(column: Column, table_format: TableFormat) -> sql.Composable:
+    name = sql.Identifier(column.name)
+    is_list = column.type.endswith("[]")
+    if is_list and table_format == "csv":
+        # A reader of CSV can take JSON apart.
+        return sql.SQL("CAST(array_to_json({}) AS text)").format(name)
+    if column.type == "boolean" and table_format == "csv":
+        # R takes TRUE for a logical value, and true for a word.
+        return sql.SQL("upper(CAST({} AS text))").format(name)
+    element = _without_precision(column.type.removesuffix("[]"))
+    if element in _TYPES and element != "numeric":
+        return name
+    kept = sql.SQL("double precision" if element == "numeric" else "text")
+    return sql.SQL("CAST({} AS {}{})").format(name, kept, sql.SQL("[]" if is_list else ""))
+
+
+def _record_batch(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def _stretches(
+    batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, partition: str | None
+) -> Iterator[tuple[int | None, pa.RecordBatch]]:
+    """Rows of one year each, with the year; whole batches, and no year, if there is no partition."""
+    for rows in batches:
+        batch = _record_batch(rows, schema)
+        days = [None] * len(rows) if partition is None else batch.column(partition).to_pylist()
+        years = [None if day is None else day.year for day in days]
+        start = 0
+        for year, same in groupby(years):
+            length = len(list(same))
+            yield year, batch.slice(start, length)
+            start += length
+
+
+@contextmanager
+def _parquet_file(folder: UPath, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "part.parquet").open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        yield writer

@@ -1,0 +1,49 @@
+"""FHIR observations of single predictions; their structure is validated in tests/acceptance/test_export.py."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from scoring.clinical.joints import REGISTRY_JOINTS, joint_by_column
+from scoring.export import fhir
+
+JOINT = {
+    "patient_id": "00123", "visit_date": date(2020, 1, 2), "sop_iuid": "1.2.840.1", "joint": "hand_left_2",
+    "erosion_mean": 34.5, "erosion_q05": 20.0, "erosion_q95": 48.0, "ratingen_grade": 2, "image_sha256": "a" * 64,
+    "model_version": "m-1", "trained_on_synthetic": True, "scored_at": datetime(2020, 1, 3, 4, 5, tzinfo=UTC),
+}  # fmt: skip
+
+
+def test_every_joint_has_a_name_of_its_own():
+    names = [fhir.body_site(joint) for joint in REGISTRY_JOINTS]
+    assert len(set(names)) == len(names)
+    assert fhir.body_site(joint_by_column("hand_left_2")) == "metacarpophalangeal joint of the left little finger"
+    assert fhir.body_site(joint_by_column("hand_right_10")) == "interphalangeal joint of the right thumb"
+    assert fhir.body_site(joint_by_column("foot_left_5")) == "interphalangeal joint of the left great toe"
+    assert fhir.body_site(joint_by_column("wrist_left")) == "left wrist"
+
+
+def test_an_observation_has_its_interval_and_says_that_the_model_is_synthetic():
+    found = fhir.joint_observation(JOINT)
+    low, high, grade = found["component"]
+    assert (low["valueQuantity"]["value"], high["valueQuantity"]["value"], grade["valueInteger"]) == (20.0, 48.0, 2)
+    assert "synthetic" in found["note"][0]["text"]
+    assert "note" not in fhir.joint_observation({**JOINT, "trained_on_synthetic": False})
+
+
+def test_the_same_prediction_has_the_same_id_and_another_model_another():
+    assert fhir.joint_observation(JOINT) == fhir.joint_observation(dict(JOINT))
+    assert fhir.joint_observation(JOINT)["id"] != fhir.joint_observation({**JOINT, "model_version": "m-2"})["id"]
+
+
+@pytest.mark.parametrize(
+    ("sop_iuid", "system"),
+    [
+        ("1.2.840.1", "urn:dicom:uid"),
+        ("F-17", "urn:x-bone-erosion-scoring:film"),
+        ("1.02", "urn:x-bone-erosion-scoring:film"),
+    ],
+)
+def test_a_film_that_is_no_dicom_uid_is_not_called_one(sop_iuid, system):
+    (film,) = fhir.joint_observation({**JOINT, "sop_iuid": sop_iuid})["derivedFrom"]
+    assert film["identifier"]["system"] == system
