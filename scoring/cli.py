@@ -20,6 +20,7 @@ from scoring.errors import ScoringError
 from scoring.pipeline import (
     benchmark,
     correlation,
+    course,
     installation,
     models,
     nightly,
@@ -439,6 +440,27 @@ def correlate(as_of: date) -> None:
     Example: scoring correlate --as-of 2026-11-21
     """
     show_table(f"Correlation as of {as_of}", correlation.refresh_by_hand(get_settings(), as_of, getpass.getuser()))
+
+
+@main.command()
+@click.option("--as-of", type=BatchDate(), help="Use what had landed by this date; default: all.")
+@click.option("--synthetic", is_flag=True, help="On a simulated registry instead of the warehouse.")
+@click.option("--patients", default=1500, show_default=True, type=click.IntRange(1, 99_999), help="If synthetic.")
+@click.option("--years", default=10.0, show_default=True, type=click.FloatRange(1, 50), help="If synthetic.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="If synthetic.")
+def backtest(as_of: date | None, synthetic: bool, patients: int, years: float, seed: int) -> None:
+    """Forecast the last film of each patient from the films before, and print the errors beside simpler methods.
+
+    What each method learns, it learns from other patients. docs/course.md says what the figures mean.
+
+    Example: scoring backtest --synthetic
+    """
+    if synthetic:
+        tables = course.back_test_synthetic(patients=patients, years=years, seed=seed)
+    else:
+        tables = course.back_test(get_settings(), as_of)
+    for title, rows in tables:
+        show_table(title, rows)
 
 
 @main.command()

@@ -255,6 +255,7 @@ TABLES = (
     "scoring.quarantine",
     "analytics.correlation",
     "analytics.bridge",
+    "analytics.rau_forecast",
 )
 APPEND_ONLY = {
     "imaging.joint_image",
