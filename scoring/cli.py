@@ -21,6 +21,7 @@ from scoring.pipeline import (
     benchmark,
     correlation,
     course,
+    figures,
     installation,
     models,
     nightly,
@@ -471,6 +472,17 @@ def report(batch_date: date) -> None:
     Example: scoring report --date 2026-11-21
     """
     click.echo(status.report(get_settings(), batch_date))
+
+
+@main.command("figures")
+@click.option("--patient", help="Whose course is drawn; default: who was followed longest.")
+def figures_command(patient: str | None) -> None:
+    """Write the page of analytics and its figures: damage against activity, correlation over time, progression, course.
+
+    Example: scoring figures --patient 00042
+    """
+    for path in figures.write(get_settings(), date.today(), patient):  # noqa: DTZ011 - the operator's own calendar
+        click.echo(path)
 
 
 @main.command("status")

@@ -114,9 +114,7 @@ def _back_test_part(learnt: pd.DataFrame, tested: pd.DataFrame) -> dict[str, pd.
     }
 
 
-def _losses(
-    predicted: Predictive, last: pd.DataFrame, previous: Floats, point: Floats | None = None
-) -> pd.DataFrame:
+def _losses(predicted: Predictive, last: pd.DataFrame, previous: Floats, point: Floats | None = None) -> pd.DataFrame:
     """What each patient's forecast cost; a method that names one value is judged by that value."""
     truth, quantiles = last["rau"].to_numpy(dtype=np.float64), predicted.quantiles()
     median, mean = (quantiles[:, len(LEVELS) // 2], quantiles.mean(axis=1)) if point is None else (point, point)

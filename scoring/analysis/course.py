@@ -166,7 +166,8 @@ def forecast(course: Course, films: pd.DataFrame, dates: "pd.Series | None" = No
         90 % interval) and p_beyond_sdc: the probability that it is more than 6.3 points above rau_last.
 
     Raises:
-        ValueError: A column is missing, a film has no score, or it is there twice; a patient has no date, or one before his last film.
+        ValueError: A column is missing, a film has no score, or it is there twice; or a patient has no date, or one
+            that lies before the last film.
     """
     films = checked(films)
     last = films.groupby("patient_id").tail(1).set_index("patient_id")
@@ -429,7 +430,7 @@ def _sampled(patient_ids: npt.ArrayLike) -> list[str]:
 
 
 def checked(films: pd.DataFrame) -> pd.DataFrame:
-    """The films as the functions below `fit` and `forecast` want them: typed, by patient and date; errors as of `fit`."""
+    """The films as `predict` and `fit_growth` want them: typed, by patient and date; raises as `fit`."""
     missing = [name for name in _INPUT if name not in films.columns]
     if missing:
         raise ValueError(f"films lack the columns {', '.join(missing)}")
