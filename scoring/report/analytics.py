@@ -92,7 +92,7 @@ def _scatter(report: AnalyticsReport) -> dict[str, dict[str, str]]:
     return {
         f"scatter-{damage}-{form}".replace("_", "-"): {
             "svg": course_figures.rau_and_das28(report.points, form, damage, report.mark((damage,))),
-            "caption": f"Rau {DAMAGE_LABELS[damage]}, {ACTIVITY_LABELS[form]}: {thousands(counts[form, damage])} visits.",
+            "caption": f"Rau {DAMAGE_LABELS[damage]}, {ACTIVITY_LABELS[form]}; visits: {thousands(counts[form, damage])}.",
             "section": "das28",
         }
         for form in DAS28_FORMS
