@@ -88,16 +88,16 @@ def render_analytics(report: AnalyticsReport) -> tuple[str, dict[str, str]]:
 
 
 def _scatter(report: AnalyticsReport) -> dict[str, dict[str, str]]:
-    counts = report.points.groupby(["activity", "damage"]).size()
+    n_visits = report.points.groupby(["activity", "damage"]).size()
     return {
         f"scatter-{damage}-{form}".replace("_", "-"): {
             "svg": course_figures.rau_and_das28(report.points, form, damage, report.mark((damage,))),
-            "caption": f"Rau {DAMAGE_LABELS[damage]}, {ACTIVITY_LABELS[form]}; visits: {thousands(counts[form, damage])}.",
+            "caption": f"Rau {DAMAGE_LABELS[damage]}, {thousands(n_visits[form, damage])} visits.",
             "section": "das28",
         }
         for form in DAS28_FORMS
         for damage in DAMAGE_LABELS
-        if (form, damage) in counts.index
+        if (form, damage) in n_visits.index
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy import stats
@@ -32,8 +32,13 @@ COLOURS: Final = {"reported_rau": PALETTE["reported"], "predicted_rau": PALETTE[
 MARKERS: Final = {"reported_rau": "o", "predicted_rau": "D"}
 DENSITY_SHARES: Final = (0.5, 0.8, 0.95)
 
-_FORM_MARKERS: Final = dict(zip(DAS28_FORMS, ("o", "s", "^", "D"), strict=True))
-_FORM_LINES: Final = dict(zip(DAS28_FORMS, ("-", "--", "-.", ":"), strict=True))
+# ESR dark and CRP grey, four variables with a line and three with dashes.
+_FORMS: Final = {
+    "das28_esr4": ("ink", "-", "o"),
+    "das28_esr3": ("ink", "--", "s"),
+    "das28_crp4": ("past", "-", "^"),
+    "das28_crp3": ("past", "--", "v"),
+}
 _ACTIVITY_CUTS: Final = (2.6, 3.2, 5.1)
 _TICKS: Final = (0, 2, 5, 10, 20, 50, 100, 190)
 
@@ -89,7 +94,7 @@ def correlation_over_time(correlation: pd.DataFrame, activity: str, mark: str) -
     rows = correlation[(correlation["activity"] == activity) & (correlation["method"] == "spearman")]
     rows = rows.dropna(subset=["estimate"]).sort_values("as_of")
     with style():
-        figure, axes = _figure(210, (0.115, 0.18, 0.865, 0.74))
+        figure, axes = _figure(210, (0.15, 0.14, 0.83, 0.78))
         axes.axhline(0, color=PALETTE["muted"], linewidth=1)
         alt = []
         for number, (damage, found) in enumerate(rows.groupby("damage", sort=False)):
@@ -103,7 +108,7 @@ def correlation_over_time(correlation: pd.DataFrame, activity: str, mark: str) -
             )  # fmt: skip
             alt.append(f"{DAMAGE_LABELS[str(damage)]} last {estimate[-1]:.2f}")
         axes.set_ylim(*_around_zero(rows[["estimate", "ci_low", "ci_high"]].to_numpy(dtype=float)))
-        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.grid(axis="y")
         _date_axis(axes)
         axes.set_ylabel("Spearman correlation")
@@ -127,14 +132,16 @@ def progression_waterfall(changes: pd.DataFrame, mark: str) -> str:
     low, high = (float(np.quantile(every, q)) for q in (0.005, 0.995))
     low, high = min(low, -2 * HUMAN_SDC) * 1.08, max(high, 2 * HUMAN_SDC) * 1.08
     with style():
-        figure, axes = _figure(280, (0.115, 0.16, 0.865, 0.79))
+        figure, axes = _figure(280, (0.115, 0.16, 0.835, 0.79))
         axes.set_xlim(0, 100)
         axes.set_ylim(low, high)
         axes.axhline(0, color=PALETTE["muted"], linewidth=1)
         for limit in (-HUMAN_SDC, HUMAN_SDC):
             axes.axhline(limit, color=PALETTE["past"], linewidth=1, linestyle=(0, (4, 3)))
+            # Where the curve is not: falls are at the left, rises at the right.
             axes.text(
-                1, limit + np.sign(limit) * 0.015 * (high - low), f"{limit:+.1f}".replace("-", "\N{MINUS SIGN}"),
+                1 if limit > 0 else 99, limit + np.sign(limit) * 0.015 * (high - low),
+                f"{limit:+.1f}".replace("-", "\N{MINUS SIGN}"), ha="left" if limit > 0 else "right",
                 va="bottom" if limit > 0 else "top", color=PALETTE["muted"], fontsize=9.5,
             )  # fmt: skip
         alt = []
@@ -144,7 +151,6 @@ def progression_waterfall(changes: pd.DataFrame, mark: str) -> str:
             shown = _equal_steps(len(change), MAX_POINTS)
             drawn = np.clip(change, low, high)[shown]
             colour = COLOURS[str(damage)]
-            axes.fill_between(share[shown], drawn, 0, step="mid", color=colour, alpha=0.15, linewidth=0)
             axes.step(share[shown], drawn, where="mid", color=colour, linewidth=1.8)
             above, below = (change > HUMAN_SDC).mean(), (change < -HUMAN_SDC).mean()
             alt.append(f"{DAMAGE_LABELS[str(damage)]} {100 * above:.0f} % above, {100 * below:.0f} % below")
@@ -205,7 +211,7 @@ def _scores(axes: Axes, scores: pd.DataFrame) -> None:
     reported = scores.dropna(subset=["reported_rau"])
     axes.plot(
         pd.to_datetime(reported["visit_date"]), reported["reported_rau"], color=COLOURS["reported_rau"],
-        linewidth=1.2, marker="o", markersize=6,
+        linewidth=1.2, marker="o", markersize=6, clip_on=False,
     )  # fmt: skip
 
 
@@ -220,7 +226,7 @@ def _interval(axes: Axes, row: "dict[Any, Any]", when: pd.Timestamp, damage: str
     )  # fmt: skip
     axes.plot(
         [when], [row["rau_expected"]], marker=MARKERS[damage], markersize=6, color=COLOURS[damage],
-        markerfacecolor="none" if forecast else COLOURS[damage],
+        markerfacecolor="none" if forecast else COLOURS[damage], clip_on=False,
     )  # fmt: skip
 
 
@@ -230,10 +236,11 @@ def _activity(axes: Axes, activity: pd.DataFrame, forms: list[str], limits: tupl
         axes.axhline(cut, color=PALETTE["past"], linewidth=0.8, linestyle=(0, (3, 3)), zorder=0)
     for form in forms:
         found = activity.dropna(subset=[form])
+        colour, line, marker = _FORMS[form]
         # The forms are not interchangeable: each has its own line, and no line goes from one to another.
         axes.plot(
-            pd.to_datetime(found["visit_date"]), found[form].astype(float), color=PALETTE["muted"], linewidth=1.1,
-            linestyle=_FORM_LINES[form], marker=_FORM_MARKERS[form], markersize=4.2,
+            pd.to_datetime(found["visit_date"]), found[form].astype(float), color=PALETTE[colour], linewidth=1.2,
+            linestyle=line, marker=marker, markersize=4.5,
             label=ACTIVITY_LABELS[form].replace("DAS28-", "").replace(" variables", ""),
         )  # fmt: skip
     axes.set_xlim(*limits)
@@ -288,9 +295,12 @@ def _rau_axis(axes: Axes, top: float) -> None:
 
 
 def _date_axis(axes: Axes) -> None:
-    locator = AutoDateLocator(minticks=3, maxticks=7)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    """Ticks that say as much of the date as the span needs."""
+    first, last = axes.get_xlim()
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
+    axes.xaxis.set_major_formatter(
+        DateFormatter("%Y" if last - first > 1500 else "%b %Y" if last - first > 120 else "%Y-%m-%d")
+    )
 
 
 def _span(first: date, last: date) -> tuple[pd.Timestamp, pd.Timestamp]:
