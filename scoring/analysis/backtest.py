@@ -76,7 +76,7 @@ def back_test(films: pd.DataFrame, seed: int = 1) -> BackTest:
 
 def last_value(before: pd.DataFrame, last: pd.DataFrame) -> Floats:  # noqa: ARG001 - one way to call all methods
     """The score of the film before the last one, points; patients in the order of their ids."""
-    return before.groupby("patient_id")["rau"].last().to_numpy(dtype=np.float64)
+    return np.asarray(before.groupby("patient_id")["rau"].last(), dtype=np.float64)
 
 
 def linear_trend(before: pd.DataFrame, last: pd.DataFrame) -> Floats:
@@ -88,7 +88,7 @@ def linear_trend(before: pd.DataFrame, last: pd.DataFrame) -> Floats:
     spread = mean["tt"] - mean["t"] ** 2
     slope = ((mean["ty"] - mean["t"] * mean["y"]) / spread).where(table.groupby(number).size() > 1, 0.0)
     # Years count from the film that is asked for.
-    return np.clip((mean["y"] - slope * mean["t"]).to_numpy(dtype=np.float64), 0, MAX_SCORE)
+    return np.asarray(np.clip(mean["y"] - slope * mean["t"], 0, MAX_SCORE), dtype=np.float64)
 
 
 def _back_test_part(learnt: pd.DataFrame, tested: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -319,13 +319,13 @@ class _Batch:
 
 def _fixed_effects(parts: _Parts, batches: list[_Batch]) -> tuple[Floats, Floats, list[Floats]]:
     """Mean level and progression (generalised least squares), their precision, and each batch's inverse covariance."""
-    inverses = [np.linalg.inv(batch.covariance(parts)) for batch in batches]
+    inverses: list[Floats] = [np.asarray(np.linalg.inv(batch.covariance(parts)), dtype=np.float64) for batch in batches]
     precision, moment = np.zeros((2, 2)), np.zeros(2)
     for batch, inverse in zip(batches, inverses, strict=True):
         weighted = inverse @ batch.design
         precision += np.einsum("pni,pnj->ij", batch.design, weighted)
         moment += np.einsum("pni,pn->i", weighted, batch.scaled)
-    return np.linalg.solve(precision, moment), precision, inverses
+    return np.asarray(np.linalg.solve(precision, moment), dtype=np.float64), precision, inverses
 
 
 def _deviance(logs: Floats, batches: list[_Batch], unit: float) -> tuple[float, Floats]:

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from scipy import stats
 
@@ -77,7 +78,7 @@ def rau_and_das28(points: pd.DataFrame, activity: str, damage: str, mark: str) -
         _classes(axes, right)
         _rau_axis(axes, top)
         axes.set_xlabel(ACTIVITY_LABELS[activity])
-        axes.set_ylabel("Rau score (square-root axis)")
+        axes.set_ylabel(f"{damage.partition('_')[0]} Rau score (square-root axis)")
         _mark(figure, mark)
         alt = f"Rau score {DAMAGE_LABELS[damage]} against {ACTIVITY_LABELS[activity]}, {len(x)} visits."
         return svg_element(figure, f"{damage}-{activity}", f"{alt} {mark}".strip())
@@ -94,11 +95,11 @@ def correlation_over_time(correlation: pd.DataFrame, activity: str, mark: str) -
     rows = correlation[(correlation["activity"] == activity) & (correlation["method"] == "spearman")]
     rows = rows.dropna(subset=["estimate"]).sort_values("as_of")
     with style():
-        figure, axes = _figure(210, (0.15, 0.14, 0.83, 0.78))
+        figure, axes = _figure(215, (0.15, 0.14, 0.83, 0.76))
         axes.axhline(0, color=PALETTE["muted"], linewidth=1)
         alt = []
         for number, (damage, found) in enumerate(rows.groupby("damage", sort=False)):
-            when = pd.to_datetime(found["as_of"]) + pd.Timedelta(hours=8 * number)
+            when = _days(found["as_of"]) + number / 3
             estimate = found["estimate"].to_numpy(dtype=float)
             low, high = found["ci_low"].to_numpy(dtype=float), found["ci_high"].to_numpy(dtype=float)
             colour = COLOURS[str(damage)]
@@ -112,6 +113,7 @@ def correlation_over_time(correlation: pd.DataFrame, activity: str, mark: str) -
         axes.grid(axis="y")
         _date_axis(axes)
         axes.set_ylabel("Spearman correlation")
+        _key(axes, list(rows["damage"].unique()))
         _mark(figure, mark)
         name = f"Correlation of the Rau score with {ACTIVITY_LABELS[activity]} over time: {', '.join(alt)}."
         return svg_element(figure, f"over-time-{activity}", f"{name} {mark}".strip())
@@ -132,7 +134,7 @@ def progression_waterfall(changes: pd.DataFrame, mark: str) -> str:
     low, high = (float(np.quantile(every, q)) for q in (0.005, 0.995))
     low, high = min(low, -2 * HUMAN_SDC) * 1.08, max(high, 2 * HUMAN_SDC) * 1.08
     with style():
-        figure, axes = _figure(280, (0.115, 0.16, 0.835, 0.79))
+        figure, axes = _figure(285, (0.115, 0.155, 0.835, 0.76))
         axes.set_xlim(0, 100)
         axes.set_ylim(low, high)
         axes.axhline(0, color=PALETTE["muted"], linewidth=1)
@@ -158,6 +160,7 @@ def progression_waterfall(changes: pd.DataFrame, mark: str) -> str:
         axes.grid(axis="y")
         axes.set_xlabel("share of film pairs")
         axes.set_ylabel("change, points of 190")
+        _key(axes, list(changes["damage"].unique()))
         _mark(figure, mark)
         name = f"Change of the Rau score between consecutive films, beyond 6.3 points: {'; '.join(alt)}."
         return svg_element(figure, "waterfall", f"{name} {mark}".strip())
@@ -181,13 +184,13 @@ def patient_timeline(scores: pd.DataFrame, activity: pd.DataFrame, forecast: pd.
         above = figure.add_axes(upper)
         _scores(above, scores)
         for row in forecast.to_dict("records"):
-            _interval(above, row, pd.to_datetime(row["forecast_date"]), str(row["damage"]), forecast=True)
+            _interval(above, row, row["forecast_date"], str(row["damage"]), forecast=True)
         above.set_ylim(bottom=0)
         above.set_ylim(0, max(20.0, above.get_ylim()[1]))
         above.grid(axis="y")
         above.set_ylabel("Rau score")
-        dates = [*scores["visit_date"], *activity["visit_date"], *forecast["forecast_date"]]
-        limits = _span(min(dates), max(dates))
+        _key(above, list(COLOURS))
+        limits = _span(pd.concat([scores["visit_date"], activity["visit_date"], forecast["forecast_date"]]))
         above.set_xlim(*limits)
         _date_axis(above)
         if forms:
@@ -201,25 +204,26 @@ def patient_timeline(scores: pd.DataFrame, activity: pd.DataFrame, forecast: pd.
 def _scores(axes: Axes, scores: pd.DataFrame) -> None:
     predicted = scores.dropna(subset=["rau_expected"])
     for row in predicted.to_dict("records"):
-        _interval(axes, row, pd.to_datetime(row["visit_date"]), "predicted_rau")
+        _interval(axes, row, row["visit_date"], "predicted_rau")
     axes.plot(
-        pd.to_datetime(predicted["visit_date"]),
+        _days(predicted["visit_date"]),
         predicted["rau_expected"],
         color=COLOURS["predicted_rau"],
         linewidth=1.2,
     )
     reported = scores.dropna(subset=["reported_rau"])
     axes.plot(
-        pd.to_datetime(reported["visit_date"]), reported["reported_rau"], color=COLOURS["reported_rau"],
+        _days(reported["visit_date"]), reported["reported_rau"], color=COLOURS["reported_rau"],
         linewidth=1.2, marker="o", markersize=6, clip_on=False,
     )  # fmt: skip
 
 
-def _interval(axes: Axes, row: "dict[Any, Any]", when: pd.Timestamp, damage: str, *, forecast: bool = False) -> None:
+def _interval(axes: Axes, row: dict[Any, Any], on: date, damage: str, *, forecast: bool = False) -> None:
     """A score with its 90 % interval; a forecast is hollow, and its interval dotted."""
+    when = float(_days(pd.Series([on]))[0])
     if forecast:
         # Both series are forecast for about the same day.
-        when = when + pd.Timedelta(days=20 if damage == "predicted_rau" else -20)
+        when += 20 if damage == "predicted_rau" else -20
     axes.plot(
         [when, when], [row["rau_q05"], row["rau_q95"]], color=COLOURS[damage], linewidth=1.6,
         linestyle=(0, (1.5, 1.5)) if forecast else "-", alpha=1 if forecast else 0.55,
@@ -230,7 +234,7 @@ def _interval(axes: Axes, row: "dict[Any, Any]", when: pd.Timestamp, damage: str
     )  # fmt: skip
 
 
-def _activity(axes: Axes, activity: pd.DataFrame, forms: list[str], limits: tuple[pd.Timestamp, pd.Timestamp]) -> None:
+def _activity(axes: Axes, activity: pd.DataFrame, forms: list[str], limits: tuple[float, float]) -> None:
     top = max(6.0, float(np.nanmax(activity[forms].to_numpy(dtype=float))) + 0.4)
     for cut in _ACTIVITY_CUTS:
         axes.axhline(cut, color=PALETTE["past"], linewidth=0.8, linestyle=(0, (3, 3)), zorder=0)
@@ -239,7 +243,7 @@ def _activity(axes: Axes, activity: pd.DataFrame, forms: list[str], limits: tupl
         colour, line, marker = _FORMS[form]
         # The forms are not interchangeable: each has its own line, and no line goes from one to another.
         axes.plot(
-            pd.to_datetime(found["visit_date"]), found[form].astype(float), color=PALETTE[colour], linewidth=1.2,
+            _days(found["visit_date"]), found[form].astype(float), color=PALETTE[colour], linewidth=1.2,
             linestyle=line, marker=marker, markersize=4.5,
             label=ACTIVITY_LABELS[form].replace("DAS28-", "").replace(" variables", ""),
         )  # fmt: skip
@@ -297,21 +301,41 @@ def _rau_axis(axes: Axes, top: float) -> None:
 def _date_axis(axes: Axes) -> None:
     """Ticks that say as much of the date as the span needs."""
     first, last = axes.get_xlim()
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))
-    axes.xaxis.set_major_formatter(
-        DateFormatter("%Y" if last - first > 1500 else "%b %Y" if last - first > 120 else "%Y-%m-%d")
+    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))  # type: ignore[no-untyped-call]
+    form = "%Y" if last - first > 1500 else "%b %Y" if last - first > 120 else "%Y-%m-%d"
+    axes.xaxis.set_major_formatter(DateFormatter(form))  # type: ignore[no-untyped-call]
+
+
+def _days(dates: pd.Series) -> Floats:
+    """Dates as matplotlib counts them: days since 1970."""
+    return np.asarray(pd.to_datetime(dates).to_numpy().astype("datetime64[D]"), dtype="datetime64[D]").astype(
+        np.float64
     )
 
 
-def _span(first: date, last: date) -> tuple[pd.Timestamp, pd.Timestamp]:
-    start, end = pd.to_datetime(first), pd.to_datetime(last)
-    margin = max(pd.Timedelta(days=45), (end - start) * 0.04)
-    return start - margin, end + margin
+def _span(dates: pd.Series) -> tuple[float, float]:
+    days = _days(dates)
+    margin = max(45.0, 0.04 * float(np.ptp(days)))
+    return float(days.min()) - margin, float(days.max()) + margin
 
 
 def _around_zero(ends: Floats) -> tuple[float, float]:
     low, high = float(np.nanmin(ends)), float(np.nanmax(ends))
     return max(min(low, -0.1) - 0.03, -1.02), min(max(high, 0.3) + 0.03, 1.02)
+
+
+def _key(axes: Axes, damages: list[str]) -> None:
+    """Which colour and mark is whose score, above the axes: a figure that is copied has no page to say so."""
+    handles = [
+        Line2D([], [], color=COLOURS[damage], marker=MARKERS[damage], markersize=5, linewidth=1.6)
+        for damage in COLOURS
+        if damage in damages
+    ]
+    labels = [DAMAGE_LABELS[damage] for damage in COLOURS if damage in damages]
+    axes.legend(
+        handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=2, frameon=False, fontsize=9,
+        handlelength=2, columnspacing=1.4, labelcolor=PALETTE["muted"],
+    )  # fmt: skip
 
 
 def _mark(figure: Figure, mark: str) -> None:

@@ -1,8 +1,10 @@
 """Series of Rau scores to forecast, and where the forecasts go."""
 
 from datetime import date
+from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,34 +15,32 @@ from scoring.warehouse.bulk import UpsertCounts, upsert
 _Q95 = 1.6449
 
 # One row a visit and series. A visit with two consultations is one visit; of two readings the later one counts, as in
-# analyst.rau_by_visit. A predicted score stands only while a film it was made from is still in that visit.
-_SERIES = """
-WITH reported AS (
-    SELECT DISTINCT ON (patient_id, visit_date) patient_id, visit_date, reported_rau
-    FROM registry.consultation
-    WHERE reported_rau IS NOT NULL AND first_batch_date <= :as_of
-    ORDER BY patient_id, visit_date, read_on DESC NULLS LAST, id_x DESC
-),
-standing AS (
-    SELECT DISTINCT f.patient_id, f.visit_date
-    FROM scoring.rau_prediction AS f
-    INNER JOIN registry.radiograph AS r USING (sop_iuid, patient_id, visit_date)
-    INNER JOIN scoring.model_version AS m
-        ON m.version = f.model_version AND m.preprocessing_version = f.preprocessing_version
-    WHERE f.scope = 'film' AND f.model_version = :model_version
-)
-SELECT 'reported_rau' AS damage, patient_id, visit_date, reported_rau AS rau,
-    CAST(NULL AS double precision) AS rau_sd, CAST(NULL AS smallint) AS n_scored
-FROM reported
-UNION ALL
-SELECT 'predicted_rau', p.patient_id, p.visit_date, p.rau_expected,
-    (p.rau_q95 - p.rau_q05) / (2 * :q95), p.n_scored
+# analyst.rau_by_visit.
+_REPORTED = """
+SELECT DISTINCT ON (patient_id, visit_date) patient_id, visit_date, reported_rau AS rau
+FROM registry.consultation
+WHERE reported_rau IS NOT NULL AND first_batch_date <= :as_of
+ORDER BY patient_id, visit_date, read_on DESC NULLS LAST, id_x DESC
+"""
+
+_PREDICTED = """
+SELECT p.patient_id, p.visit_date, p.rau_expected AS rau, (p.rau_q95 - p.rau_q05) / (2 * :q95) AS rau_sd, p.n_scored
 FROM scoring.rau_prediction AS p
 INNER JOIN scoring.model_version AS m
     ON m.version = p.model_version AND m.preprocessing_version = p.preprocessing_version
-INNER JOIN standing USING (patient_id, visit_date)
 WHERE p.scope = 'visit' AND p.model_version = :model_version AND p.first_batch_date <= :as_of
-ORDER BY damage, patient_id, visit_date
+ORDER BY p.patient_id, p.visit_date
+"""
+
+# A predicted score stands only while a film it was made from is still in that visit. Asked for on its own: joined to
+# the scores of a night that PostgreSQL has no statistics of yet, it may be looked up anew for every one of them.
+_STANDING = """
+SELECT DISTINCT f.patient_id, f.visit_date
+FROM scoring.rau_prediction AS f
+INNER JOIN scoring.model_version AS m
+    ON m.version = f.model_version AND m.preprocessing_version = f.preprocessing_version
+INNER JOIN registry.radiograph AS r USING (sop_iuid, patient_id, visit_date)
+WHERE f.scope = 'film' AND f.model_version = :model_version
 """
 
 _WITHDRAW = """
@@ -68,12 +68,19 @@ def series(connection: Connection, as_of: date, model_version: str) -> pd.DataFr
         (0-190 points), rau_sd (from the interval of a predicted score, points; missing if reported), n_scored (missing
         if reported: the registry does not tell which joints its score covers).
     """
-    return pd.read_sql_query(
-        sa.text(_SERIES),
-        connection,
-        params={"as_of": as_of, "model_version": model_version, "q95": _Q95},
-        dtype={"rau": "float64", "rau_sd": "float64", "n_scored": "float64"},
+    params: dict[str, Any] = {"as_of": as_of, "model_version": model_version, "q95": _Q95}
+    reported, predicted, standing = (
+        pd.read_sql_query(sa.text(query), connection, params=params) for query in (_REPORTED, _PREDICTED, _STANDING)
     )
+    found = pd.concat(
+        [
+            reported.assign(damage="reported_rau", rau_sd=np.nan, n_scored=np.nan),
+            predicted.merge(standing, on=["patient_id", "visit_date"]).assign(damage="predicted_rau"),
+        ],
+        ignore_index=True,
+    )
+    columns = ["damage", "patient_id", "visit_date", "rau", "rau_sd", "n_scored"]
+    return found[columns].astype(dict.fromkeys(columns[3:], "float64"))
 
 
 def publish_forecast(
@@ -91,11 +98,23 @@ def publish_forecast(
     Returns:
         new, updated and unchanged rows.
     """
-    source = {"as_of": as_of, "model_version": model_version, "run_id": str(run_id)}
     connection.execute(
-        sa.text(_WITHDRAW), source | {"damages": list(frame["damage"]), "patients": list(frame["patient_id"])}
+        sa.text(_WITHDRAW),
+        {
+            "as_of": as_of,
+            "model_version": model_version,
+            "run_id": str(run_id),
+            "damages": list(frame["damage"]),
+            "patients": list(frame["patient_id"]),
+        },
     )
-    rows = frame.assign(**source, withdrawn=False, computed_at=pd.Timestamp.now(tz="UTC"))
+    rows = frame.assign(
+        as_of=as_of,
+        model_version=model_version,
+        withdrawn=False,
+        run_id=str(run_id),
+        computed_at=pd.Timestamp.now(tz="UTC"),
+    )
     return upsert(
         connection,
         "analytics.rau_forecast",
