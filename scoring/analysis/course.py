@@ -15,12 +15,13 @@ it carries the last value forward. Three things are added, because scores of dam
   `SHIFTS` that best forecasts last films is taken; with c = inf the scale is that of the score.
 - **Floor.** Erosions do not heal: the centre of a forecast is not below the patient's estimated score today.
 - **Interval.** Quantiles are those that the standardised errors had when each patient's last film was forecast from the
-  films before (split conformal prediction; Vovk, Gammerman, Shafer, Algorithmic learning in a random world, 2005), so
-  they hold for skewed and heavy-tailed errors.
+  films before, so they hold for skewed and heavy-tailed errors, as in split conformal prediction (Vovk, Gammerman,
+  Shafer, Algorithmic learning in a random world, 2005). The few variances are learnt from the same patients; the
+  back-test, which forecasts unseen ones, shows what that costs.
 
 The error that a prediction says of itself (its interval) enters as a known variance on top of the one that is
-estimated. statsmodels' MixedLM knows no variance of single values and no walk, and takes minutes for five thousand
-patients; where both apply, the two give the same estimates, and a test says so.
+estimated. statsmodels' MixedLM knows neither a variance of single values nor a walk; where both models apply, the two
+give the same estimates, and a test says so.
 """
 
 import zlib
@@ -176,9 +177,9 @@ def forecast(course: Course, films: pd.DataFrame, dates: "pd.Series | None" = No
         raise ValueError("a patient has no date to forecast, or one that lies before the last film")
     # The next film is taken to be read as surely as the last one.
     asked = last.assign(visit_date=when).reset_index()
-    predicted = predict(course, films, asked)
+    centre, spread, level = _predict(course.growth, films, asked)
+    predicted = Predictive(course.growth.shift, centre, spread, course.residuals)
     quantiles = predicted.quantiles()
-    _, _, level = _predict(course.growth, films, asked)
     return pd.DataFrame(
         {
             "patient_id": asked["patient_id"],
