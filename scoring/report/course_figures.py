@@ -9,7 +9,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -108,6 +107,7 @@ def correlation_over_time(correlation: pd.DataFrame, activity: str, mark: str) -
                 linewidth=1.8, marker=MARKERS[str(damage)], markersize=5, capsize=0, alpha=0.9,
             )  # fmt: skip
             alt.append(f"{DAMAGE_LABELS[str(damage)]} last {estimate[-1]:.2f}")
+        axes.set_xlim(*_span(rows["as_of"], 1))
         axes.set_ylim(*_around_zero(rows[["estimate", "ci_low", "ci_high"]].to_numpy(dtype=float)))
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.grid(axis="y")
@@ -190,7 +190,7 @@ def patient_timeline(scores: pd.DataFrame, activity: pd.DataFrame, forecast: pd.
         above.grid(axis="y")
         above.set_ylabel("Rau score")
         _key(above, list(COLOURS))
-        limits = _span(pd.concat([scores["visit_date"], activity["visit_date"], forecast["forecast_date"]]))
+        limits = _span(pd.concat([scores["visit_date"], activity["visit_date"], forecast["forecast_date"]]), 45)
         above.set_xlim(*limits)
         _date_axis(above)
         if forms:
@@ -299,11 +299,13 @@ def _rau_axis(axes: Axes, top: float) -> None:
 
 
 def _date_axis(axes: Axes) -> None:
-    """Ticks that say as much of the date as the span needs."""
-    first, last = axes.get_xlim()
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=6))  # type: ignore[no-untyped-call]
-    form = "%Y" if last - first > 1500 else "%b %Y" if last - first > 120 else "%Y-%m-%d"
-    axes.xaxis.set_major_formatter(DateFormatter(form))  # type: ignore[no-untyped-call]
+    """At most six ticks on years, months or days, whichever the limits leave room for."""
+    first, last = (pd.Timestamp(1970, 1, 1) + pd.Timedelta(days=float(end)) for end in axes.get_xlim())
+    length = (last - first).days
+    step, form = ("YS", "%Y") if length > 1500 else ("MS", "%b %Y") if length > 120 else ("D", "%Y-%m-%d")
+    every = pd.date_range(first.ceil("D"), last, freq=step)
+    ticks = every[:: -(-len(every) // (6 if step == "YS" else 4))]
+    axes.set_xticks(_days(pd.Series(ticks)), list(ticks.strftime(form)))
 
 
 def _days(dates: pd.Series) -> Floats:
@@ -313,9 +315,10 @@ def _days(dates: pd.Series) -> Floats:
     )
 
 
-def _span(dates: pd.Series) -> tuple[float, float]:
+def _span(dates: pd.Series, least_margin: float) -> tuple[float, float]:
+    """Limits of a date axis, days, with a margin of 4 % or this many days."""
     days = _days(dates)
-    margin = max(45.0, 0.04 * float(np.ptp(days)))
+    margin = max(least_margin, 0.04 * float(np.ptp(days)))
     return float(days.min()) - margin, float(days.max()) + margin
 
 
