@@ -96,9 +96,10 @@ def correlation_over_time(correlation: pd.DataFrame, activity: str, mark: str) -
     with style():
         figure, axes = _figure(215, (0.15, 0.14, 0.83, 0.76))
         axes.axhline(0, color=PALETTE["muted"], linewidth=1)
+        limits = _span(rows["as_of"], 0.8)
         alt = []
         for number, (damage, found) in enumerate(rows.groupby("damage", sort=False)):
-            when = _days(found["as_of"]) + number / 3
+            when = _days(found["as_of"]) + number * 0.01 * (limits[1] - limits[0])
             estimate = found["estimate"].to_numpy(dtype=float)
             low, high = found["ci_low"].to_numpy(dtype=float), found["ci_high"].to_numpy(dtype=float)
             colour = COLOURS[str(damage)]
@@ -107,7 +108,7 @@ def correlation_over_time(correlation: pd.DataFrame, activity: str, mark: str) -
                 linewidth=1.8, marker=MARKERS[str(damage)], markersize=5, capsize=0, alpha=0.9,
             )  # fmt: skip
             alt.append(f"{DAMAGE_LABELS[str(damage)]} last {estimate[-1]:.2f}")
-        axes.set_xlim(*_span(rows["as_of"], 1))
+        axes.set_xlim(*limits)
         axes.set_ylim(*_around_zero(rows[["estimate", "ci_low", "ci_high"]].to_numpy(dtype=float)))
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.grid(axis="y")
@@ -179,7 +180,7 @@ def patient_timeline(scores: pd.DataFrame, activity: pd.DataFrame, forecast: pd.
     with style():
         figure = Figure(figsize=(400 / 72, (380 if forms else 230) / 72))
         upper, lower = (
-            ((0.115, 0.5, 0.865, 0.46), (0.115, 0.15, 0.865, 0.29)) if forms else ((0.115, 0.17, 0.865, 0.77),) * 2
+            ((0.115, 0.5, 0.865, 0.44), (0.115, 0.15, 0.865, 0.29)) if forms else ((0.115, 0.17, 0.865, 0.77),) * 2
         )
         above = figure.add_axes(upper)
         _scores(above, scores)
@@ -303,7 +304,8 @@ def _date_axis(axes: Axes) -> None:
     first, last = (pd.Timestamp(1970, 1, 1) + pd.Timedelta(days=float(end)) for end in axes.get_xlim())
     length = (last - first).days
     step, form = ("YS", "%Y") if length > 1500 else ("MS", "%b %Y") if length > 120 else ("D", "%Y-%m-%d")
-    every = pd.date_range(first.ceil("D"), last, freq=step)
+    # A label at the very end would be cut off.
+    every = pd.date_range(first.ceil("D"), last - 0.06 * (last - first), freq=step)
     ticks = every[:: -(-len(every) // (6 if step == "YS" else 4))]
     axes.set_xticks(_days(pd.Series(ticks)), list(ticks.strftime(form)))
 
