@@ -61,7 +61,9 @@ def back_test(films: pd.DataFrame, seed: int = 1) -> BackTest:
     """
     films = course.checked(films)
     fold = films["patient_id"].map(lambda name: zlib.crc32(str(name).encode()) % FOLDS)
-    parts = [_back_test_part(films[fold != part], films[fold == part]) for part in sorted(fold.unique())]
+    # Without any film there is one part, of nobody, and the model says that it has too few to learn from.
+    numbers = sorted(fold.unique()) or [0]
+    parts = [_back_test_part(films[fold != number], films[fold == number]) for number in numbers]
     losses = {method: pd.concat([part[method] for part in parts], ignore_index=True) for method in METHODS}
     before, last = course.without_last(films)
     previous = before.groupby("patient_id")["rau"].last().to_numpy()

@@ -5,7 +5,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from scoring.errors import InvalidRequest
-from scoring.pipeline import installation, models
+from scoring.pipeline import installation
 from scoring.settings import Settings
 
 if TYPE_CHECKING:
@@ -88,15 +88,15 @@ def back_test(settings: Settings, as_of: date | None) -> Tables:
     """
     from scoring.analysis.backtest import back_test
     from scoring.analysis.course import TooFewPatients
-    from scoring.warehouse import course, migrate
+    from scoring.warehouse import course, migrate, views
     from scoring.warehouse.engine import transaction
 
     engine = installation.warehouse(settings)
     migrate.check_current(engine)
-    model = models.champion(settings)
+    champion = views.champion(engine)
     with transaction(engine) as connection:
-        series = course.series(connection, as_of or date.max, model.version)
-    synthetic = " (model trained on synthetic phantoms)" if model.manifest.get("trained_on_synthetic", True) else ""
+        series = course.series(connection, as_of or date.max, champion.get("model_version", ""))
+    synthetic = " (model trained on synthetic phantoms)" if champion.get("trained_on_synthetic", True) else ""
     tables, reasons = [], []
     for damage, label in DAMAGES.items():
         try:

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from scoring.analysis import course as growth
+from scoring.errors import InvalidRequest
 from scoring.pipeline import course, figures
 from scoring.settings import Settings, sql_dir
 from scoring.warehouse import analytics, models, runs
@@ -184,6 +185,30 @@ def test_too_few_patients_have_no_forecast_and_the_log_says_so(engine, caplog):
     assert read(engine, "SELECT count(*) AS n FROM analytics.rau_forecast")["n"].item() == 0
     assert "29 patients have two films or more" in caplog.text
     assert publish(engine, NIGHT - timedelta(days=1)) == 0, "an empty warehouse"
+
+
+def test_the_back_test_of_a_warehouse_has_both_series(warehouse, engine, tmp_path):
+    from scoring.pipeline import installation
+
+    settings = Settings(
+        var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None
+    )  # fmt: skip
+    with pytest.raises(InvalidRequest, match="0 patients have two films or more"):
+        course.back_test(settings, None)
+    with transaction(engine) as connection:
+        deliver(connection, films(80, range(4)), NIGHT)
+    tables = course.back_test(settings, NIGHT)
+    installation._engine.cache_clear()
+    assert [title.split(":")[0] for title, _ in tables[::2]] == [
+        "Rau reported by readers",
+        "predicted Rau (model trained on synthetic phantoms)",
+    ]
+    figures_of_readers, differences = tables[0][1], tables[1][1]
+    assert [row["method"] for row in figures_of_readers] == ["last value", "linear trend", "mixed model", "course"]
+    assert all(0.7 < row["coverage"] <= 1 for row in figures_of_readers)
+    # The films grow by a tenth of the patient's severity a year, which the last value cannot know.
+    (mae,) = [row for row in differences if (row["against"], row["measure"]) == ("last value", "mae")]
+    assert mae["high"] < 0
 
 
 def test_a_forecast_whose_series_is_gone_is_withdrawn_and_comes_back(engine):
