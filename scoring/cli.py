@@ -20,8 +20,10 @@ from scoring.errors import ScoringError
 from scoring.pipeline import (
     benchmark,
     correlation,
+    course,
     dictionary,
     export,
+    figures,
     installation,
     models,
     nightly,
@@ -486,6 +488,27 @@ def dictionary_command(out: str) -> None:
 
 
 @main.command()
+@click.option("--as-of", type=BatchDate(), help="Use what had landed by this date; default: all.")
+@click.option("--synthetic", is_flag=True, help="On a simulated registry instead of the warehouse.")
+@click.option("--patients", default=1500, show_default=True, type=click.IntRange(1, 99_999), help="If synthetic.")
+@click.option("--years", default=10.0, show_default=True, type=click.FloatRange(1, 50), help="If synthetic.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="If synthetic.")
+def backtest(as_of: date | None, synthetic: bool, patients: int, years: float, seed: int) -> None:
+    """Forecast the last film of each patient from the films before, and print the errors beside simpler methods.
+
+    What each method learns, it learns from other patients. docs/course.md says what the figures mean.
+
+    Example: scoring backtest --synthetic
+    """
+    if synthetic:
+        tables = course.back_test_synthetic(patients=patients, years=years, seed=seed)
+    else:
+        tables = course.back_test(get_settings(), as_of)
+    for title, rows in tables:
+        show_table(title, rows)
+
+
+@main.command()
 @click.option("--date", "batch_date", required=True, type=BatchDate(), help="Folder date.")
 def report(batch_date: date) -> None:
     """Write a night's page again, from the warehouse and the staged files of its last run.
@@ -493,6 +516,17 @@ def report(batch_date: date) -> None:
     Example: scoring report --date 2026-11-21
     """
     click.echo(status.report(get_settings(), batch_date))
+
+
+@main.command("figures")
+@click.option("--patient", help="Whose course is drawn; default: who was followed longest.")
+def figures_command(patient: str | None) -> None:
+    """Write the page of analytics and its figures: damage against activity, correlation over time, progression, course.
+
+    Example: scoring figures --patient 00042
+    """
+    for path in figures.write(get_settings(), date.today(), patient):  # noqa: DTZ011 - the operator's own calendar
+        click.echo(path)
 
 
 @main.command("status")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from scoring.errors import BooksDoNotBalance, InvalidRequest, StorageUnavailable
-from scoring.pipeline import balance, correlation, installation, models, page
+from scoring.pipeline import balance, correlation, course, installation, models, page
 from scoring.pipeline.staged import Shard, Staging, explained
 from scoring.settings import Settings, sql_dir
 
@@ -323,12 +323,14 @@ def publish_predictions(settings: Settings, run: Run) -> dict[str, int]:
 
 @explained
 def analyse(settings: Settings, run: Run) -> int:
-    """Refresh the correlation of damage with activity as of the night.
+    """Refresh the correlation of damage with activity, and the forecasts, as of the night.
 
     Returns:
         Number of visits that could be correlated.
     """
-    return correlation.refresh(settings, run.batch_date, run.model_version, run.run_id)
+    n_visits = correlation.refresh(settings, run.batch_date, run.model_version, run.run_id)
+    course.refresh(settings, run.batch_date, run.model_version, run.run_id)
+    return n_visits
 
 
 @explained

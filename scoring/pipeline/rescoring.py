@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from scoring.errors import BadInput, BooksDoNotBalance, InvalidRequest, StorageUnavailable
-from scoring.pipeline import correlation, installation, models
+from scoring.pipeline import correlation, course, installation, models
 from scoring.pipeline.nightly import WHOLE_STORAGE, Progress, Run
 from scoring.pipeline.staged import Shard, Staging, explained
 from scoring.settings import Settings
@@ -356,6 +356,8 @@ def _complete(settings: Settings, run: Run, connection: "Connection") -> None:
     dates = {*rescoring.dates_without_correlation(connection, run.model_version), *([newest] if newest else [])}
     for as_of in sorted(dates):
         correlation.publish_as_of(connection, as_of, run.model_version, run.run_id)
+    if newest:
+        course.publish_as_of(connection, newest, run.model_version, run.run_id)
 
 
 def _source(settings: Settings, run: Run) -> "PredictionRun":

@@ -24,6 +24,7 @@ DATA_TABLES = (
     "scoring.quarantine",
     "analytics.correlation",
     "analytics.bridge",
+    "analytics.rau_forecast",
 )
 
 # A visit with two consultation rows is one visit: joined as it stands it would count twice. A predicted score stands

@@ -420,6 +420,7 @@ TABLES = (
     "scoring.quarantine",
     "analytics.correlation",
     "analytics.bridge",
+    "analytics.rau_forecast",
 )
 APPEND_ONLY = {
     "registry.correction",
