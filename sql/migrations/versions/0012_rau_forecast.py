@@ -7,7 +7,7 @@ from alembic import op
 from scoring.warehouse.migrate import run_script
 
 revision = "0012"
-down_revision = "0008"
+down_revision = "0011"
 
 
 def upgrade() -> None:
