@@ -246,9 +246,9 @@ def train(  # noqa: PLR0917 - click hands over options by name
 ) -> None:
     """Train a network on synthetic phantoms and put it in the model store. Promotes nothing.
 
-    The defaults are those of the shipped model: about 20 minutes on two cores.
+    The defaults are those of the shipped model: about half an hour on one core.
 
-    Example: scoring train --version phantom-2
+    Example: scoring train --version phantom-3
     """
     with progress_bar(f"training {version} on synthetic phantoms") as progress:
         rows = models.train(
@@ -307,7 +307,7 @@ def retrain(recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs:
 
 @main.command("fine-tune")
 @click.option("--from", "start", required=True, help="Model to go on from, of the store or the shipped one.")
-@click.option("--version", required=True, help="Name of the new model, such as phantom-1-limbs.")
+@click.option("--version", required=True, help="Name of the new model, such as phantom-2-limbs.")
 @click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
 @click.option(
     "--patients", default=150, show_default=True, type=click.IntRange(10), help="To learn from and choose by."
@@ -319,7 +319,7 @@ def fine_tune(  # noqa: PLR0917 - click hands over options by name
 ) -> None:
     """Go on training a left-hand model on synthetic right hands, wrists and feet; print each limb before and after.
 
-    Example: scoring fine-tune --from phantom-1 --version phantom-1-limbs
+    Example: scoring fine-tune --from phantom-2 --version phantom-2-limbs
     """
     with progress_bar(f"fine-tuning {start} on synthetic phantoms") as progress:
         rows = models.fine_tune(
@@ -345,7 +345,7 @@ def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
     Rau scores are those of films, in points of 190; `sdc` is the smallest detectable change. Human readers reach 6.3 on
     38 joints; compare the simulated reader's with the model's under --truth.
 
-    Example: scoring evaluate --version phantom-1
+    Example: scoring evaluate --version phantom-2
     """
     with progress_bar("evaluating on synthetic phantoms") as progress:
         title, rows = models.evaluate(
@@ -356,7 +356,7 @@ def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
 
 @main.command("benchmark")
 @click.option("--recipe", "recipes", multiple=True, help="Recipe to compare; may be repeated; default: all.")
-@click.option("--patients", default=330, show_default=True, type=click.IntRange(20), help="Behind the training set.")
+@click.option("--patients", default=500, show_default=True, type=click.IntRange(20), help="Behind the training set.")
 @click.option(
     "--test-joints", default=10_000, show_default=True, type=click.IntRange(100), help="Joints to compare on."
 )
@@ -369,8 +369,9 @@ def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
     type=click.IntRange(1, 2),
     help="2: half the resolution for all; 1: as the recipe says.",
 )
+@click.option("--model", help="A model of the store, or the shipped one, to stand beside them.")
 def benchmark_command(  # noqa: PLR0917 - click hands over options by name
-    recipes: tuple[str, ...], patients: int, test_joints: int, epochs: int, seed: int, shrink: int
+    recipes: tuple[str, ...], patients: int, test_joints: int, epochs: int, seed: int, shrink: int, model: str | None
 ) -> None:
     """Train every recipe of the thesis, and what beats them, on equal synthetic data; print them side by side.
 
@@ -387,6 +388,7 @@ def benchmark_command(  # noqa: PLR0917 - click hands over options by name
             epochs=epochs,
             seed=seed,
             shrink=shrink,
+            model=model,
             progress=progress,
         )
     show_table(found.title, found.figures)
@@ -400,7 +402,7 @@ def benchmark_command(  # noqa: PLR0917 - click hands over options by name
 def card(version: str | None, evaluate_now: bool) -> None:
     """Write a model's card, HTML and Markdown: use, data, training, figures, subgroups, limits, checklists.
 
-    Example: scoring card --version phantom-1 --evaluate
+    Example: scoring card --version phantom-2 --evaluate
     """
     with progress_bar("writing the model card") as progress:
         written = models.card(get_settings(), version=version, evaluate_now=evaluate_now, progress=progress)

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from os import cpu_count
 from typing import TYPE_CHECKING, Any
 
+from scoring.errors import InvalidRequest
+from scoring.pipeline import models
 from scoring.settings import Settings
 
 if TYPE_CHECKING:
@@ -48,18 +51,23 @@ def run(
     epochs: int,
     seed: int,
     shrink: int,
+    model: str | None = None,
     progress: Progress,
 ) -> Comparison:
-    """Train the recipes on `phantom-train`, compare them on `phantom-test`.
+    """Train the recipes on `phantom-train`, compare them on `phantom-test`, a stored model beside them if one is named.
 
     What was trained before with the same arguments is taken from `<var>/benchmark`.
 
     Raises:
-        InvalidRequest: No such recipe, or too few patients.
+        InvalidRequest: No such recipe, too few patients, or the model has learnt from these patients.
+        ModelRefused: No such model, or its files were changed.
     """
-    from scoring.training.benchmark import contest, phantom_sets, place
+    from scoring.training.benchmark import TEST_SEED, TRAINING_SEED, contest, phantom_sets, place, shipped
     from scoring.training.recipes import RECIPES
 
+    stored = None if model is None else models.load(settings, model)
+    if stored is not None and stored.manifest.get("data", {}).get("seed") in {TRAINING_SEED, TEST_SEED}:
+        raise InvalidRequest(f"{model} has learnt from patients of this comparison")
     sets = phantom_sets(
         patients,
         test_joints,
@@ -76,6 +84,8 @@ def run(
         folder=settings.var_dir / "benchmark",
         progress=progress,
     )
+    if stored is not None:
+        contestants.append(shipped(stored, sets))
     placed = sorted(place(contestants, sets), key=lambda one: -one.evaluation.measures["class_normalized_accuracy"])
     title = (
         f"{len(sets.test)} synthetic joints of {placed[0].evaluation.n_patients} phantom patients; {len(sets.train)} "
@@ -98,7 +108,7 @@ def _figures(one: "Placed") -> dict[str, Any]:
     for measure, heading in _PLAIN.items():
         value = found.measures[measure]
         row[heading] = f"{value:.1f}" if value >= 10 else f"{value:.3f}"
-    return {**row, "minutes": f"{one.seconds / 60:.1f}"}
+    return {**row, "minutes": "" if isnan(one.seconds) else f"{one.seconds / 60:.1f}"}
 
 
 def _behind(one: "Placed", best: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ registry, told apart by `dataset.split_of`; `phantom-test` is drawn from a regis
 import hashlib
 import json
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -20,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.networks.readout import ReadOutRule
+from scoring.networks.stored import StoredModel
 from scoring.phantom.difficulty import LIFELIKE
 from scoring.training import metrics, phantoms
 from scoring.training.calibration import calibrated_rule
+from scoring.training.candidate import answer
 from scoring.training.combinations import FilmContext, mean_answer
 from scoring.training.dataset import JointSet, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, difference_interval, evaluate_answers
@@ -93,7 +96,7 @@ class Placed:
         name: The recipe.
         evaluation: Of its answers on `phantom-test`.
         behind_best: The best recipe less this one, by measure, with paired 95 % intervals; empty for the best itself.
-        seconds: Training time.
+        seconds: Training time; NaN of a stored model.
         best_epoch: The epoch that was kept.
     """
 
@@ -163,6 +166,19 @@ def contest(
         recipe = shrunk(recipe_named(name, seed=seed, epochs=epochs), shrink)
         found += _calibrated(_answers(name, recipe, sets, folder, progress), recipe, sets)
     return found + _combined({one.name: one for one in found}, sets)
+
+
+def shipped(model: StoredModel, sets: BenchmarkSets) -> Contestant:
+    """A stored model's answers beside the recipes'. It was trained on other data, and perhaps on more."""
+    of_validation, of_test = (answer(model, part)[0] for part in (sets.validation, sets.test))
+    return Contestant(
+        name=f"{model.version}, as stored",
+        validation=of_validation.cdf,
+        test=of_test.cdf,
+        rule=model.rule,
+        seconds=math.nan,
+        best_epoch=int(model.manifest.get("training", {}).get("best_epoch", 0)),
+    )
 
 
 def shrunk(recipe: TrainingRecipe, shrink: int) -> TrainingRecipe:
