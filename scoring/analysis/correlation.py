@@ -48,12 +48,13 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Correlation:
-    """One correlation with its interval; NaN where it could not be estimated."""
+class Estimate:
+    """A figure with its interval, and the probability of one as far from 0 if 0 were true; NaN where not estimable."""
 
     estimate: float
     ci_low: float
     ci_high: float
+    p_value: float
 
 
 def correlate(visits: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
@@ -94,7 +95,7 @@ def correlate(visits: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def cluster_correlation(x: Floats, y: Floats, cluster: npt.NDArray[Any], method: str, confidence: float) -> Correlation:
+def cluster_correlation(x: Floats, y: Floats, cluster: npt.NDArray[Any], method: str, confidence: float) -> Estimate:
     """One correlation with an interval that is robust to dependence within clusters.
 
     Args:
@@ -105,21 +106,23 @@ def cluster_correlation(x: Floats, y: Floats, cluster: npt.NDArray[Any], method:
         confidence: Of the interval, between 0 and 1.
 
     Returns:
-        The correlation; see `correlate` for when it is NaN.
+        The correlation; see `correlate` for when it is NaN. The p value is that of the interval: below 1 - confidence
+        exactly where the interval leaves out 0.
     """
     _, cluster_index = np.unique(cluster, return_inverse=True)
     n_clusters = int(cluster_index.max()) + 1 if len(x) else 0
     if n_clusters < MIN_PATIENTS or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return Correlation(np.nan, np.nan, np.nan)
+        return Estimate(np.nan, np.nan, np.nan, np.nan)
     estimate, influence = METHODS[method](x, y)
     if abs(estimate) > _PERFECT:
-        return Correlation(estimate, np.nan, np.nan)
+        return Estimate(estimate, np.nan, np.nan, np.nan)
     summed = np.bincount(cluster_index, weights=influence)
     error = np.sqrt(n_clusters / (n_clusters - 1) * np.sum(summed**2)) / len(x)
     # d atanh(r) / dr = 1 / (1 - r^2)
-    half = stats.t.ppf(0.5 + confidence / 2, n_clusters - 1) * error / (1 - estimate**2)
-    z = np.arctanh(estimate)
-    return Correlation(estimate, float(np.tanh(z - half)), float(np.tanh(z + half)))
+    z, z_error = np.arctanh(estimate), error / (1 - estimate**2)
+    half = stats.t.ppf(0.5 + confidence / 2, n_clusters - 1) * z_error
+    p_value = 2 * stats.t.sf(abs(z) / z_error, n_clusters - 1)
+    return Estimate(estimate, float(np.tanh(z - half)), float(np.tanh(z + half)), float(p_value))
 
 
 def _pearson(x: Floats, y: Floats) -> tuple[float, Floats]:
