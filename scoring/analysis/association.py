@@ -21,7 +21,7 @@ Each form of DAS28 is a series of its own. Hundreds of figures are asked at once
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -122,6 +122,7 @@ def associate(
     damages: Sequence[str] = DAMAGES,
     forms: Sequence[str] = FORMS,
     strata: Sequence[str] = STRATA,
+    level_windows: Sequence[str] = tuple(LEVEL_WINDOWS),
     confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Relate damage to activity, each measure of damage with each form of DAS28.
@@ -132,14 +133,15 @@ def associate(
         visits: One row a patient and day with activity: patient_id, visit_date, and the forms of DAS28.
         damages: Columns of films to ask about.
         forms: Columns of visits to ask about.
+        level_windows: Of LEVEL_WINDOWS, the first of these among them; the others are asked of all patients only.
         strata: overall; year (calendar year of the film, or of the interval's last film); severity (the patient's first
             film below 10, up to 30, or above; that film itself is left out, as its error would look like a course).
         confidence: Of the intervals, between 0 and 1.
 
     Returns:
         One row for each figure that has any row behind it. relation: level, change, progression or course. lag_window:
-        of LEVEL_WINDOWS, of PROGRESSION_WINDOWS, or none. method: pearson, spearman, kendall (all patients only, as it
-        is the slowest and says what Spearman says), repeated_measures, mixed_within and mixed_between (points for each
+        of LEVEL_WINDOWS, of PROGRESSION_WINDOWS, or none. method: pearson, spearman, kendall (once, of level, as it is
+        slow and says what Spearman says), repeated_measures, mixed_within and mixed_between (points for each
         unit of DAS28), regression (points for each unit of DAS28 that lasts a year, given the other two windows),
         mixed_model (of course: points a year; no p value, as nobody asks whether it is 0). n_visits: films, or of
         change and progression intervals. Figures are NaN with fewer than 5 patients and where nothing varies.
@@ -180,7 +182,7 @@ def associate(
                         "ci_high": found.ci_high,
                         "p_value": found.p_value,
                         "n_visits": len(patient),
-                        "n_patients": len(np.unique(patient)),
+                        "n_patients": _n_patients(patient),
                     }
                 )
 
@@ -191,8 +193,8 @@ def associate(
         intervals = _intervals(film, joints.value if damage == "predicted_rau" else None)
         add(damage, TIME, "course", marked, _course)
         for form in forms:
-            near = _nearby(film, activity[form])
-            add(damage, form, "level", _Rows(marked.patient, marked.year, marked.severity, marked.figures | near), _level)
+            near = _nearby(film, activity[form], level_windows)
+            add(damage, form, "level", replace(marked, figures=marked.figures | near), _level)
             add(damage, form, "change", _changes(marked, intervals, near[_PRIMARY]), _change)
             add(damage, form, "progression", _summed_activity(film, marked, intervals, activity[form]), _progression)
     found = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in {"confidence", "q_value"}])
@@ -205,11 +207,13 @@ def associate(
 
 
 def _level(rows: _Rows, kind: str, confidence: float) -> _Found:
-    windows = LEVEL_WINDOWS if kind == "overall" else (_PRIMARY,)
-    for window in windows:
+    windows = [window for window in LEVEL_WINDOWS if window in rows.figures]
+    for window in windows if kind == "overall" else (_PRIMARY,):
         part = rows.only(np.isfinite(rows.figures[window]))
         damage, activity, patient = part.figures["damage"], part.figures[window], part.patient
-        yield from _correlations(damage, activity, patient, window, confidence, kendall=kind == "overall" and window == _PRIMARY)
+        yield from _correlations(damage, activity, patient, window, confidence)
+        if kind == "overall" and window == _PRIMARY:
+            yield window, "kendall", _correlation(damage, activity, patient, "kendall", confidence), patient
         # Within a year a patient has about one film.
         if kind == "year":
             continue
@@ -225,20 +229,16 @@ def _level(rows: _Rows, kind: str, confidence: float) -> _Found:
         yield window, "mixed_between", slopes[4], patient
 
 
-def _change(rows: _Rows, kind: str, confidence: float) -> _Found:
-    yield from _correlations(
-        rows.figures["damage"], rows.figures["activity"], rows.patient, _PRIMARY, confidence, kendall=kind == "overall"
-    )
+def _change(rows: _Rows, _: str, confidence: float) -> _Found:
+    yield from _correlations(rows.figures["damage"], rows.figures["activity"], rows.patient, _PRIMARY, confidence)
 
 
-def _progression(rows: _Rows, kind: str, confidence: float) -> _Found:
+def _progression(rows: _Rows, _: str, confidence: float) -> _Found:
     rate, length = rows.figures["damage"] / rows.figures["years"], rows.figures["years"]
     for window in PROGRESSION_WINDOWS:
         known = np.isfinite(rows.figures[window])
         mean = (rows.figures[window] / length)[known]
-        yield from _correlations(
-            rate[known], mean, rows.patient[known], window, confidence, kendall=kind == "overall"
-        )
+        yield from _correlations(rate[known], mean, rows.patient[known], window, confidence)
     part = rows.only(np.isfinite([rows.figures[window] for window in PROGRESSION_WINDOWS]).all(axis=0))
     # Damage gained = rate * years + effects * activity summed over years: a short interval, whose rate is mostly error,
     # has little to say by itself. Its length stands where the intercept would.
@@ -258,15 +258,13 @@ def _course(rows: _Rows, kind: str, confidence: float) -> _Found:
     yield _NO_WINDOW, "mixed_model", Estimate(slopes[1].estimate, slopes[1].ci_low, slopes[1].ci_high, np.nan), patient
 
 
-def _correlations(
-    damage: Floats, activity: Floats, patient: Codes, window: str, confidence: float, *, kendall: bool
-) -> _Found:
-    for method in ("pearson", "spearman", "kendall") if kendall else ("pearson", "spearman"):
+def _correlations(damage: Floats, activity: Floats, patient: Codes, window: str, confidence: float) -> _Found:
+    for method in ("pearson", "spearman"):
         yield window, method, _correlation(damage, activity, patient, method, confidence), patient
 
 
 def _correlation(damage: Floats, activity: Floats, patient: Codes, method: str, confidence: float) -> Estimate:
-    if len(np.unique(patient)) < MIN_PATIENTS:
+    if _n_patients(patient) < MIN_PATIENTS:
         return Estimate(np.nan, np.nan, np.nan, np.nan)
     return cluster_correlation(damage, activity, patient, method, confidence)
 
@@ -278,9 +276,14 @@ def _slopes(
     patient: Codes,
     confidence: float,
 ) -> list[Estimate]:
-    if len(np.unique(patient)) < MIN_PATIENTS:
+    if _n_patients(patient) < MIN_PATIENTS:
         return [Estimate(np.nan, np.nan, np.nan, np.nan)] * len(predictors)
     return fit(damage, np.column_stack(predictors), patient, confidence)
+
+
+def _n_patients(patient: Codes) -> int:
+    """Number of patients in rows that are sorted by patient."""
+    return int(len(patient) > 0) + int(np.count_nonzero(np.diff(patient)))
 
 
 def _deviation(values: Floats, patient: Codes) -> Floats:
@@ -309,11 +312,12 @@ def _film_rows(film: Series) -> _Rows:
     return _Rows(film.patient, year, severity, {"damage": film.value, "years": years})
 
 
-def _nearby(film: Series, activity: Series) -> dict[str, Floats]:
+def _nearby(film: Series, activity: Series, windows: Iterable[str]) -> dict[str, Floats]:
     """Activity nearest to each film in each window; NaN where there is none."""
     near = {}
     padded = np.append(activity.value, np.nan)
-    for window, (earliest, latest) in LEVEL_WINDOWS.items():
+    for window in windows:
+        earliest, latest = LEVEL_WINDOWS[window]
         near[window] = padded[nearest(activity, film.patient, film.day, earliest, latest)]
     return near
 

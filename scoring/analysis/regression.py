@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy import optimize, stats
 
 from scoring.analysis.correlation import Estimate, Floats
@@ -34,8 +35,8 @@ def cluster_regression(
         or predictors that determine each other.
     """
     n, k = predictors.shape
-    _, of = np.unique(cluster, return_inverse=True)
-    n_clusters = int(of.max(initial=-1)) + 1
+    of, clusters = pd.factorize(cluster)
+    n_clusters = len(clusters)
     moments = predictors.T @ predictors
     if n < k + 2 or n_clusters < 3 or not _separable(moments):
         return [_UNKNOWN] * k
@@ -45,8 +46,8 @@ def cluster_regression(
     correction = n_clusters / (n_clusters - 1) * (n - 1) / (n - k)
     errors = np.sqrt(np.diag(bread @ (scores.T @ scores) @ bread) * correction)
     halves = stats.t.ppf(0.5 + confidence / 2, n_clusters - 1) * errors
-    with np.errstate(divide="ignore"):
-        p_values = 2 * stats.t.sf(np.abs(slopes) / errors, n_clusters - 1)
+    ratio = np.divide(np.abs(slopes), errors, out=np.full(k, np.nan), where=errors > 0)
+    p_values = 2 * stats.t.sf(ratio, n_clusters - 1)
     return [
         Estimate(float(slope), float(slope - half), float(slope + half), float(p_value))
         for slope, half, p_value in zip(slopes, halves, p_values, strict=True)
@@ -71,7 +72,7 @@ def mixed_model(y: Floats, predictors: Floats, cluster: npt.NDArray[np.int64], c
         The slope of each predictor; NaN as for `cluster_regression`.
     """
     n, k = predictors.shape
-    _, of = np.unique(cluster, return_inverse=True)
+    of, _ = pd.factorize(cluster)
     size = np.bincount(of).astype(np.float64)
     if n < k + 2 or len(size) < 3 or not _separable(predictors.T @ predictors):
         return [_UNKNOWN] * k

@@ -22,13 +22,13 @@ DATA_TABLES = (
     "scoring.rau_prediction",
     "scoring.quarantine",
     "analytics.correlation",
+    "analytics.association",
     "analytics.bridge",
 )
 
 # A visit with two consultation rows is one visit: joined as it stands it would count twice. A predicted score stands
-# only while a film it was made from is still in that visit. Only visits with a measure of activity are taken, as only
-# they can be correlated; a DAS28 is computed where its components are complete, as its form is then certain.
-_VISITS = """
+# only while a film it was made from is still in that visit.
+DAMAGE_AS_OF = """
 WITH reported AS (
     SELECT DISTINCT ON (patient_id, visit_date) patient_id, visit_date, reported_rau
     FROM registry.consultation
@@ -36,7 +36,7 @@ WITH reported AS (
     ORDER BY patient_id, visit_date, read_on DESC NULLS LAST, id_x DESC
 ),
 predicted AS (
-    SELECT p.patient_id, p.visit_date, p.rau_expected AS predicted_rau
+    SELECT p.patient_id, p.visit_date, p.rau_expected AS predicted_rau, p.n_scored
     FROM scoring.rau_prediction AS p
     INNER JOIN scoring.model_version AS m
         ON m.version = p.model_version AND m.preprocessing_version = p.preprocessing_version
@@ -49,6 +49,13 @@ predicted AS (
                 AND f.model_version = p.model_version AND f.preprocessing_version = p.preprocessing_version
         )
 )
+"""
+"""Common table expressions: the reported and the predicted Rau score of each visit, as far as delivered by a date."""
+
+# Only visits with a measure of activity are taken, as only they can be correlated; a DAS28 is computed where its
+# components are complete, as its form is then certain.
+_VISITS = f"""
+{DAMAGE_AS_OF}
 SELECT
     a.patient_id,
     a.visit_date,
