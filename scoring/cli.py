@@ -467,7 +467,7 @@ def associate(as_of: date, stratum_kind: str) -> None:
 @click.option("--replications", default=200, show_default=True, type=click.IntRange(1), help="Number of registries.")
 @click.option(
     "--reference",
-    default=400_000,
+    default=200_000,
     show_default=True,
     type=click.IntRange(1000),
     help="Patients of the registry that stands for the population where nothing is planted.",
@@ -475,14 +475,16 @@ def associate(as_of: date, stratum_kind: str) -> None:
 def simulate_coverage(patients: int, years: int, replications: int, reference: int) -> None:
     """Print how often the 95 % intervals of the associations hold the truth, on synthetic registries where it is known.
 
-    The last row is the naive way: films joined with visits by patient alone. Needs no warehouse. With the defaults about
-    ten minutes.
+    The last row is the naive way: films joined with visits by patient alone. Needs no warehouse. With the defaults a
+    matter of minutes.
 
     Example: scoring simulate-coverage --patients 500 --replications 20 --reference 20000
     """
     with progress_bar("synthetic registries") as progress:
         rows = coverage.table(patients, years, replications, reference, progress)
-    show_table(f"Coverage in {replications} synthetic registries of {patients} patients; says nothing about patients", rows)
+    show_table(
+        f"Coverage in {replications} synthetic registries of {patients} patients; says nothing about patients", rows
+    )
 
 
 @main.command()

@@ -12,9 +12,9 @@ Four relations, each asked of its own rows, so that nothing is counted twice:
 Patients return, so every interval is patient-clustered: correlations as in `scoring.analysis.correlation`, slopes as in
 `scoring.analysis.regression`. Repeated-measures correlation (Bakdash, Marusich, Front Psychol 2017;8:456) is Pearson's
 of the deviations from the patient's own means; its interval is clustered too, because a patient's deviations are not
-independent, as theirs has to assume. The mixed model has a random intercept for each patient and tells the effect within
-patients from that between them by the patient's mean (Mundlak, Econometrica 1978;46:69-85), given the years since the
-first film.
+independent, as theirs has to assume. The mixed model has a random intercept for each patient and tells the effect
+within patients from that between them by the patient's mean (Mundlak, Econometrica 1978;46:69-85), given the years
+since the first film.
 
 Each form of DAS28 is a series of its own. Hundreds of figures are asked at once, so some lie far from 0 by chance:
 `q_value` is the p value after Benjamini and Hochberg (J R Stat Soc B 1995;57:289-300), over all of them.
@@ -165,7 +165,9 @@ def associate(
 
     rows: list[dict[str, Any]] = []
 
-    def add(damage: str, form: str, relation: str, asked: _Rows, figures: Callable[[_Rows, str, float], _Found]) -> None:
+    def add(
+        damage: str, form: str, relation: str, asked: _Rows, figures: Callable[[_Rows, str, float], _Found]
+    ) -> None:
         for kind, stratum, part in asked.strata(strata):
             for window, method, found, patient in figures(part, kind, confidence):
                 rows.append(
@@ -201,7 +203,9 @@ def associate(
     found = found[found["n_visits"] > 0].reset_index(drop=True).assign(confidence=confidence, q_value=np.nan)
     tested = found["p_value"].notna().to_numpy()
     if tested.any():
-        found.loc[tested, "q_value"] = stats.false_discovery_control(found.loc[tested, "p_value"].to_numpy(), method="bh")
+        found.loc[tested, "q_value"] = stats.false_discovery_control(
+            found.loc[tested, "p_value"].to_numpy(), method="bh"
+        )
     numbers = ["estimate", "ci_low", "ci_high", "p_value", "q_value"]
     return found.assign(**{name: found[name].astype(np.float64).round(_DECIMALS) for name in numbers})[list(COLUMNS)]
 
@@ -303,7 +307,7 @@ def _series(frame: pd.DataFrame, patient: Codes, name: str, *, keep_missing: boo
 
 
 def _film_rows(film: Series) -> _Rows:
-    """Each film with its year, the years since the patient's first one, and that one's severity (-1: it is the first)."""
+    """Each film with its year, the years since the patient's first one, and that one's severity (-1 of itself)."""
     begins = np.append(True, np.diff(film.patient) != 0)[: len(film.day)]
     first = np.flatnonzero(begins)[np.cumsum(begins) - 1]
     severity = np.where(begins, -1, np.searchsorted(SEVERITY_BOUNDS, film.value[first], side="right"))

@@ -1,7 +1,7 @@
 """Regression slopes whose intervals know that patients come back.
 
-Written out in numpy: a night asks for about a thousand fits, and statsmodels' `MixedLM`, which loops over patients, takes
-a minute for one of 5,000 patients where this takes some hundredths of a second. The tests hold both to statsmodels.
+Written out in numpy, because a night asks for hundreds of fits, and statsmodels' `MixedLM` loops over patients in Python.
+The tests hold both functions to statsmodels.
 """
 
 from typing import Any

@@ -151,7 +151,9 @@ def simulate_followed(n_patients: int, seed: int, years: int = 10, planted: Plan
     return Followed(films, visits)
 
 
-def _rows(numbers: npt.NDArray[np.object_], entry: npt.NDArray[np.datetime64], day: Floats, kept: object) -> pd.DataFrame:
+def _rows(
+    numbers: npt.NDArray[np.object_], entry: npt.NDArray[np.datetime64], day: Floats, kept: object
+) -> pd.DataFrame:
     rows, columns = np.nonzero(kept)
     dates = entry[rows] + day[rows, columns].astype("timedelta64[D]")
     return pd.DataFrame({"patient_id": numbers[rows], "visit_date": dates.astype("datetime64[s]")})
@@ -181,7 +183,7 @@ def _activity(rng: np.random.Generator, day: Floats, model: Planted) -> Floats:
 
 def _film_days(rng: np.random.Generator, visit_day: Floats, years: int) -> Floats:
     """Days of the yearly films, (n_patients, years + 1): that of a visit, or some weeks from it."""
-    at_visit = visit_day[:, _VISITS_BEFORE_ENTRY :: _VISITS_A_YEAR][:, : years + 1]
+    at_visit = visit_day[:, _VISITS_BEFORE_ENTRY::_VISITS_A_YEAR][:, : years + 1]
     lag = rng.integers(-_FILM_LAG_DAYS, _FILM_LAG_DAYS + 1, at_visit.shape)
     return np.asarray(at_visit + np.where(rng.random(at_visit.shape) < _SAME_DAY_FILMS, 0, lag), dtype=np.float64)
 

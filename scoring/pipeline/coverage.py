@@ -65,7 +65,7 @@ def simulate(
         progress: Told what is done, how much of it, out of how much.
 
     Returns:
-        One entry a figure, and last the naive one: Pearson's correlation of films with activity joined by patient alone,
+        One entry a figure, and last the naive one: Pearson's correlation of films joined with visits by patient alone,
         with the textbook's interval.
     """
     from scoring.phantom.longitudinal import Planted, simulate_followed
@@ -96,7 +96,9 @@ def simulate(
     ]
 
 
-def table(patients: int, years: int, replications: int, reference_patients: int, progress: Progress) -> list[dict[str, Any]]:
+def table(
+    patients: int, years: int, replications: int, reference_patients: int, progress: Progress
+) -> list[dict[str, Any]]:
     """The same as a table to print."""
     return [
         {
@@ -106,7 +108,8 @@ def table(patients: int, years: int, replications: int, reference_patients: int,
             "truth": round(one.truth, 4),
             "truth is": "planted" if one.planted else "of a large registry",
             "mean estimate": round(one.mean, 4),
-            "95 % intervals that hold it": f"{one.held} of {one.replications} ({100 * one.held / one.replications:.1f} %)",
+            "intervals that hold it": f"{one.held} of {one.replications}",
+            "coverage, %": round(100 * one.held / one.replications, 1),
             "as stated": "yes" if one.as_stated else "no",
         }
         for one in simulate(patients, years, replications, reference_patients, progress)
@@ -151,5 +154,6 @@ def _figures(registry: "Followed") -> dict[Question, tuple[float, float, float]]
         confidence=_CONFIDENCE,
     )
     return {
-        (row.relation, row.lag_window, row.method): (row.estimate, row.ci_low, row.ci_high) for row in found.itertuples()
+        (row.relation, row.lag_window, row.method): (row.estimate, row.ci_low, row.ci_high)
+        for row in found.itertuples()
     }

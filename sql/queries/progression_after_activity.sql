@@ -1,33 +1,33 @@
 -- Title: Does activity go before progression?
--- Description: Points that the Rau score gains for each unit of DAS28 that lasts a year: a year before the interval
--- between two films, during it, and a year after it, each given the other two. Damage cannot follow from what came
--- later: if the year after is far from 0, patients differ in something that drives both, and the other two are not to
--- be read as effects. `by_chance` allows for all the figures that were asked at once.
+-- Description: Activity summed over time against the change of the Rau score between two films: a year before the
+-- interval, during it, and a year after it. `points` are what the score gains for each unit of DAS28 that lasts a year,
+-- given the other two windows. Damage cannot follow from what came later: if the year after is far from 0, patients
+-- differ in something that drives both, and the other two are not to be read as effects. `by_chance` allows for all the
+-- figures that were asked at once.
 
 SELECT
-    association.as_of,
     association.damage,
     association.activity,
     association.lag_window,
-    round(association.estimate::numeric, 2) AS points,
-    round(association.ci_low::numeric, 2) AS ci_low,
-    round(association.ci_high::numeric, 2) AS ci_high,
-    association.q_value >= 0.05 AS by_chance,
-    association.n_visits AS n_intervals,
-    association.n_patients,
-    association.suppressed,
+    round(max(association.estimate) FILTER (WHERE association.method = 'spearman')::numeric, 3) AS spearman,
+    round(max(association.estimate) FILTER (WHERE association.method = 'regression')::numeric, 2) AS points,
+    round(max(association.ci_low) FILTER (WHERE association.method = 'regression')::numeric, 2) AS points_low,
+    round(max(association.ci_high) FILTER (WHERE association.method = 'regression')::numeric, 2) AS points_high,
+    max(association.q_value) FILTER (WHERE association.method = 'regression') >= 0.05 AS by_chance,
+    max(association.n_visits) FILTER (WHERE association.method = 'regression') AS n_intervals,
+    max(association.n_patients) FILTER (WHERE association.method = 'regression') AS n_patients,
     association.trained_on_synthetic
 FROM analyst.association
 WHERE
     association.is_champion
     AND association.relation = 'progression'
-    AND association.method = 'regression'
     AND association.stratum_kind = 'overall'
     AND association.as_of = (
         SELECT max(earlier.as_of)
         FROM analyst.association AS earlier
         WHERE earlier.is_champion AND earlier.as_of <= current_date
     )
+GROUP BY association.damage, association.activity, association.lag_window, association.trained_on_synthetic
 ORDER BY
     association.damage,
     association.activity,
