@@ -1,7 +1,7 @@
 """Regression slopes whose intervals know that patients come back.
 
-Written out in numpy, because a night asks for hundreds of fits, and statsmodels' `MixedLM` loops over patients in Python.
-The tests hold both functions to statsmodels.
+Written out in numpy, because a night asks for hundreds of fits, and statsmodels' `MixedLM` loops over patients in
+Python. The tests hold both functions to statsmodels.
 """
 
 from typing import Any

@@ -93,6 +93,7 @@ def test_a_day_with_the_command_line(scoring, tmp_path):
     assert "scoring.joint_prediction" in shown
     assert "psql" in shown
     assert "das28_esr4" in scoring("correlate", "--as-of", "2026-11-20").stdout
+    assert "within_90_days" in scoring("associate", "--as-of", "2026-11-20").stdout
     assert scoring("report", "--date", "2026-11-20").stdout.strip() == counts["report"]
 
 
