@@ -152,7 +152,7 @@ def simulate_followed(n_patients: int, seed: int, years: int = 10, planted: Plan
 
 
 def _rows(
-    numbers: npt.NDArray[np.object_], entry: npt.NDArray[np.datetime64], day: Floats, kept: object
+    numbers: npt.NDArray[np.object_], entry: npt.NDArray[np.datetime64], day: Floats, kept: npt.NDArray[np.bool_]
 ) -> pd.DataFrame:
     rows, columns = np.nonzero(kept)
     dates = entry[rows] + day[rows, columns].astype("timedelta64[D]")
@@ -171,14 +171,14 @@ def _visit_days(rng: np.random.Generator, n_patients: int, years: int) -> Floats
 def _activity(rng: np.random.Generator, day: Floats, model: Planted) -> Floats:
     """DAS28-ESR at each visit, (n_patients, visits)."""
     n_patients, n_visits = day.shape
-    level = rng.normal(model.activity, model.activity_between, n_patients)
+    level = rng.normal(model.activity, model.activity_between, size=(n_patients, 1))
     deviation = np.empty(day.shape)
     deviation[:, 0] = rng.normal(0, model.activity_within, n_patients)
     for visit in range(1, n_visits):
         kept = np.exp(-(day[:, visit] - day[:, visit - 1]) / DAYS_PER_YEAR / model.activity_memory)
         news = model.activity_within * np.sqrt(1 - kept**2) * rng.standard_normal(n_patients)
         deviation[:, visit] = kept * deviation[:, visit - 1] + news
-    return np.asarray(np.maximum(level[:, None] + deviation, 0), dtype=np.float64)
+    return np.asarray(np.maximum(level + deviation, 0), dtype=np.float64)
 
 
 def _film_days(rng: np.random.Generator, visit_day: Floats, years: int) -> Floats:

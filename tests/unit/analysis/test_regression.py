@@ -10,11 +10,11 @@ CONFIDENCE = 0.95
 
 @pytest.fixture
 def data():
-    """Forty patients with one to eight rows each, a level of their own, and two predictors."""
+    """150 patients with one to eight rows each, a level of their own, and two predictors."""
     rng = np.random.default_rng(7)
-    patient = np.repeat(np.arange(40), rng.integers(1, 9, 40))
-    x = rng.normal(size=(len(patient), 2)) + rng.normal(size=(40, 2))[patient]
-    y = 3 + x @ [0.5, -0.2] + 2 * rng.normal(size=40)[patient] + rng.normal(size=len(patient))
+    patient = np.repeat(np.arange(150), rng.integers(1, 9, 150))
+    x = rng.normal(size=(len(patient), 2)) + rng.normal(size=(150, 2))[patient]
+    y = 3 + x @ [0.5, -0.2] + 2 * rng.normal(size=150)[patient] + rng.normal(size=len(patient))
     return y, np.column_stack([np.ones(len(y)), x]), patient
 
 
