@@ -223,8 +223,8 @@ def _level(rows: _Rows, kind: str, confidence: float) -> _Found:
             continue
         again = np.bincount(patient)[patient] > 1 if len(patient) else np.zeros(0, dtype=bool)
         of = patient[again]
-        inside = [_deviation(values[again], of) for values in (damage, activity)]
-        yield window, "repeated_measures", _correlation(*inside, of, "pearson", confidence), of
+        inside = _deviation(damage[again], of), _deviation(activity[again], of)
+        yield window, "repeated_measures", _correlation(inside[0], inside[1], of, "pearson", confidence), of
         mean, years = activity - _deviation(activity, patient), part.figures["years"]
         mean_years = years - _deviation(years, patient)
         predictors = [np.ones(len(mean)), years - mean_years, mean_years, activity - mean, mean]
@@ -243,7 +243,8 @@ def _progression(rows: _Rows, _: str, confidence: float) -> _Found:
         known = np.isfinite(rows.figures[window])
         mean = (rows.figures[window] / length)[known]
         yield from _correlations(rate[known], mean, rows.patient[known], window, confidence)
-    part = rows.only(np.isfinite([rows.figures[window] for window in PROGRESSION_WINDOWS]).all(axis=0))
+    known = np.isfinite(np.column_stack([rows.figures[window] for window in PROGRESSION_WINDOWS]))
+    part = rows.only(np.all(known, axis=1))
     # Damage gained = rate * years + effects * activity summed over years: a short interval, whose rate is mostly error,
     # has little to say by itself. Its length stands where the intercept would.
     predictors = [part.figures["years"], *(part.figures[window] for window in PROGRESSION_WINDOWS)]
@@ -354,8 +355,8 @@ def _changes(marked: _Rows, intervals: Codes, activity: Floats) -> _Rows:
 def _summed_activity(film: Series, marked: _Rows, intervals: Codes, activity: Series) -> _Rows:
     windows = {}
     for window, shift in PROGRESSION_WINDOWS.items():
-        start, end = (film.day[place] + shift * DAYS_PER_YEAR for place in (intervals, intervals + 1))
-        windows[window] = summed(activity, film.patient[intervals], start, end)
+        day = film.day.astype(np.float64) + shift * DAYS_PER_YEAR
+        windows[window] = summed(activity, film.patient[intervals], day[intervals], day[intervals + 1])
     return _between(marked, intervals, windows)
 
 

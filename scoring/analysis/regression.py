@@ -4,6 +4,7 @@ Written out in numpy, because a night asks for hundreds of fits, and statsmodels
 Python. The tests hold both functions to statsmodels.
 """
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,8 @@ def mixed_model(y: Floats, predictors: Floats, cluster: npt.NDArray[np.int64], c
         shrinking = 1 + size * share / (1 - share)
         moments = within + (means * (size / shrinking)[:, None]).T @ means
         slopes = np.linalg.solve(moments[:k, :k], moments[:k, k])
-        residual = moments[k, k] - slopes @ moments[:k, k]
-        return float(n * np.log(max(residual, np.finfo(float).tiny)) + np.log(shrinking).sum())
+        residual = float(moments[k, k] - slopes @ moments[:k, k])
+        return float(n * np.log(max(residual, sys.float_info.min)) + np.log(shrinking).sum())
 
     share = optimize.minimize_scalar(
         deviance, bounds=(0, _LARGEST_SHARE_OF_PATIENTS), method="bounded", options={"xatol": 1e-9}

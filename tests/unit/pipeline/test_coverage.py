@@ -38,4 +38,4 @@ def test_intervals_hold_what_was_planted():
     large = coverage._figures(simulate_followed(200_000, coverage._REFERENCE_SEED))
     for question, value in coverage.planted(Planted()).items():
         estimate, low, high = large[question]
-        assert estimate == pytest.approx(value, abs=2 * (high - low) / 2)
+        assert estimate == pytest.approx(value, abs=high - low)
