@@ -154,6 +154,6 @@ def _figures(registry: "Followed") -> dict[Question, tuple[float, float, float]]
         confidence=_CONFIDENCE,
     )
     return {
-        (row.relation, row.lag_window, row.method): (row.estimate, row.ci_low, row.ci_high)
-        for row in found.itertuples()
+        (row["relation"], row["lag_window"], row["method"]): (row["estimate"], row["ci_low"], row["ci_high"])
+        for row in found.to_dict("records")
     }
