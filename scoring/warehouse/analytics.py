@@ -23,14 +23,14 @@ DATA_TABLES = (
     "scoring.rau_prediction",
     "scoring.quarantine",
     "analytics.correlation",
+    "analytics.association",
     "analytics.bridge",
     "analytics.rau_forecast",
 )
 
 # A visit with two consultation rows is one visit: joined as it stands it would count twice. A predicted score stands
-# only while a film it was made from is still in that visit. Only visits with a measure of activity are taken, as only
-# they can be correlated; a DAS28 is computed where its components are complete, as its form is then certain.
-_VISITS = """
+# only while a film it was made from is still in that visit.
+DAMAGE_AS_OF = """
 WITH reported AS (
     SELECT DISTINCT ON (patient_id, visit_date) patient_id, visit_date, reported_rau
     FROM registry.consultation
@@ -38,7 +38,7 @@ WITH reported AS (
     ORDER BY patient_id, visit_date, read_on DESC NULLS LAST, id_x DESC
 ),
 predicted AS (
-    SELECT p.patient_id, p.visit_date, p.rau_expected AS predicted_rau
+    SELECT p.patient_id, p.visit_date, p.rau_expected AS predicted_rau, p.n_scored
     FROM scoring.rau_prediction AS p
     INNER JOIN scoring.model_version AS m
         ON m.version = p.model_version AND m.preprocessing_version = p.preprocessing_version
@@ -51,6 +51,13 @@ predicted AS (
                 AND f.model_version = p.model_version AND f.preprocessing_version = p.preprocessing_version
         )
 )
+"""
+"""Common table expressions: the reported and the predicted Rau score of each visit, as far as delivered by a date."""
+
+# Only visits with a measure of activity are taken, as only they can be correlated; a DAS28 is computed where its
+# components are complete, as its form is then certain.
+_VISITS = f"""
+{DAMAGE_AS_OF}
 SELECT
     a.patient_id,
     a.visit_date,
@@ -68,7 +75,7 @@ LEFT JOIN predicted USING (patient_id, visit_date)
 WHERE a.first_batch_date <= :as_of
     AND (reported.reported_rau IS NOT NULL OR predicted.predicted_rau IS NOT NULL)
 ORDER BY a.patient_id, a.visit_date
-"""
+"""  # noqa: S608 - put together from this module's own text
 
 
 def visits_for_correlation(source: Engine | Connection, as_of: date, model_version: str) -> pd.DataFrame:

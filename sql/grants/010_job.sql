@@ -7,12 +7,12 @@ GRANT USAGE ON SCHEMA registry, imaging, scoring, analytics, analyst TO scoring_
 -- Every step asks what is there already: anti-joins, books, reports; the views are what the report shows.
 GRANT SELECT ON ALL TABLES IN SCHEMA registry, imaging, scoring, analytics, analyst TO scoring_job;
 
--- Upserts: the registry corrects its records, a visit's Rau score changes when late films arrive, and correlations
--- and forecasts as of a date change when old nights are filled in; so does the bridge between two models.
+-- Upserts: the registry corrects its records, a visit's Rau score changes when late films arrive, and what is computed
+-- as of a date changes when old nights are filled in; so does the bridge between two models.
 GRANT INSERT, UPDATE ON
 registry.radiograph, registry.consultation, registry.joint_reading, registry.disease_activity,
 registry.landed_file,
-scoring.rau_prediction, analytics.correlation, analytics.bridge, analytics.rau_forecast
+scoring.rau_prediction, analytics.correlation, analytics.association, analytics.bridge, analytics.rau_forecast
 TO scoring_job;
 
 -- Append-only: what the registry corrected. The triggers that write it run with the rights of who updates.

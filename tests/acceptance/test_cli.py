@@ -67,6 +67,13 @@ def test_defaults_and_metrics_written_out_in_the_command_line_are_those_of_train
     assert recipe.default == BEST
 
 
+def test_the_strata_of_the_command_line_are_those_of_the_analysis():
+    from scoring.analysis.association import STRATA
+
+    (by,) = [option for option in main.commands["associate"].params if option.name == "stratum_kind"]
+    assert tuple(by.type.choices) == STRATA
+
+
 def test_every_kind_of_failure_has_an_exit_code_of_its_own_in_the_help():
     kinds = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, Exception)]
     codes = {error.exit_code for error in kinds}
@@ -93,6 +100,7 @@ def test_a_day_with_the_command_line(scoring, tmp_path):
     assert "scoring.joint_prediction" in shown
     assert "psql" in shown
     assert "das28_esr4" in scoring("correlate", "--as-of", "2026-11-20").stdout
+    assert "within_90_days" in scoring("associate", "--as-of", "2026-11-20").stdout
     assert scoring("report", "--date", "2026-11-20").stdout.strip() == counts["report"]
 
 

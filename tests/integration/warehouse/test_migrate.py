@@ -418,6 +418,7 @@ TABLES = (
     "scoring.joint_prediction",
     "scoring.rau_prediction",
     "scoring.quarantine",
+    "analytics.association",
     "analytics.correlation",
     "analytics.bridge",
     "analytics.rau_forecast",

@@ -1,0 +1,81 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from scoring.errors import InvalidRequest
+from scoring.phantom.longitudinal import DAYS_PER_YEAR, Planted, simulate_followed
+
+# Without a reader's error and without leaving, so that what is planted stands out.
+CLEAN = Planted(reader_error=0.0, stay=1e9)
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return simulate_followed(4000, seed=3, planted=CLEAN)
+
+
+def wide(frame, name, keep):
+    """One row a patient, one column a place in his series, for patients whose series is complete."""
+    place = frame.groupby("patient_id").cumcount()
+    table = frame.assign(place=place).pivot(index="patient_id", columns="place", values=name)
+    return table.dropna()[keep]
+
+
+def test_the_same_seed_gives_the_same_registry():
+    once, again, other = (simulate_followed(20, seed=seed) for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(once.films, again.films)
+    pd.testing.assert_frame_equal(once.visits, again.visits)
+    assert not once.visits.equals(other.visits)
+
+
+def test_it_looks_like_a_registry():
+    followed = simulate_followed(500, seed=1)
+    films, visits = followed.films, followed.visits
+    for frame in (films, visits):
+        assert not frame.duplicated(["patient_id", "visit_date"]).any()
+        assert frame.sort_values(["patient_id", "visit_date"]).index.tolist() == frame.index.tolist()
+    assert films[["reported_rau", "predicted_rau"]].min().min() >= 0
+    assert films[["reported_rau", "predicted_rau"]].max().max() <= 190
+    assert visits["das28_esr4"].notna().all()
+    assert visits["das28_crp3"].isna().mean() == pytest.approx(0.15, abs=0.02)
+    assert 3.2 < visits["das28_esr4"].mean() < 4.0
+    gap = films.groupby("patient_id")["visit_date"].diff().dropna().dt.days
+    assert 340 < gap.median() < 390
+    with_visit = films.merge(visits, on=["patient_id", "visit_date"])
+    assert 0.65 < len(with_visit) / len(films) < 0.8
+
+
+def test_mean_progression_is_the_planted_one(clean):
+    films = clean.films
+    by = films.groupby("patient_id")
+    gained = by["reported_rau"].last() - by["reported_rau"].first()
+    years = (by["visit_date"].last() - by["visit_date"].first()).dt.days / DAYS_PER_YEAR
+    rate = (gained / years).dropna()
+    assert (gained >= 0).all()
+    assert rate.mean() == pytest.approx(CLEAN.progression, abs=4 * rate.std() / np.sqrt(len(rate)))
+
+
+def test_covariances_are_those_of_the_algebra(clean):
+    """Of activity half a year apart, and of activity with the damage gained until then."""
+    between, within, memory = CLEAN.activity_between**2, CLEAN.activity_within**2, CLEAN.activity_memory
+    activity = wide(clean.visits, "das28_esr4", [9, 10])
+    assert np.cov(activity.T)[0, 1] == pytest.approx(between + within * np.exp(-0.5 / memory), abs=0.07)
+
+    films = clean.films.merge(clean.visits[["patient_id", "visit_date", "das28_esr4"]], on=["patient_id", "visit_date"])
+    first = films.groupby("patient_id")[["visit_date", "reported_rau"]].transform("first")
+    years = (films["visit_date"] - first["visit_date"]).dt.days / DAYS_PER_YEAR
+    late = films[np.rint(years) == 6]
+    gained = late["reported_rau"] - first.loc[late.index, "reported_rau"]
+    # Of the continuous process: the integral of exp(-t / memory) over the six years before, and shifted by a year.
+    lagged = memory * (np.exp(-1 / memory) - np.exp(-7 / memory))
+    now = memory * (1 - np.exp(-6 / memory))
+    expected = (CLEAN.lead + CLEAN.during) * 6 * between + within * (CLEAN.lead * lagged + CLEAN.during * now)
+    spread = gained.std() * late["das28_esr4"].std() / np.sqrt(len(late))
+    assert np.cov(gained, late["das28_esr4"])[0, 1] == pytest.approx(expected, abs=4 * spread)
+    assert expected > 8 * spread
+
+
+@pytest.mark.parametrize(("n_patients", "years"), [(0, 10), (10, 0)])
+def test_a_registry_without_patients_or_years_is_refused(n_patients, years):
+    with pytest.raises(InvalidRequest, match="must be 1 or more"):
+        simulate_followed(n_patients, seed=1, years=years)
