@@ -1,6 +1,7 @@
 -- Title: Damage and disease activity of each visit
 -- Description: The rows behind the correlation with DAS28-ESR (four variables): one row a visit, joined on patient and
--- date of visit. Films and blood tests of different days do not meet here.
+-- date of visit. Films and blood tests of different days do not meet here. Shown is the year before the last night; leave
+-- that condition out for the whole history.
 
 SELECT
     rau.patient_id,
@@ -16,5 +17,7 @@ FROM analyst.rau_by_visit AS rau
 INNER JOIN analyst.disease_activity_by_visit AS activity
     ON rau.patient_id = activity.patient_id
     AND rau.visit_date = activity.visit_date
-WHERE activity.das28_esr4 IS NOT NULL
+WHERE
+    activity.das28_esr4 IS NOT NULL
+    AND rau.visit_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
 ORDER BY rau.patient_id, rau.visit_date;

@@ -1,7 +1,8 @@
 -- Title: Change of the Rau score from one visit to the next
 -- Description: Compares each visit with the patient's previous one, but only where equally many joints were scored.
 -- 6.3 points is the smallest change that two human readings can tell from error (3.3 % of 190; Rau & Wassenberg 2007);
--- the model's own limit may be wider, which is why both intervals stand beside it.
+-- the model's own limit may be wider, which is why both intervals stand beside it. Shown are the two years before the last
+-- night; leave that condition out for the whole history.
 
 WITH scored AS (
     SELECT
@@ -18,7 +19,9 @@ WITH scored AS (
         lag(rau.rau_q95) OVER visits AS previous_q95,
         lag(rau.n_scored) OVER visits AS previous_n_scored
     FROM analyst.rau_by_visit AS rau
-    WHERE rau.n_scored IS NOT NULL
+    WHERE
+        rau.n_scored IS NOT NULL
+        AND rau.visit_date > (SELECT max(night.batch_date) - 730 FROM analyst.night)
     WINDOW visits AS (PARTITION BY rau.patient_id ORDER BY rau.visit_date)
 )
 

@@ -14,35 +14,6 @@ WITH visit AS (
     GROUP BY radiograph.patient_id, radiograph.visit_date
 ),
 
-latest_reported AS (
-    SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date)
-        consultation.patient_id,
-        consultation.visit_date,
-        consultation.reported_rau,
-        consultation.read_on
-    FROM registry.consultation
-    WHERE consultation.reported_rau IS NOT NULL
-    ORDER BY
-        consultation.patient_id ASC, consultation.visit_date ASC, consultation.read_on DESC NULLS LAST,
-        consultation.id_x DESC
-),
-
--- The registry may move a film to another visit. A score stands only while a film it was made from is still there: what
--- is left of the visit may never have been scored.
-scored_visit AS (
-    SELECT DISTINCT
-        film.patient_id,
-        film.visit_date,
-        film.model_version,
-        film.preprocessing_version
-    FROM scoring.rau_prediction AS film
-    INNER JOIN registry.radiograph
-        ON film.sop_iuid = radiograph.sop_iuid
-        AND film.patient_id = radiograph.patient_id
-        AND film.visit_date = radiograph.visit_date
-    WHERE film.scope = 'film'
-),
-
 predicted AS (
     SELECT
         rau_prediction.*,
@@ -51,12 +22,24 @@ predicted AS (
     INNER JOIN analyst.champion
         ON rau_prediction.model_version = champion.model_version
         AND rau_prediction.preprocessing_version = champion.preprocessing_version
-    INNER JOIN scored_visit
-        ON rau_prediction.patient_id = scored_visit.patient_id
-        AND rau_prediction.visit_date = scored_visit.visit_date
-        AND rau_prediction.model_version = scored_visit.model_version
-        AND rau_prediction.preprocessing_version = scored_visit.preprocessing_version
-    WHERE rau_prediction.scope = 'visit'
+    WHERE
+        rau_prediction.scope = 'visit'
+        -- The registry may move a film to another visit. A score stands only while a film it was made from is still
+        -- there: what is left of the visit may never have been scored.
+        AND EXISTS (
+            SELECT
+            FROM scoring.rau_prediction AS film
+            INNER JOIN registry.radiograph
+                ON film.sop_iuid = radiograph.sop_iuid
+                AND film.patient_id = radiograph.patient_id
+                AND film.visit_date = radiograph.visit_date
+            WHERE
+                film.scope = 'film'
+                AND film.patient_id = rau_prediction.patient_id
+                AND film.visit_date = rau_prediction.visit_date
+                AND film.model_version = rau_prediction.model_version
+                AND film.preprocessing_version = rau_prediction.preprocessing_version
+        )
 )
 
 SELECT
@@ -80,9 +63,18 @@ FROM visit
 LEFT JOIN predicted
     ON visit.patient_id = predicted.patient_id
     AND visit.visit_date = predicted.visit_date
-LEFT JOIN latest_reported
-    ON visit.patient_id = latest_reported.patient_id
-    AND visit.visit_date = latest_reported.visit_date;
+LEFT JOIN LATERAL (
+    SELECT
+        consultation.reported_rau,
+        consultation.read_on
+    FROM registry.consultation
+    WHERE
+        consultation.patient_id = visit.patient_id
+        AND consultation.visit_date = visit.visit_date
+        AND consultation.reported_rau IS NOT NULL
+    ORDER BY consultation.read_on DESC NULLS LAST, consultation.id_x DESC
+    LIMIT 1
+) AS latest_reported ON TRUE;
 
 COMMENT ON VIEW analyst.rau_by_visit IS 'Rau score of each visit: predicted with interval and number of joints, beside the reported one. One row a visit.';
 COMMENT ON COLUMN analyst.rau_by_visit.patient_id IS 'The registry''s pseudonym of the patient.';
