@@ -9,8 +9,19 @@ WITH visit AS (
     SELECT
         radiograph.patient_id,
         radiograph.visit_date,
-        count(*) AS n_films
+        count(*) AS n_films,
+        -- The registry may move a film to another visit. A score stands only while a film it was made from is still
+        -- there: what is left of the visit may never have been scored.
+        count(film.sop_iuid) > 0 AS is_scored
     FROM registry.radiograph
+    LEFT JOIN analyst.champion ON TRUE
+    LEFT JOIN scoring.rau_prediction AS film
+        ON film.scope = 'film'
+        AND radiograph.sop_iuid = film.sop_iuid
+        AND radiograph.patient_id = film.patient_id
+        AND radiograph.visit_date = film.visit_date
+        AND champion.model_version = film.model_version
+        AND champion.preprocessing_version = film.preprocessing_version
     GROUP BY radiograph.patient_id, radiograph.visit_date
 ),
 
@@ -22,24 +33,7 @@ predicted AS (
     INNER JOIN analyst.champion
         ON rau_prediction.model_version = champion.model_version
         AND rau_prediction.preprocessing_version = champion.preprocessing_version
-    WHERE
-        rau_prediction.scope = 'visit'
-        -- The registry may move a film to another visit. A score stands only while a film it was made from is still
-        -- there: what is left of the visit may never have been scored.
-        AND EXISTS (
-            SELECT
-            FROM scoring.rau_prediction AS film
-            INNER JOIN registry.radiograph
-                ON film.sop_iuid = radiograph.sop_iuid
-                AND film.patient_id = radiograph.patient_id
-                AND film.visit_date = radiograph.visit_date
-            WHERE
-                film.scope = 'film'
-                AND film.patient_id = rau_prediction.patient_id
-                AND film.visit_date = rau_prediction.visit_date
-                AND film.model_version = rau_prediction.model_version
-                AND film.preprocessing_version = rau_prediction.preprocessing_version
-        )
+    WHERE rau_prediction.scope = 'visit'
 )
 
 SELECT
@@ -61,7 +55,8 @@ SELECT
     predicted.scored_at
 FROM visit
 LEFT JOIN predicted
-    ON visit.patient_id = predicted.patient_id
+    ON visit.is_scored
+    AND visit.patient_id = predicted.patient_id
     AND visit.visit_date = predicted.visit_date
 LEFT JOIN LATERAL (
     SELECT
