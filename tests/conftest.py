@@ -158,10 +158,10 @@ def fill_warehouse() -> Callable[[Warehouse, int], None]:
     from scoring.warehouse.engine import transaction
     from scoring.warehouse.migrate import run_script
 
-    def fill(warehouse: Warehouse, n_predictions: int) -> None:
+    def fill(warehouse: Warehouse, n: int) -> None:
         superuser = warehouse.engine(warehouse.superuser_url)
         with transaction(superuser) as connection:
-            connection.execute(sa.text("SELECT set_config('scoring.n_predictions', :n, true)"), {"n": str(n_predictions)})
+            connection.execute(sa.text("SELECT set_config('scoring.n_predictions', :n, true)"), {"n": str(n)})
             run_script(connection, Path(__file__).parent / "benchmarks" / "synthetic_warehouse.sql")
         # As after years of nights: row versions are settled, and the planner knows the tables.
         with superuser.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:

@@ -137,6 +137,8 @@ FROM dated
 INNER JOIN folder ON folder.batch_date = visit_date + 1 + floor(5 * pg_temp.chance(patient_id || ' lands ' || place))::integer
 ORDER BY folder.batch_date, patient_id;
 
+ANALYZE visit;
+
 CREATE TEMPORARY TABLE film ON COMMIT DROP AS
 SELECT
     row_number() OVER (ORDER BY visit.number, limb.place) AS number,
@@ -154,6 +156,8 @@ INNER JOIN (VALUES (1, 'HAND_LEFT', 1), (2, 'HAND_RIGHT', 3), (3, 'FOOT_BOTH', 4
     ON visit.habit >= limb.least_habit
 WHERE visit.has_films
 ORDER BY visit.number, limb.place;
+
+ANALYZE film;
 
 INSERT INTO registry.radiograph (sop_iuid, patient_id, visit_date, body_part, batch_date, first_batch_date, run_id)
 SELECT sop_iuid, patient_id, visit_date, body_part, batch_date, batch_date, run_id
@@ -186,6 +190,8 @@ INNER JOIN (
 ) AS part ON film.body_part = part.body_part
 WHERE pg_temp.chance(film.patient_id || ' lacks ' || part.joint) > 0.03
 ORDER BY film.number, part.joint;
+
+ANALYZE cut;
 
 INSERT INTO imaging.joint_image (
     sop_iuid, joint, image_sha256, file_name, uri, size_bytes, width, height, color_space, brightness, contrast,
@@ -220,6 +226,8 @@ INNER JOIN (
 ) AS read_as ON film.number = read_as.film
 WHERE reader = 1 OR is_read
 ORDER BY film.number, reader;
+
+ANALYZE registry.consultation;
 
 INSERT INTO registry.joint_reading (
     id_x, joint, sop_iuid, patient_id, erosion_percent, read_on, batch_date, first_batch_date, run_id, source_file,
@@ -338,6 +346,8 @@ FROM guess
 INNER JOIN film ON guess.film = film.number
 INNER JOIN answer ON grade = CASE WHEN mean < 1 THEN 0 ELSE least(5, ceil(mean / 20)) END
 ORDER BY guess.number;
+
+ANALYZE scoring.joint_prediction;
 
 INSERT INTO scoring.rau_prediction (
     scope, patient_id, visit_date, sop_iuid, model_version, preprocessing_version, rau_expected, rau_median, rau_q05,

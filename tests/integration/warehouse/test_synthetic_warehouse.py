@@ -20,7 +20,10 @@ def filled(new_warehouse, fill_warehouse, tmp_path_factory):
     with new_warehouse() as warehouse:
         fill_warehouse(warehouse, N)
         settings = Settings(
-            var_dir=tmp_path_factory.mktemp("var"), warehouse_url=warehouse.job_url, code_revision="test", _env_file=None
+            var_dir=tmp_path_factory.mktemp("var"),
+            warehouse_url=warehouse.job_url,
+            code_revision="test",
+            _env_file=None,
         )
         ((run_id, batch_date, model_version),) = rows(
             warehouse,
@@ -76,9 +79,7 @@ def test_the_views_agree_with_each_other(filled):
 def test_a_night_knows_only_what_had_landed_by_then(filled):
     ((last,),) = rows(filled, "SELECT max(as_of) FROM analytics.correlation")
     engine = filled.engine()
-    now, then = (
-        visits_for_correlation(engine, day, "champion-1") for day in (last, last - timedelta(days=5 * 365))
-    )
+    now, then = (visits_for_correlation(engine, day, "champion-1") for day in (last, last - timedelta(days=5 * 365)))
     assert 0 < len(then) < len(now)
     assert then["visit_date"].max() < last - timedelta(days=5 * 365)
 
