@@ -3,7 +3,9 @@
 Two warehouses of synthetic rows are made, one with a tenth of the other's predictions. In each, every query of
 sql/queries is timed as the analyst asks it, from sending it to holding all rows, and the nightly refresh of all
 analytics as the job runs it. A query is asked three times and the median counts: the tables were just written, so that
-most of what is read lies in memory. Prints one table and fails if a limit is broken.
+most of what is read lies in memory. Most of these queries ask for a patient or a stretch of time; what it takes to read
+a view from end to end stands below them, without a limit, as nobody needs that at once. Prints one table and fails if
+a limit is broken.
 """
 
 from statistics import median
@@ -27,6 +29,7 @@ REFRESH_LIMIT_S = 60.0
 RATIO_LIMIT = 12.5
 NOISE_S = 0.1
 REFRESH = "nightly refresh of all analytics"
+WHOLE = "all of "
 
 
 @pytest.fixture
@@ -46,6 +49,9 @@ def measure(new_warehouse, fill_warehouse, tmp_path):
                 cursor.execute("SET statement_timeout = 0")
                 for path in sorted((sql_dir() / "queries").glob("*.sql")):
                     measured[path.stem] = ask(cursor, path.read_text())
+                cursor.execute("SELECT viewname FROM pg_views WHERE schemaname = 'analyst' ORDER BY 1")
+                for (view,) in cursor.fetchall():
+                    measured[f"{WHOLE}{view}"] = read_whole(cursor, view)
             installation._engine.cache_clear()
         return n_found, measured
 
@@ -81,8 +87,17 @@ def ask(cursor, query):
     return n_rows, median(seconds)
 
 
+def read_whole(cursor, view):
+    """Make every row of a view and throw it away, so that it is not the transfer that is timed."""
+    cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM analyst.{view}")  # noqa: S608 - of the catalogue
+    (plan,) = cursor.fetchone()[0]
+    return round(plan["Plan"]["Actual Rows"]), (plan["Planning Time"] + plan["Execution Time"]) / 1000
+
+
 def breaches(name, small, large):
     """What is wrong with the seconds of one line, in words."""
+    if name.startswith(WHOLE):
+        return []
     limit = REFRESH_LIMIT_S if name == REFRESH else QUERY_LIMIT_S
     found = [f"{large:.2f} s is over {limit:.0f} s"] if large > limit else []
     if large > NOISE_S and large / small > RATIO_LIMIT:
@@ -91,6 +106,7 @@ def breaches(name, small, large):
 
 
 def test_the_warehouse_answers_in_time_with_ten_million_predictions(measure, capsys):
+    measure(1000)  # So that no import is timed.
     (n_small, small), (n_large, large) = (measure(size) for size in SIZES)
     lines = [
         f"{n_small:,} and {n_large:,} joint predictions, {available_cpus()} CPUs",
