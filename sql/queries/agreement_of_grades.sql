@@ -1,7 +1,7 @@
 -- Title: Readings against predictions, as a table of grades
 -- Description: Rows are the reader's grade, columns the model's. The share within one grade is given because readings
--- lie on the borders of grades (20, 40, 60, 80 %), where one grade more or less is no error. Counted are films of the year
--- before the last night; leave that condition out for the whole history.
+-- lie on the borders of grades (20, 40, 60, 80 %), where one grade more or less is no error. Counted are films of the
+-- year before the last night; leave that condition out for the whole history.
 
 SELECT
     pair.reading_grade,

@@ -1,7 +1,7 @@
 -- Title: Damage and disease activity of each visit
 -- Description: The rows behind the correlation with DAS28-ESR (four variables): one row a visit, joined on patient and
--- date of visit. Films and blood tests of different days do not meet here. Shown is the year before the last night; leave
--- that condition out for the whole history.
+-- date of visit. Films and blood tests of different days do not meet here. Shown is the year before the last night;
+-- leave that condition out for the whole history.
 
 SELECT
     rau.patient_id,

@@ -1,8 +1,8 @@
 -- Title: Change of the Rau score from one visit to the next
 -- Description: Compares each visit with the patient's previous one, but only where equally many joints were scored.
 -- 6.3 points is the smallest change that two human readings can tell from error (3.3 % of 190; Rau & Wassenberg 2007);
--- the model's own limit may be wider, which is why both intervals stand beside it. Shown are the two years before the last
--- night; leave that condition out for the whole history.
+-- the model's own limit may be wider, which is why both intervals stand beside it. Shown are the two years before the
+-- last night; leave that condition out for the whole history.
 
 WITH scored AS (
     SELECT

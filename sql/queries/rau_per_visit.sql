@@ -1,7 +1,7 @@
 -- Title: Rau score of each visit, with its interval and the number of joints behind it
 -- Description: A score without its interval and n_scored says too little: 10 joints of one hand are extrapolated to 38.
--- The last column compares with the reader: does the reported score lie within the 90 % interval? Shown is the year before
--- the last night; name another stretch, a patient, or leave the condition out for the whole history.
+-- The last column compares with the reader: does the reported score lie within the 90 % interval? Shown is the year
+-- before the last night; name another stretch, a patient, or leave the condition out for the whole history.
 
 SELECT
     rau.patient_id,

@@ -7,7 +7,7 @@ SELECT
     radiograph.patient_id,
     joint_of_film.joint,
     radiograph.visit_date,
-    radiograph.sop_iuid,
+    joint_of_film.sop_iuid,
     joint_of_film.reading_percent,
     joint_of_film.reading_grade,
     joint_of_film.read_on,
@@ -22,7 +22,28 @@ SELECT
 FROM registry.radiograph
 -- Film by film, so that who asks for one patient waits for that patient's films and not for everybody's.
 CROSS JOIN LATERAL (
+    WITH reading AS (
+        SELECT DISTINCT ON (joint_reading.joint)
+            joint_reading.joint,
+            joint_reading.erosion_percent,
+            joint_reading.ratingen_grade,
+            joint_reading.read_on,
+            count(*) OVER (PARTITION BY joint_reading.joint) AS n_readings
+        FROM registry.joint_reading
+        WHERE
+            joint_reading.sop_iuid = radiograph.sop_iuid
+            AND joint_reading.withdrawn_on IS NULL
+        ORDER BY joint_reading.joint ASC, joint_reading.read_on DESC NULLS LAST, joint_reading.id_x DESC
+    ),
+
+    prediction AS (
+        SELECT current_joint_prediction.*
+        FROM analyst.current_joint_prediction
+        WHERE current_joint_prediction.sop_iuid = radiograph.sop_iuid
+    )
+
     SELECT
+        radiograph.sop_iuid,
         coalesce(reading.joint, prediction.joint) AS joint,
         reading.erosion_percent AS reading_percent,
         reading.ratingen_grade AS reading_grade,
@@ -35,24 +56,8 @@ CROSS JOIN LATERAL (
         prediction.image_uri,
         prediction.model_version,
         prediction.trained_on_synthetic
-    FROM (
-        SELECT DISTINCT ON (joint_reading.joint)
-            joint_reading.joint,
-            joint_reading.erosion_percent,
-            joint_reading.ratingen_grade,
-            joint_reading.read_on,
-            count(*) OVER (PARTITION BY joint_reading.joint) AS n_readings
-        FROM registry.joint_reading
-        WHERE
-            joint_reading.sop_iuid = radiograph.sop_iuid
-            AND joint_reading.withdrawn_on IS NULL
-        ORDER BY joint_reading.joint ASC, joint_reading.read_on DESC NULLS LAST, joint_reading.id_x DESC
-    ) AS reading
-    FULL OUTER JOIN (
-        SELECT current_joint_prediction.*
-        FROM analyst.current_joint_prediction
-        WHERE current_joint_prediction.sop_iuid = radiograph.sop_iuid
-    ) AS prediction ON reading.joint = prediction.joint
+    FROM reading
+    FULL OUTER JOIN prediction ON reading.joint = prediction.joint
 ) AS joint_of_film;
 
 COMMENT ON VIEW analyst.joint_timeline IS 'Each joint on each film: the latest human reading beside the champion''s prediction; order by visit_date to follow a joint.';

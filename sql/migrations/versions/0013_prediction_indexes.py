@@ -1,4 +1,4 @@
-"""Predictions are found by their run."""
+"""Predictions by their run, and beside readings, without reading all of them."""
 
 from pathlib import Path
 

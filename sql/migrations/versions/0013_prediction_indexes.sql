@@ -1,0 +1,14 @@
+-- Title: Indexes of predictions
+-- Description: With ten million predictions their table is larger than what can be read while a person waits. What a
+-- run predicted is asked by the night's page (with which engine?) and by whoever follows a number back
+-- (analyst.lineage). What is set beside a reading (analyst.reading_versus_prediction) is found in the index itself.
+-- Tables are not partitioned by date: a night or a year is found through its index as quickly, and the key of a
+-- prediction, which keeps a second run from writing it again, would no longer be unique over all nights
+-- (docs/performance.md).
+
+CREATE INDEX joint_prediction_by_run ON scoring.joint_prediction (run_id);
+
+DROP INDEX scoring.joint_prediction_by_joint;
+
+CREATE INDEX joint_prediction_by_joint ON scoring.joint_prediction (sop_iuid, joint, model_version)
+INCLUDE (preprocessing_version, erosion_mean, erosion_q05, erosion_q95, ratingen_grade);
