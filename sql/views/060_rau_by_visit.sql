@@ -25,6 +25,19 @@ WITH visit AS (
     GROUP BY radiograph.patient_id, radiograph.visit_date
 ),
 
+latest_reported AS (
+    SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date)
+        consultation.patient_id,
+        consultation.visit_date,
+        consultation.reported_rau,
+        consultation.read_on
+    FROM registry.consultation
+    WHERE consultation.reported_rau IS NOT NULL
+    ORDER BY
+        consultation.patient_id ASC, consultation.visit_date ASC, consultation.read_on DESC NULLS LAST,
+        consultation.id_x DESC
+),
+
 predicted AS (
     SELECT
         rau_prediction.*,
@@ -58,18 +71,9 @@ LEFT JOIN predicted
     ON visit.is_scored
     AND visit.patient_id = predicted.patient_id
     AND visit.visit_date = predicted.visit_date
-LEFT JOIN LATERAL (
-    SELECT
-        consultation.reported_rau,
-        consultation.read_on
-    FROM registry.consultation
-    WHERE
-        consultation.patient_id = visit.patient_id
-        AND consultation.visit_date = visit.visit_date
-        AND consultation.reported_rau IS NOT NULL
-    ORDER BY consultation.read_on DESC NULLS LAST, consultation.id_x DESC
-    LIMIT 1
-) AS latest_reported ON TRUE;
+LEFT JOIN latest_reported
+    ON visit.patient_id = latest_reported.patient_id
+    AND visit.visit_date = latest_reported.visit_date;
 
 COMMENT ON VIEW analyst.rau_by_visit IS 'Rau score of each visit: predicted with interval and number of joints, beside the reported one. One row a visit.';
 COMMENT ON COLUMN analyst.rau_by_visit.patient_id IS 'The registry''s pseudonym of the patient.';

@@ -1,4 +1,4 @@
-"""Predictions by their run, and beside readings, without reading all of them."""
+"""Indexes for ten million predictions."""
 
 from pathlib import Path
 
