@@ -39,10 +39,10 @@ AIRFLOW_METADATA = metadata=$$($(BIN)/scoring up --url airflow); export AIRFLOW_
 	mkdir -p "$(AIRFLOW_HOME)"; $(BIN)/airflow db check-migrations --migration-wait-timeout 0 >/dev/null 2>&1 \
 	|| $(BIN)/airflow db migrate >"$(AIRFLOW_HOME)/db-migrate.log" 2>&1
 
-.PHONY: help setup nightly airflow test test-slow bench docs lint fix lock clean
+.PHONY: help setup nightly airflow test test-slow bench bench-warehouse docs lint fix lock clean
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
 
 $(INSTALLED): requirements-dev.lock requirements-uv.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed (set PYTHON=... to name it)" >&2; exit 2; }
@@ -84,7 +84,11 @@ test-slow: $(INSTALLED) ## The tests that take minutes
 	$(BIN)/python -m pytest -m slow --ignore=tests/benchmarks --timeout 3600
 
 bench: $(INSTALLED) ## Benchmarks: ratios side by side in one run
-	$(BIN)/python -m pytest tests/benchmarks --timeout 3600 --benchmark-columns=min,median,rounds --benchmark-sort=name --benchmark-time-unit=ms
+	$(BIN)/python -m pytest tests/benchmarks --ignore=tests/benchmarks/test_warehouse.py --timeout 3600 \
+		--benchmark-columns=min,median,rounds --benchmark-sort=name --benchmark-time-unit=ms
+
+bench-warehouse: $(INSTALLED) ## Documented queries and nightly refresh with 1 and 10 million predictions, against their limits
+	$(BIN)/python -m pytest tests/benchmarks/test_warehouse.py --timeout 14400
 
 docs: $(INSTALLED) ## Write docs/dictionary.md, er.md and queries.md anew, from a fresh synthetic warehouse
 	WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/acceptance/test_docs.py

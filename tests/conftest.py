@@ -146,6 +146,32 @@ def warehouse(new_warehouse: Callable[..., AbstractContextManager[Warehouse]]) -
         yield made
 
 
+@pytest.fixture(scope="session")
+def fill_warehouse() -> Callable[[Warehouse, int], None]:
+    """Fill an empty warehouse with about so many joint predictions and all that belongs to them, made up by SQL.
+
+    What it means and in which proportions is said in `tests/benchmarks/synthetic_warehouse.sql`.
+    """
+    import sqlalchemy as sa
+
+    from scoring.warehouse.bridge import publish_bridge
+    from scoring.warehouse.engine import transaction
+    from scoring.warehouse.migrate import run_script
+
+    def fill(warehouse: Warehouse, n: int) -> None:
+        superuser = warehouse.engine(warehouse.superuser_url)
+        with transaction(superuser) as connection:
+            connection.execute(sa.text("SELECT set_config('scoring.n_predictions', :n, true)"), {"n": str(n)})
+            run_script(connection, Path(__file__).parent / "benchmarks" / "synthetic_warehouse.sql")
+        # As after years of nights: row versions are settled, and the planner knows the tables.
+        with superuser.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+        with transaction(warehouse.engine()) as connection:
+            publish_bridge(connection, "former-1", "champion-1", None)
+
+    return fill
+
+
 @pytest.fixture
 def write_other_model() -> Callable[..., str]:
     """Write the shipped model under another name with slightly other weights, so that every score moves a little."""

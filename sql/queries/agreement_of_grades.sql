@@ -1,6 +1,7 @@
 -- Title: Readings against predictions, as a table of grades
 -- Description: Rows are the reader's grade, columns the model's. The share within one grade is given because readings
--- lie on the borders of grades (20, 40, 60, 80 %), where one grade more or less is no error.
+-- lie on the borders of grades (20, 40, 60, 80 %), where one grade more or less is no error. Counted are films of the
+-- year before the last night; leave that condition out for the whole history.
 
 SELECT
     pair.reading_grade,
@@ -15,5 +16,6 @@ SELECT
     round(avg((abs(pair.grade_difference) <= 1)::integer), 3) AS within_one_grade,
     bool_or(pair.trained_on_synthetic) AS trained_on_synthetic
 FROM analyst.reading_versus_prediction AS pair
+WHERE pair.visit_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
 GROUP BY pair.reading_grade
 ORDER BY pair.reading_grade;

@@ -1,13 +1,19 @@
 -- Title: Where a number comes from
--- Description: For one joint of one film, here the most eroded one; name another in `chosen`. Every model that ever
--- scored the image is listed, the champion first, with the bytes it saw (sha256sum of the file gives the same
--- hash), its weights, the code and the run.
+-- Description: For one joint of one film, here the most eroded one of the last night; name another in `chosen`.
+-- Every model that ever scored the image is listed, the champion first, with the bytes it saw (sha256sum of the file
+-- gives the same hash), its weights, the code and the run.
 
 WITH chosen AS (
     SELECT
         sop_iuid,
         joint
     FROM analyst.current_joint_prediction
+    WHERE
+        batch_date = (
+            SELECT max(night.batch_date)
+            FROM analyst.night
+            WHERE night.job = 'nightly_scoring' AND night.scored > 0
+        )
     ORDER BY erosion_mean DESC, sop_iuid ASC, joint ASC
     LIMIT 1
 )

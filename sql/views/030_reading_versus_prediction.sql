@@ -19,12 +19,15 @@ SELECT
     prediction.ratingen_grade AS predicted_grade,
     prediction.ratingen_grade - joint_reading.ratingen_grade AS grade_difference,
     prediction.model_version,
-    prediction.trained_on_synthetic
+    champion.trained_on_synthetic
 FROM registry.joint_reading
 INNER JOIN registry.radiograph ON joint_reading.sop_iuid = radiograph.sop_iuid
-INNER JOIN analyst.current_joint_prediction AS prediction
+INNER JOIN scoring.joint_prediction AS prediction
     ON joint_reading.sop_iuid = prediction.sop_iuid
     AND joint_reading.joint = prediction.joint
+INNER JOIN analyst.champion
+    ON prediction.model_version = champion.model_version
+    AND prediction.preprocessing_version = champion.preprocessing_version
 WHERE joint_reading.withdrawn_on IS NULL;
 
 COMMENT ON VIEW analyst.reading_versus_prediction IS 'Every human reading beside the champion''s prediction, one row a reading; joints that lack either are left out.';

@@ -3,17 +3,6 @@
 -- Rau = sum of grades * 38 / n_scored (0-190); below 32 joints it is an extrapolation.
 
 CREATE VIEW analyst.rau_by_film AS
-WITH latest_reported AS (
-    SELECT DISTINCT ON (consultation.sop_iuid)
-        consultation.sop_iuid,
-        consultation.reported_rau
-    FROM registry.consultation
-    WHERE
-        consultation.sop_iuid IS NOT NULL
-        AND consultation.reported_rau IS NOT NULL
-    ORDER BY consultation.sop_iuid ASC, consultation.read_on DESC NULLS LAST, consultation.id_x DESC
-)
-
 SELECT
     radiograph.patient_id,
     radiograph.visit_date,
@@ -40,7 +29,15 @@ INNER JOIN registry.radiograph
     ON rau_prediction.sop_iuid = radiograph.sop_iuid
     AND rau_prediction.patient_id = radiograph.patient_id
     AND rau_prediction.visit_date = radiograph.visit_date
-LEFT JOIN latest_reported ON radiograph.sop_iuid = latest_reported.sop_iuid
+LEFT JOIN LATERAL (
+    SELECT consultation.reported_rau
+    FROM registry.consultation
+    WHERE
+        consultation.sop_iuid = radiograph.sop_iuid
+        AND consultation.reported_rau IS NOT NULL
+    ORDER BY consultation.read_on DESC NULLS LAST, consultation.id_x DESC
+    LIMIT 1
+) AS latest_reported ON TRUE
 WHERE rau_prediction.scope = 'film';
 
 COMMENT ON VIEW analyst.rau_by_film IS 'Rau score predicted for each film, with interval and number of joints, beside the reported one.';

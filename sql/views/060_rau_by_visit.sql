@@ -10,7 +10,10 @@ WITH visit AS (
     SELECT
         named.patient_id,
         named.visit_date,
-        count(named.sop_iuid) AS n_films
+        count(named.sop_iuid) AS n_films,
+        -- The registry may move a film to another visit. A score stands only while a film it was made from is still
+        -- there: what is left of the visit may never have been scored.
+        count(film.sop_iuid) > 0 AS is_scored
     FROM (
         SELECT
             radiograph.patient_id,
@@ -27,6 +30,14 @@ WITH visit AS (
             consultation.sop_iuid IS NULL
             AND consultation.reported_rau IS NOT NULL
     ) AS named
+    LEFT JOIN analyst.champion ON TRUE
+    LEFT JOIN scoring.rau_prediction AS film
+        ON film.scope = 'film'
+        AND named.sop_iuid = film.sop_iuid
+        AND named.patient_id = film.patient_id
+        AND named.visit_date = film.visit_date
+        AND champion.model_version = film.model_version
+        AND champion.preprocessing_version = film.preprocessing_version
     GROUP BY named.patient_id, named.visit_date
 ),
 
@@ -43,22 +54,6 @@ latest_reported AS (
         consultation.id_x DESC
 ),
 
--- The registry may move a film to another visit. A score stands only while a film it was made from is still there: what
--- is left of the visit may never have been scored.
-scored_visit AS (
-    SELECT DISTINCT
-        film.patient_id,
-        film.visit_date,
-        film.model_version,
-        film.preprocessing_version
-    FROM scoring.rau_prediction AS film
-    INNER JOIN registry.radiograph
-        ON film.sop_iuid = radiograph.sop_iuid
-        AND film.patient_id = radiograph.patient_id
-        AND film.visit_date = radiograph.visit_date
-    WHERE film.scope = 'film'
-),
-
 predicted AS (
     SELECT
         rau_prediction.*,
@@ -67,11 +62,6 @@ predicted AS (
     INNER JOIN analyst.champion
         ON rau_prediction.model_version = champion.model_version
         AND rau_prediction.preprocessing_version = champion.preprocessing_version
-    INNER JOIN scored_visit
-        ON rau_prediction.patient_id = scored_visit.patient_id
-        AND rau_prediction.visit_date = scored_visit.visit_date
-        AND rau_prediction.model_version = scored_visit.model_version
-        AND rau_prediction.preprocessing_version = scored_visit.preprocessing_version
     WHERE rau_prediction.scope = 'visit'
 )
 
@@ -94,7 +84,8 @@ SELECT
     predicted.scored_at
 FROM visit
 LEFT JOIN predicted
-    ON visit.patient_id = predicted.patient_id
+    ON visit.is_scored
+    AND visit.patient_id = predicted.patient_id
     AND visit.visit_date = predicted.visit_date
 LEFT JOIN latest_reported
     ON visit.patient_id = latest_reported.patient_id

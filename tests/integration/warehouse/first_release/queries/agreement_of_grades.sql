@@ -1,0 +1,19 @@
+-- Title: Readings against predictions, as a table of grades
+-- Description: Rows are the reader's grade, columns the model's. The share within one grade is given because readings
+-- lie on the borders of grades (20, 40, 60, 80 %), where one grade more or less is no error.
+
+SELECT
+    pair.reading_grade,
+    count(*) AS n,
+    count(*) FILTER (WHERE pair.predicted_grade = 0) AS predicted_0,
+    count(*) FILTER (WHERE pair.predicted_grade = 1) AS predicted_1,
+    count(*) FILTER (WHERE pair.predicted_grade = 2) AS predicted_2,
+    count(*) FILTER (WHERE pair.predicted_grade = 3) AS predicted_3,
+    count(*) FILTER (WHERE pair.predicted_grade = 4) AS predicted_4,
+    count(*) FILTER (WHERE pair.predicted_grade = 5) AS predicted_5,
+    round(avg((pair.grade_difference = 0)::integer), 3) AS same_grade,
+    round(avg((abs(pair.grade_difference) <= 1)::integer), 3) AS within_one_grade,
+    bool_or(pair.trained_on_synthetic) AS trained_on_synthetic
+FROM analyst.reading_versus_prediction AS pair
+GROUP BY pair.reading_grade
+ORDER BY pair.reading_grade;

@@ -1,0 +1,63 @@
+-- Title: Disease activity by visit
+-- Description: Each visit's DAS28 in its four forms, kept apart because they are not interchangeable. One is computed
+-- where its components are complete, as its form is then certain, else it is what the registry reports (four-variable
+-- ESR and three-variable CRP only); the column beside it says which. Classes: remission < 2.6 <= low <= 3.2 < moderate
+-- <= 5.1 < high.
+-- Formulae and classes: https://www.das-score.nl; Fransen J, van Riel PL. Clin Exp Rheumatol 2005;23(S39):S93-S99.
+
+CREATE VIEW analyst.disease_activity_by_visit AS
+WITH chosen AS (
+    SELECT
+        disease_activity.patient_id,
+        disease_activity.visit_date,
+        disease_activity.physician_global,
+        disease_activity.patient_global,
+        disease_activity.swollen_28,
+        disease_activity.tender_28,
+        disease_activity.esr,
+        disease_activity.crp,
+        disease_activity.das28_esr3,
+        disease_activity.das28_crp4,
+        disease_activity.batch_date,
+        coalesce(disease_activity.das28_esr4, disease_activity.das28_esr_reported) AS das28_esr4,
+        coalesce(disease_activity.das28_crp3, disease_activity.das28_crp3_reported) AS das28_crp3,
+        CASE
+            WHEN disease_activity.das28_esr4 IS NOT NULL THEN 'computed'
+            WHEN disease_activity.das28_esr_reported IS NOT NULL THEN 'reported'
+        END AS das28_esr4_origin,
+        CASE
+            WHEN disease_activity.das28_crp3 IS NOT NULL THEN 'computed'
+            WHEN disease_activity.das28_crp3_reported IS NOT NULL THEN 'reported'
+        END AS das28_crp3_origin
+    FROM registry.disease_activity
+)
+
+SELECT
+    chosen.patient_id,
+    chosen.visit_date,
+    chosen.das28_esr4,
+    chosen.das28_esr4_origin,
+    chosen.das28_esr3,
+    chosen.das28_crp4,
+    chosen.das28_crp3,
+    chosen.das28_crp3_origin,
+    CASE
+        WHEN chosen.das28_esr4 < 2.6 THEN 'remission'
+        WHEN chosen.das28_esr4 <= 3.2 THEN 'low'
+        WHEN chosen.das28_esr4 <= 5.1 THEN 'moderate'
+        WHEN chosen.das28_esr4 > 5.1 THEN 'high'
+    END AS activity_esr4,
+    CASE
+        WHEN chosen.das28_crp3 < 2.6 THEN 'remission'
+        WHEN chosen.das28_crp3 <= 3.2 THEN 'low'
+        WHEN chosen.das28_crp3 <= 5.1 THEN 'moderate'
+        WHEN chosen.das28_crp3 > 5.1 THEN 'high'
+    END AS activity_crp3,
+    chosen.physician_global,
+    chosen.patient_global,
+    chosen.swollen_28,
+    chosen.tender_28,
+    chosen.esr,
+    chosen.crp,
+    chosen.batch_date
+FROM chosen;

@@ -1,0 +1,92 @@
+"""The warehouse that the benchmark times, small: what its rows are, and that every documented query answers on it."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from scoring.pipeline import installation, nightly
+from scoring.settings import Settings, sql_dir
+from scoring.warehouse.analytics import visits_for_correlation
+from scoring.warehouse.engine import transaction
+
+N = 20_000
+QUERIES = sorted((sql_dir() / "queries").glob("*.sql"))
+
+
+@pytest.fixture(scope="module")
+def filled(new_warehouse, fill_warehouse, tmp_path_factory):
+    """A warehouse of a small registry over ten years, after the analyses of its last night."""
+    with new_warehouse() as warehouse:
+        fill_warehouse(warehouse, N)
+        settings = Settings(
+            var_dir=tmp_path_factory.mktemp("var"),
+            warehouse_url=warehouse.job_url,
+            code_revision="test",
+            _env_file=None,
+        )
+        ((run_id, batch_date, model_version),) = rows(
+            warehouse,
+            "SELECT run_id, batch_date, 'champion-1' FROM scoring.run WHERE job = 'nightly_scoring'"
+            " ORDER BY batch_date DESC LIMIT 1",
+        )
+        assert nightly.analyse(settings, nightly.Run(str(run_id), batch_date, model_version, "grey128-v1")) > 0
+        yield warehouse
+    installation._engine.cache_clear()
+
+
+def rows(warehouse, query, url=None):
+    with transaction(warehouse.engine(url)) as connection:
+        return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+def test_it_has_the_size_and_the_proportions_that_it_claims(filled):
+    ((n_predictions, per_visit, visits_a_patient, read, former, years),) = rows(
+        filled,
+        """
+        SELECT
+            (SELECT count(*) FROM analyst.current_joint_prediction),
+            (SELECT avg(n_scored)::float FROM analyst.rau_by_visit),
+            (SELECT count(*)::float / count(DISTINCT patient_id) FROM analyst.rau_by_visit),
+            (SELECT count(reported_rau)::float / count(*) FROM analyst.rau_by_film),
+            (SELECT avg((model_version = 'former-1')::integer)::float FROM scoring.joint_prediction),
+            (SELECT (max(batch_date) - min(batch_date))::float / 365.25 FROM imaging.joint_image)
+        """,
+    )
+    assert n_predictions == pytest.approx(N, rel=0.15)
+    assert per_visit == pytest.approx(17.5, abs=2)
+    assert visits_a_patient == pytest.approx(10, abs=1)
+    assert read == pytest.approx(0.2, abs=0.03)
+    assert former == pytest.approx(0.05, abs=0.01)
+    assert years == pytest.approx(10, abs=0.7)
+
+
+def test_the_views_agree_with_each_other(filled):
+    """What one view counts, another one has: a film that is missing or there twice would speed up what is timed."""
+    ((films, visits, joints),) = rows(
+        filled,
+        """
+        SELECT
+            (SELECT count(*) FROM registry.radiograph) - (SELECT count(*) FROM analyst.rau_by_film),
+            (SELECT sum(n_films) FROM analyst.rau_by_visit) - (SELECT count(*) FROM registry.radiograph),
+            (SELECT sum(n_scored) FROM analyst.rau_by_film) - (SELECT count(*) FROM analyst.current_joint_prediction)
+        """,
+    )
+    assert (films, visits, joints) == (0, 0, 0)
+    assert rows(filled, "SELECT DISTINCT balanced FROM analyst.night WHERE dataset IS NOT NULL") == [(True,)]
+
+
+def test_a_night_knows_only_what_had_landed_by_then(filled):
+    ((last,),) = rows(filled, "SELECT max(as_of) FROM analytics.correlation")
+    engine = filled.engine()
+    now, then = (visits_for_correlation(engine, day, "champion-1") for day in (last, last - timedelta(days=5 * 365)))
+    assert 0 < len(then) < len(now)
+    assert then["visit_date"].max() < last - timedelta(days=5 * 365)
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda path: path.stem)
+def test_every_documented_query_answers_the_analyst(filled, query):
+    with filled.engine(filled.analyst_url).connect() as connection:
+        cursor = connection.connection.driver_connection.cursor()
+        cursor.execute(query.read_text())
+        assert cursor.fetchall()
