@@ -72,12 +72,12 @@ COMMENT ON COLUMN analyst.damage_and_activity.rau_q95 IS 'Upper end of its 90 % 
 COMMENT ON COLUMN analyst.damage_and_activity.n_scored IS 'Number of joints that were scored.';
 COMMENT ON COLUMN analyst.damage_and_activity.extrapolated IS 'True if fewer than 32 joints were scored.';
 COMMENT ON COLUMN analyst.damage_and_activity.activity_date IS 'Date of the nearest activity visit that has a DAS28; null if there is none within the window.';
-COMMENT ON COLUMN analyst.damage_and_activity.lag_days IS 'Days from the film to the activity visit; above 0 the activity was measured after the film.';
-COMMENT ON COLUMN analyst.damage_and_activity.das28_esr4 IS 'DAS28-ESR, four variables: computed, else reported (das28bsr_score).';
+COMMENT ON COLUMN analyst.damage_and_activity.lag_days IS 'Time from the film to the activity visit, in days; above 0 the activity was measured after the film.';
+COMMENT ON COLUMN analyst.damage_and_activity.das28_esr4 IS 'DAS28-ESR, four variables, 0-10: computed, else reported (das28bsr_score).';
 COMMENT ON COLUMN analyst.damage_and_activity.das28_esr4_origin IS 'computed or reported; null if there is neither.';
-COMMENT ON COLUMN analyst.damage_and_activity.das28_esr3 IS 'DAS28-ESR, three variables, computed.';
-COMMENT ON COLUMN analyst.damage_and_activity.das28_crp4 IS 'DAS28-CRP, four variables, computed.';
-COMMENT ON COLUMN analyst.damage_and_activity.das28_crp3 IS 'DAS28-CRP, three variables: computed, else reported (das283crp_score).';
+COMMENT ON COLUMN analyst.damage_and_activity.das28_esr3 IS 'DAS28-ESR, three variables, 0-10, computed.';
+COMMENT ON COLUMN analyst.damage_and_activity.das28_crp4 IS 'DAS28-CRP, four variables, 0-10, computed.';
+COMMENT ON COLUMN analyst.damage_and_activity.das28_crp3 IS 'DAS28-CRP, three variables, 0-10: computed, else reported (das283crp_score).';
 COMMENT ON COLUMN analyst.damage_and_activity.das28_crp3_origin IS 'computed or reported; null if there is neither.';
 COMMENT ON COLUMN analyst.damage_and_activity.physician_global IS 'The physician''s global assessment at the activity visit, 0-100 mm.';
 COMMENT ON COLUMN analyst.damage_and_activity.patient_global IS 'The patient''s global assessment at the activity visit, 0-100 mm.';

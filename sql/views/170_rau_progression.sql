@@ -98,7 +98,7 @@ COMMENT ON COLUMN analyst.rau_progression.patient_id IS 'The registry''s pseudon
 COMMENT ON COLUMN analyst.rau_progression.damage IS 'predicted_rau (by the champion) or reported_rau (by readers); never mix the two in one series.';
 COMMENT ON COLUMN analyst.rau_progression.from_date IS 'Date of the earlier visit.';
 COMMENT ON COLUMN analyst.rau_progression.to_date IS 'Date of the later visit.';
-COMMENT ON COLUMN analyst.rau_progression.years IS 'Time between them, years of 365.25 days.';
+COMMENT ON COLUMN analyst.rau_progression.years IS 'Time between them, in years of 365.25 days.';
 COMMENT ON COLUMN analyst.rau_progression.rau_before IS 'Rau score at the earlier visit, 0-190 points (predicted: expected value).';
 COMMENT ON COLUMN analyst.rau_progression.rau_after IS 'Rau score at the later visit, points.';
 COMMENT ON COLUMN analyst.rau_progression.rau_change IS 'Later minus earlier, points; above 0 is more damage.';

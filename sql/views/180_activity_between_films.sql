@@ -124,7 +124,7 @@ COMMENT ON COLUMN analyst.activity_between_films.patient_id IS 'The registry''s 
 COMMENT ON COLUMN analyst.activity_between_films.from_date IS 'Date of the earlier film''s visit.';
 COMMENT ON COLUMN analyst.activity_between_films.to_date IS 'Date of the later film''s visit.';
 COMMENT ON COLUMN analyst.activity_between_films.form IS 'das28_esr4, das28_esr3 (sedimentation rate; four or three variables), das28_crp4 or das28_crp3 (C-reactive protein).';
-COMMENT ON COLUMN analyst.activity_between_films.years IS 'Length of the interval, years of 365.25 days.';
+COMMENT ON COLUMN analyst.activity_between_films.years IS 'Length of the interval in years of 365.25 days.';
 COMMENT ON COLUMN analyst.activity_between_films.n_activity_visits IS 'Number of visits with this form from the earlier to the later film, both days included.';
 COMMENT ON COLUMN analyst.activity_between_films.n_reported IS 'Of these, how many values were reported by the registry; the others were computed from their components.';
 COMMENT ON COLUMN analyst.activity_between_films.covered_share IS 'Share of the interval that lies between two activity visits at most 548 days apart, 0-1.';

@@ -54,7 +54,7 @@ COMMENT ON COLUMN analyst.eular_response.patient_id IS 'The registry''s pseudony
 COMMENT ON COLUMN analyst.eular_response.form IS 'das28_esr4, das28_esr3 (sedimentation rate; four or three variables), das28_crp4 or das28_crp3 (C-reactive protein).';
 COMMENT ON COLUMN analyst.eular_response.baseline_date IS 'Date of the first visit with this form.';
 COMMENT ON COLUMN analyst.eular_response.visit_date IS 'Date of the later visit.';
-COMMENT ON COLUMN analyst.eular_response.days_after IS 'Days from the baseline to it.';
+COMMENT ON COLUMN analyst.eular_response.days_after IS 'Time from the baseline to it, in days.';
 COMMENT ON COLUMN analyst.eular_response.baseline_das28 IS 'DAS28 at the baseline, points.';
 COMMENT ON COLUMN analyst.eular_response.das28 IS 'DAS28 at the later visit, points, in the same form.';
 COMMENT ON COLUMN analyst.eular_response.das28_change IS 'Later minus baseline, points; below 0 is better.';

@@ -104,8 +104,8 @@ COMMENT ON COLUMN analyst.agreement.n_patients IS 'Number of patients behind the
 COMMENT ON COLUMN analyst.agreement.suppressed IS 'True if there are fewer than 5 patients; the figures are null then.';
 COMMENT ON COLUMN analyst.agreement.same_grade IS 'Share of pairs with the same Ratingen grade, 0-1.';
 COMMENT ON COLUMN analyst.agreement.within_one_grade IS 'Share of pairs at most one grade apart, 0-1.';
-COMMENT ON COLUMN analyst.agreement.quadratic_weighted_kappa IS 'Agreement of the grades beyond chance, weighted by squared distance: 1 is perfect, 0 is chance; null if all grades are one.';
-COMMENT ON COLUMN analyst.agreement.mean_grade_difference IS 'Mean of second minus first grade; human-model: above 0 the model sees more damage.';
+COMMENT ON COLUMN analyst.agreement.quadratic_weighted_kappa IS 'Agreement of the grades beyond chance, weighted by squared distance, -1 to 1: 1 is perfect, 0 is chance; null if all grades are one.';
+COMMENT ON COLUMN analyst.agreement.mean_grade_difference IS 'Mean of second minus first grade, in grades; human-model: above 0 the model sees more damage.';
 COMMENT ON COLUMN analyst.agreement.mean_difference IS 'Mean of second minus first eroded share, percent of the joint surface.';
 COMMENT ON COLUMN analyst.agreement.loa_low IS 'Lower limit of agreement of that difference, percent: mean - 1.96 SD; null for a single pair.';
 COMMENT ON COLUMN analyst.agreement.loa_high IS 'Upper limit of agreement, percent: mean + 1.96 SD.';

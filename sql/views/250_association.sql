@@ -53,13 +53,13 @@ COMMENT ON COLUMN analyst.association.lag_window IS 'Of level and change, in whi
 COMMENT ON COLUMN analyst.association.method IS 'pearson, spearman, kendall (tau-b), repeated_measures (within patients); slopes: mixed_within, mixed_between (given the years since the first film), regression (given the other two windows), mixed_model.';
 COMMENT ON COLUMN analyst.association.stratum_kind IS 'overall, year (calendar year of the film, or of an interval''s last one) or severity (Rau score of the patient''s first film, which itself is left out).';
 COMMENT ON COLUMN analyst.association.stratum IS 'Which of these: all; the year; below_10, 10_to_30, 30_and_more points.';
-COMMENT ON COLUMN analyst.association.estimate IS 'The figure, in its unit; null if not defined or suppressed.';
-COMMENT ON COLUMN analyst.association.ci_low IS 'Lower end of the confidence interval, in the same unit.';
-COMMENT ON COLUMN analyst.association.ci_high IS 'Upper end of it.';
-COMMENT ON COLUMN analyst.association.confidence IS 'Level of the interval, such as 0.95.';
+COMMENT ON COLUMN analyst.association.estimate IS 'The figure, on the scale of unit, the column of that name; null if not defined or suppressed.';
+COMMENT ON COLUMN analyst.association.ci_low IS 'Lower end of the confidence interval, on the scale of unit.';
+COMMENT ON COLUMN analyst.association.ci_high IS 'Upper end of it, on the scale of unit.';
+COMMENT ON COLUMN analyst.association.confidence IS 'Level of the interval, 0 to 1, such as 0.95.';
 COMMENT ON COLUMN analyst.association.unit IS 'correlation (-1 to 1), or points of the Rau score per unit of DAS28, per unit that lasts a year, or per year.';
 COMMENT ON COLUMN analyst.association.p_value IS 'Probability of an estimate as far from 0 if there were no association; null of a course.';
-COMMENT ON COLUMN analyst.association.q_value IS 'The same after Benjamini and Hochberg, over all figures of this date and model; of those with q below 0.05, about one in twenty is by chance.';
+COMMENT ON COLUMN analyst.association.q_value IS 'The same after Benjamini and Hochberg, 0 to 1, over all figures of this date and model; of those with q below 0.05, about one in twenty is by chance.';
 COMMENT ON COLUMN analyst.association.n_visits IS 'Number of films (level, course) or intervals between two films (change, progression) behind the figure.';
 COMMENT ON COLUMN analyst.association.n_patients IS 'Number of patients behind them.';
 COMMENT ON COLUMN analyst.association.suppressed IS 'True: fewer than five patients, so neither figure nor numbers are shown.';

@@ -58,7 +58,7 @@ COMMENT ON COLUMN analyst.rau_forecast.rau_q05 IS 'Lower end of the 90 % interva
 COMMENT ON COLUMN analyst.rau_forecast.rau_q95 IS 'Upper end of it, points.';
 COMMENT ON COLUMN analyst.rau_forecast.p_beyond_sdc IS 'Probability, 0-1, that this film scores more than 6.3 points (the smallest detectable change of human reading) above rau_last.';
 COMMENT ON COLUMN analyst.rau_forecast.overdue IS 'True if forecast_date had passed on as_of: no film came within the horizon.';
-COMMENT ON COLUMN analyst.rau_forecast.n_patients IS 'Patients from whom the course of the disease was learnt.';
+COMMENT ON COLUMN analyst.rau_forecast.n_patients IS 'Number of patients from whom the course of the disease was learnt.';
 COMMENT ON COLUMN analyst.rau_forecast.is_newest IS 'True for the newest as_of of the model: what is forecast today.';
 COMMENT ON COLUMN analyst.rau_forecast.model_version IS 'The model behind predicted_rau.';
 COMMENT ON COLUMN analyst.rau_forecast.is_champion IS 'True if this is the model that the other views show today.';

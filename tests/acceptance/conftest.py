@@ -72,7 +72,14 @@ def fill(site: Settings) -> None:
     came = []
     for number, night in enumerate(NIGHTS, start=1):
         late = night == NIGHTS[-1]
-        came.append(registry_rows(registry, night, lambda day, late=late: (day >= latest) == late))
+        rows = registry_rows(registry, night, lambda day, late=late: (day >= latest) == late)
+        if late:
+            # The registry corrects one value of the first night.
+            corrected = came[0].activity.dropna(subset=["esr"]).head(1)
+            place = {"source_file": rows.activity["source_file"].iloc[0], "row_number": len(rows.activity) + 2}
+            corrected = corrected.assign(esr=77.0, folder_date=night, **place)
+            rows.activity = pd.concat([rows.activity, corrected], ignore_index=True)
+        came.append(rows)
         run_of_night(site, number, night, came[-1])
     rescoring_run(site, 3, came)
     comparison(engine, 4)
@@ -161,7 +168,8 @@ def run_of_night(site: Settings, number: int, night: date, rows: SimpleNamespace
             connection, run.run_id, rows.consultations, rows.readings, rows.activity, rows.readings
         )
         for dataset, counts in written.items():
-            lines = [("landed", counts.new, ""), ("new", counts.new, "")]
+            lines = [("landed", counts.new + counts.updated, ""), ("new", counts.new, "")]
+            lines += [("updated", counts.updated, "")] if counts.updated else []
             runs.record_book(connection, run.run_id, dataset, lines)
         publish(connection, run, rows.images, predicted(rows.images, rows.truth, FORMER))
         broken = [("landed", len(rows.images) + 1, ""), ("scored", len(rows.images), "")]
