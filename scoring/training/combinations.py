@@ -19,7 +19,8 @@ _NEAREST = 1e-4
 
 def mean_answer(answers: Sequence[Cdf]) -> Cdf:
     """The even mixture of several distribution functions of the same joints, each `(n, 101)`, raw or monotone."""
-    return np.mean([make_monotone(cdf) for cdf in answers], axis=0, dtype=np.float64).astype(np.float32)
+    mean = np.mean([make_monotone(cdf) for cdf in answers], axis=0, dtype=np.float64)
+    return np.asarray(mean, dtype=np.float32)
 
 
 class FilmContext:
@@ -70,6 +71,6 @@ def _logits(cdf: Cdf) -> NDArray[np.float64]:
 
 def _moved(logits: NDArray[np.float64], z: NDArray[np.float64], parameters: NDArray[np.float64]) -> Cdf:
     shift, stretch, weight = parameters
-    moved = expit(shift + abs(stretch) * logits - weight * z[:, np.newaxis]).astype(np.float32)
+    moved = expit(shift + abs(stretch) * logits - weight * z[:, np.newaxis])
     moved[:, -1] = 1
-    return moved
+    return np.asarray(moved, dtype=np.float32)
