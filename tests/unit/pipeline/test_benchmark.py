@@ -1,12 +1,16 @@
 """What the benchmark prints, from what was compared; nothing is drawn or trained."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from scoring.errors import InvalidRequest
 from scoring.networks.readout import N_POINTS, ReadOutRule
-from scoring.pipeline import benchmark
+from scoring.pipeline import benchmark, models
 from scoring.training import benchmark as training
 from scoring.training.benchmark import BenchmarkSets, Contestant
 from scoring.training.dataset import JointSet
@@ -30,8 +34,13 @@ class Installation:
     var_dir = Path("nowhere")
 
 
+ARGUMENTS = {
+    "recipes": (), "patients": 60, "test_joints": 120, "epochs": 3, "seed": 1, "shrink": 2, "progress": lambda *_: None,
+}  # fmt: skip
+
+
 @pytest.fixture
-def compared(monkeypatch):
+def stubbed(monkeypatch):
     sets = BenchmarkSets(joints(60), joints(60), joints(120))
 
     def contestant(name, off):
@@ -43,9 +52,31 @@ def compared(monkeypatch):
 
     monkeypatch.setattr(training, "phantom_sets", lambda *_, **__: sets)
     monkeypatch.setattr(training, "contest", lambda *_, **__: [contestant("off", 25), contestant("right", 0)])
-    return benchmark.run(
-        Installation(), recipes=(), patients=60, test_joints=120, epochs=3, seed=1, shrink=2, progress=lambda *_: None
+    return contestant
+
+
+@pytest.fixture
+def compared(stubbed):
+    return benchmark.run(Installation(), **ARGUMENTS)
+
+
+def test_a_stored_model_stands_beside_the_recipes(stubbed, monkeypatch):
+    model = SimpleNamespace(manifest={"data": {"seed": 1}})
+    monkeypatch.setattr(models, "load", lambda _, version: model if version == "mine-1" else None)
+    monkeypatch.setattr(
+        training, "shipped", lambda *_: replace(stubbed("mine-1, as stored", 0), seconds=math.nan)
     )
+    found = benchmark.run(Installation(), **ARGUMENTS, model="mine-1")
+    rows = {row["recipe"]: row for row in found.figures}
+    assert rows["mine-1, as stored"]["minutes"] == ""
+    assert rows["mine-1, as stored"]["QWK"] == "1.000 [1.000, 1.000]"
+
+
+def test_a_model_that_has_learnt_from_these_patients_is_refused(stubbed, monkeypatch):
+    model = SimpleNamespace(manifest={"data": {"seed": training.TEST_SEED}})
+    monkeypatch.setattr(models, "load", lambda *_: model)
+    with pytest.raises(InvalidRequest, match="mine-1 has learnt from patients of this comparison"):
+        benchmark.run(Installation(), **ARGUMENTS, model="mine-1")
 
 
 def test_the_best_comes_first_and_says_on_what(compared):
