@@ -473,3 +473,10 @@ BEGIN
     END LOOP;
 END
 $$;
+
+-- What the registry corrected: one value of each of a patient's visits, as the next night brings it.
+UPDATE registry.disease_activity
+SET
+    patient_global = 100 - patient_global,
+    batch_date = batch_date + 1
+WHERE patient_id = (SELECT min(patient_id) FROM registry.disease_activity);
