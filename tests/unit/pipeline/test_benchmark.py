@@ -63,9 +63,7 @@ def compared(stubbed):
 def test_a_stored_model_stands_beside_the_recipes(stubbed, monkeypatch):
     model = SimpleNamespace(manifest={"data": {"seed": 1}})
     monkeypatch.setattr(models, "load", lambda _, version: model if version == "mine-1" else None)
-    monkeypatch.setattr(
-        training, "shipped", lambda *_: replace(stubbed("mine-1, as stored", 0), seconds=math.nan)
-    )
+    monkeypatch.setattr(training, "shipped", lambda *_: replace(stubbed("mine-1, as stored", 0), seconds=math.nan))
     found = benchmark.run(Installation(), **ARGUMENTS, model="mine-1")
     rows = {row["recipe"]: row for row in found.figures}
     assert rows["mine-1, as stored"]["minutes"] == ""
