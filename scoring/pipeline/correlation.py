@@ -1,6 +1,7 @@
 """Refresh the correlations and associations of joint damage with disease activity as of a date."""
 
 from datetime import date
+from math import isnan
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -95,7 +96,13 @@ def _refresh_by_hand(settings: Settings, as_of: date, triggered_by: str) -> str:
 
 
 def _shown(table: "pd.DataFrame", columns: list[str]) -> list[dict[str, object]]:
-    return [
-        {column: round(row[column], 3) if isinstance(row[column], float) else row[column] for column in columns}
-        for row in table.to_dict("records")
-    ]
+    return [{column: _cell(column, row[column]) for column in columns} for row in table.to_dict("records")]
+
+
+def _cell(column: str, value: object) -> object:
+    """Counts whole, figures to three digits, and nothing where there is none."""
+    if not isinstance(value, float):
+        return value
+    if isnan(value):
+        return None
+    return round(value) if column.startswith("n_") else round(value, 3)
