@@ -2,7 +2,7 @@
 
 Three named sets, made on demand and kept: `phantom-train` and `phantom-validation` are patients of one synthetic
 registry, told apart by `dataset.split_of`; `phantom-test` is drawn from a registry with another seed. Whatever is tuned
-(the best epoch, the number of neighbours, the borders between grades, the level of the intervals) is tuned on
+(the best epoch, the number of neighbours, the weights of the grades, the level of the intervals) is tuned on
 `phantom-validation`. The answers of every recipe are kept too, so that a benchmark that was stopped goes on.
 """
 

@@ -51,7 +51,7 @@ class TrainingRecipe:
         frozen_epochs: Epochs in which the layers of a network that was trained before (InceptionV3) stand still; then
             all are trained, with a fresh optimiser.
         rule: How grades are read from what the network gives.
-        calibrated: Whether borders and interval are fitted to the validation joints afterwards, see
+        calibrated: Whether weights of the grades and interval are fitted to the validation joints afterwards, see
             `scoring.training.calibration.calibrated_rule`.
         stretch: Whether the grey levels of each image are stretched to 0..1 first.
         augment_repeats_only: Whether a joint is augmented only when it comes again within an epoch, as the copies that

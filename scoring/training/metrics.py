@@ -98,8 +98,8 @@ def of_confusions(confusions: npt.NDArray[Any]) -> dict[str, Floats]:
 
     `erosion_unweighted_recall` is the mean of sensitivity and specificity for any erosion, grade 1 or more.
     `accuracy_and_kappa` is the mean of class-normalised accuracy and kappa: the first alone rewards calling healthy
-    joints eroded, the second alone rewards never calling a rare grade. Epochs, borders, recipes and champions are
-    chosen by it. The other names are those of the functions above.
+    joints eroded, the second alone rewards never calling a rare grade. Epochs, weights of the grades, recipes and
+    champions are chosen by it. The other names are those of the functions above.
 
     Args:
         confusions: Counts, (..., n, n); the row is the truth.
