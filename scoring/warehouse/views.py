@@ -25,25 +25,12 @@ WHERE series.rau IS NOT NULL AND form.das28 IS NOT NULL
 
 _CORRELATION = "SELECT * FROM analyst.correlation WHERE is_champion AND method = 'spearman' ORDER BY as_of"
 
-# Predicted scores are compared only where both films had equally many joints scored.
+# There is no course where the two films differ in the number of scored joints.
 _CHANGES = """
-SELECT series.damage, series.rau - series.previous AS change
-FROM (
-    SELECT
-        long.damage, long.rau, long.n_scored,
-        lag(long.rau) OVER films AS previous,
-        lag(long.n_scored) OVER films AS previous_n_scored
-    FROM (
-        SELECT 'reported_rau' AS damage, patient_id, visit_date, reported_rau AS rau, 0 AS n_scored
-        FROM analyst.rau_by_visit
-        UNION ALL
-        SELECT 'predicted_rau', patient_id, visit_date, rau_expected, n_scored FROM analyst.rau_by_visit
-    ) AS long
-    WHERE long.rau IS NOT NULL
-    WINDOW films AS (PARTITION BY long.damage, long.patient_id ORDER BY long.visit_date)
-) AS series
-WHERE series.previous_n_scored = series.n_scored
-ORDER BY series.damage, change
+SELECT damage, rau_change AS change
+FROM analyst.rau_progression
+WHERE course IS NOT NULL
+ORDER BY damage, rau_change
 """
 
 _LONGEST_SERIES = """
