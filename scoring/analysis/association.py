@@ -21,7 +21,9 @@ Each form of DAS28 is a series of its own. Hundreds of figures are asked at once
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,8 @@ COLUMNS = (
 _DECIMALS = 9
 _PRIMARY = next(iter(LEVEL_WINDOWS))
 _NO_WINDOW = "none"
+# Each holds some hundred bytes a film.
+_THREADS = 2
 _SEVERITIES = ("below_10", "10_to_30", "30_and_more")
 
 _Found = Iterator[tuple[str, str, Estimate, Codes]]
@@ -113,6 +117,10 @@ class _Rows:
             else:
                 for code, name in enumerate(_SEVERITIES):
                     yield kind, name, self.only(self.severity == code)
+
+
+_Asking = Callable[[_Rows, str, float], _Found]
+"""What one relation asks of its rows, given the kind of stratum and the confidence of the intervals."""
 
 
 def associate(
@@ -163,42 +171,48 @@ def associate(
     films_of, visits_of = patients[: len(films)], patients[len(films) :]
     activity = {form: _series(visits, visits_of, form) for form in forms}
 
-    rows: list[dict[str, Any]] = []
+    def figures(damage: str, form: str, relation: str, asked: _Rows, ask: _Asking) -> list[dict[str, Any]]:
+        return [
+            {
+                "damage": damage,
+                "activity": form,
+                "relation": relation,
+                "lag_window": window,
+                "method": method,
+                "stratum_kind": kind,
+                "stratum": stratum,
+                "estimate": found.estimate,
+                "ci_low": found.ci_low,
+                "ci_high": found.ci_high,
+                "p_value": found.p_value,
+                "n_visits": len(patient),
+                "n_patients": _n_patients(patient),
+            }
+            for kind, stratum, part in asked.strata(strata)
+            for window, method, found, patient in ask(part, kind, confidence)
+        ]
 
-    def add(
-        damage: str, form: str, relation: str, asked: _Rows, figures: Callable[[_Rows, str, float], _Found]
-    ) -> None:
-        for kind, stratum, part in asked.strata(strata):
-            for window, method, found, patient in figures(part, kind, confidence):
-                rows.append(
-                    {
-                        "damage": damage,
-                        "activity": form,
-                        "relation": relation,
-                        "lag_window": window,
-                        "method": method,
-                        "stratum_kind": kind,
-                        "stratum": stratum,
-                        "estimate": found.estimate,
-                        "ci_low": found.ci_low,
-                        "ci_high": found.ci_high,
-                        "p_value": found.p_value,
-                        "n_visits": len(patient),
-                        "n_patients": _n_patients(patient),
-                    }
-                )
-
-    for damage in damages:
+    def of_damage(damage: str) -> tuple[Series, _Rows, Codes]:
         film = _series(films, films_of, damage)
         joints = _series(films.dropna(subset=[damage]), films_of[films[damage].notna()], "n_scored", keep_missing=True)
-        marked = _film_rows(film)
-        intervals = _intervals(film, joints.value if damage == "predicted_rau" else None)
-        add(damage, TIME, "course", marked, _course)
-        for form in forms:
-            near = _nearby(film, activity[form], level_windows)
-            add(damage, form, "level", replace(marked, figures=marked.figures | near), _level)
-            add(damage, form, "change", _changes(marked, intervals, near[_PRIMARY]), _change)
-            add(damage, form, "progression", _summed_activity(film, marked, intervals, activity[form]), _progression)
+        return film, _film_rows(film), _intervals(film, joints.value if damage == "predicted_rau" else None)
+
+    def of_form(damage: str, form: str) -> list[dict[str, Any]]:
+        film, marked, intervals = followed[damage]
+        if form == TIME:
+            return figures(damage, TIME, "course", marked, _course)
+        near = _nearby(film, activity[form], level_windows)
+        between = _summed_activity(film, marked, intervals, activity[form])
+        return [
+            *figures(damage, form, "level", replace(marked, figures=marked.figures | near), _level),
+            *figures(damage, form, "change", _changes(marked, intervals, near[_PRIMARY]), _change),
+            *figures(damage, form, "progression", between, _progression),
+        ]
+
+    followed = {damage: of_damage(damage) for damage in damages}
+    # numpy lets go of the interpreter while it works on long arrays; what comes out is in the order that was asked for.
+    with ThreadPoolExecutor(_THREADS) as pool:
+        rows = [row for part in pool.map(of_form, *zip(*product(damages, (TIME, *forms)), strict=True)) for row in part]
     found = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in {"confidence", "q_value"}])
     found = found[found["n_visits"] > 0].reset_index(drop=True).assign(confidence=confidence, q_value=np.nan)
     tested = found["p_value"].notna().to_numpy()

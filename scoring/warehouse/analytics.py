@@ -42,14 +42,7 @@ predicted AS (
     FROM scoring.rau_prediction AS p
     INNER JOIN scoring.model_version AS m
         ON m.version = p.model_version AND m.preprocessing_version = p.preprocessing_version
-    WHERE p.scope = 'visit' AND p.model_version = :model_version AND p.first_batch_date <= :as_of
-        AND EXISTS (
-            SELECT
-            FROM scoring.rau_prediction AS f
-            INNER JOIN registry.radiograph AS r USING (sop_iuid, patient_id, visit_date)
-            WHERE f.scope = 'film' AND f.patient_id = p.patient_id AND f.visit_date = p.visit_date
-                AND f.model_version = p.model_version AND f.preprocessing_version = p.preprocessing_version
-        )
+    WHERE p.scope = 'visit' AND p.stands AND p.model_version = :model_version AND p.first_batch_date <= :as_of
 )
 """
 """Common table expressions: the reported and the predicted Rau score of each visit, as far as delivered by a date."""

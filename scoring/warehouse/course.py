@@ -28,19 +28,8 @@ SELECT p.patient_id, p.visit_date, p.rau_expected AS rau, (p.rau_q95 - p.rau_q05
 FROM scoring.rau_prediction AS p
 INNER JOIN scoring.model_version AS m
     ON m.version = p.model_version AND m.preprocessing_version = p.preprocessing_version
-WHERE p.scope = 'visit' AND p.model_version = :model_version AND p.first_batch_date <= :as_of
+WHERE p.scope = 'visit' AND p.stands AND p.model_version = :model_version AND p.first_batch_date <= :as_of
 ORDER BY p.patient_id, p.visit_date
-"""
-
-# A predicted score stands only while a film it was made from is still in that visit. Asked for on its own: joined to
-# the scores of a night that PostgreSQL has no statistics of yet, it may be looked up anew for every one of them.
-_STANDING = """
-SELECT DISTINCT f.patient_id, f.visit_date
-FROM scoring.rau_prediction AS f
-INNER JOIN scoring.model_version AS m
-    ON m.version = f.model_version AND m.preprocessing_version = f.preprocessing_version
-INNER JOIN registry.radiograph AS r USING (sop_iuid, patient_id, visit_date)
-WHERE f.scope = 'film' AND f.model_version = :model_version
 """
 
 _WITHDRAW = """
@@ -69,13 +58,13 @@ def series(connection: Connection, as_of: date, model_version: str) -> pd.DataFr
         if reported: the registry does not tell which joints its score covers).
     """
     params: dict[str, Any] = {"as_of": as_of, "model_version": model_version, "q95": _Q95}
-    reported, predicted, standing = (
-        pd.read_sql_query(sa.text(query), connection, params=params) for query in (_REPORTED, _PREDICTED, _STANDING)
+    reported, predicted = (
+        pd.read_sql_query(sa.text(query), connection, params=params) for query in (_REPORTED, _PREDICTED)
     )
     found = pd.concat(
         [
             reported.assign(damage="reported_rau", rau_sd=np.nan, n_scored=np.nan),
-            predicted.merge(standing, on=["patient_id", "visit_date"]).assign(damage="predicted_rau"),
+            predicted.assign(damage="predicted_rau"),
         ],
         ignore_index=True,
     )

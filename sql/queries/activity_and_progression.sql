@@ -1,7 +1,8 @@
 -- Title: Activity summed over time against progression
 -- Description: For each two consecutive films the mean DAS28-ESR (four variables) between them, and how fast the
 -- reported Rau score changed over the same time. This is where a relation of activity and damage shows; that of one
--- visit is weak. Name another form or the predicted score, but never two at once.
+-- visit is weak. Name another form or the predicted score, but never two at once. Shown are intervals that ended in the
+-- year before the last night; leave that condition out for the whole history.
 
 SELECT
     progression.patient_id,
@@ -15,9 +16,11 @@ SELECT
 FROM analyst.rau_progression AS progression
 INNER JOIN analyst.activity_between_films AS activity
     ON progression.patient_id = activity.patient_id
+    AND progression.damage = activity.damage
     AND progression.from_date = activity.from_date
     AND progression.to_date = activity.to_date
 WHERE
     progression.damage = 'reported_rau'
     AND activity.form = 'das28_esr4'
+    AND activity.to_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
 ORDER BY activity.mean_das28 DESC NULLS LAST, progression.patient_id ASC, progression.from_date ASC;

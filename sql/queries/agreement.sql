@@ -1,8 +1,10 @@
 -- Title: Agreement between readers, and between readers and the model
 -- Description: The model should agree with readers about as well as they agree with each other; human-human rows exist
--- only if films were read more than once. Figures of fewer than 5 patients are empty (suppressed).
+-- only if films were read more than once. Figures of fewer than 5 patients are empty (suppressed). Shown are films of
+-- the last night's year; name another, or ask for `visit_year IS NULL`: all years together.
 
 SELECT
+    agreement.visit_year,
     agreement.comparison,
     agreement.joint_kind,
     agreement.n_pairs,
@@ -16,4 +18,5 @@ SELECT
     round(agreement.loa_high::numeric, 1) AS loa_high,
     agreement.trained_on_synthetic
 FROM analyst.agreement
+WHERE agreement.visit_year = (SELECT extract(YEAR FROM max(night.batch_date))::integer FROM analyst.night)
 ORDER BY agreement.comparison, agreement.joint_kind;

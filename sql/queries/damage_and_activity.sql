@@ -1,7 +1,8 @@
 -- Title: Damage of each visit with the disease activity nearest to it
 -- Description: The rows behind a correlation with DAS28-ESR (four variables): one row a visit with a Rau score, with
--- the activity visit that lies nearest, at most 90 days away. Ask for a smaller lag if 90 days are too many. Do not
--- join rau_by_visit with disease_activity_by_visit by patient alone: each film would meet every visit of the patient.
+-- the activity visit that lies nearest, here at most 30 days away (the view has 90). Do not join rau_by_visit with
+-- disease_activity_by_visit by patient alone: each film would meet every visit of the patient. Shown is the year before
+-- the last night; leave that condition out for the whole history.
 
 SELECT
     visit.patient_id,
@@ -17,4 +18,5 @@ FROM analyst.damage_and_activity AS visit
 WHERE
     visit.das28_esr4 IS NOT NULL
     AND abs(visit.lag_days) <= 30
+    AND visit.visit_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
 ORDER BY visit.patient_id, visit.visit_date;

@@ -1,7 +1,7 @@
 -- Title: Change of the Rau score from one visit to the next
 -- Description: Who got worse, beyond what two human readings can tell from error (6.3 points), with the probability
 -- that the true change is as large. Improvements stand at the end. Rows without a course compare different numbers of
--- joints.
+-- joints. Shown is what was seen in the year before the last night; leave that condition out for the whole history.
 
 SELECT
     film_pair.patient_id,
@@ -18,4 +18,5 @@ SELECT
     film_pair.n_scored_after AS n_scored,
     film_pair.trained_on_synthetic
 FROM analyst.rau_progression AS film_pair
+WHERE film_pair.to_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
 ORDER BY film_pair.damage ASC, film_pair.rau_change DESC, film_pair.patient_id ASC, film_pair.to_date ASC;

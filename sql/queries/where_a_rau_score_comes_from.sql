@@ -1,14 +1,17 @@
 -- Title: Where a Rau score comes from
--- Description: For the visit with the highest score; name another in `chosen`. One row for each joint behind the score
--- and each model that ever scored the visit, with the image's bytes, the model's weights, the code and the run.
+-- Description: For the visit with the highest score of the year before the last night; name another in `chosen`. One
+-- row for each joint behind the score and each model that ever scored the visit, with the image's bytes, the model's
+-- weights, the code and the run.
 
 WITH chosen AS (
     SELECT
         patient_id,
         visit_date
     FROM analyst.rau_by_visit
-    WHERE rau_expected IS NOT NULL
-    ORDER BY rau_expected DESC
+    WHERE
+        rau_expected IS NOT NULL
+        AND visit_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
+    ORDER BY rau_expected DESC, patient_id ASC, visit_date ASC
     LIMIT 1
 )
 
@@ -30,11 +33,14 @@ SELECT
     rau.run_id,
     rau.scored_at
 FROM analyst.rau_lineage AS rau
-INNER JOIN chosen ON rau.patient_id = chosen.patient_id AND rau.visit_date = chosen.visit_date
 CROSS JOIN LATERAL unnest(rau.image_sha256s) AS behind (image_sha256)
 INNER JOIN analyst.lineage AS joint
     ON behind.image_sha256 = joint.image_sha256
     AND rau.model_version = joint.model_version
     AND rau.preprocessing_version = joint.preprocessing_version
-WHERE rau.scope = 'visit'
+WHERE
+    rau.scope = 'visit'
+    -- As values, not as a join: so the view looks up one visit instead of putting all together first.
+    AND rau.patient_id = (SELECT chosen.patient_id FROM chosen)
+    AND rau.visit_date = (SELECT chosen.visit_date FROM chosen)
 ORDER BY rau.is_champion DESC, rau.model_version ASC, joint.joint ASC;

@@ -24,11 +24,7 @@ FROM scoring.rau_prediction
 INNER JOIN analyst.champion
     ON rau_prediction.model_version = champion.model_version
     AND rau_prediction.preprocessing_version = champion.preprocessing_version
--- The registry may move a film to another visit or patient; what was predicted for the old one is not shown.
-INNER JOIN registry.radiograph
-    ON rau_prediction.sop_iuid = radiograph.sop_iuid
-    AND rau_prediction.patient_id = radiograph.patient_id
-    AND rau_prediction.visit_date = radiograph.visit_date
+INNER JOIN registry.radiograph ON rau_prediction.sop_iuid = radiograph.sop_iuid
 LEFT JOIN LATERAL (
     SELECT consultation.reported_rau
     FROM registry.consultation
@@ -38,7 +34,10 @@ LEFT JOIN LATERAL (
     ORDER BY consultation.read_on DESC NULLS LAST, consultation.id_x DESC
     LIMIT 1
 ) AS latest_reported ON TRUE
-WHERE rau_prediction.scope = 'film';
+WHERE
+    rau_prediction.scope = 'film'
+    -- The registry may move a film to another visit or patient; what was predicted for the old one is not shown.
+    AND rau_prediction.stands;
 
 COMMENT ON VIEW analyst.rau_by_film IS 'Rau score predicted for each film, with interval and number of joints, beside the reported one.';
 COMMENT ON COLUMN analyst.rau_by_film.patient_id IS 'The registry''s pseudonym of the patient.';

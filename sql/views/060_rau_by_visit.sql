@@ -10,10 +10,7 @@ WITH visit AS (
     SELECT
         named.patient_id,
         named.visit_date,
-        count(named.sop_iuid) AS n_films,
-        -- The registry may move a film to another visit. A score stands only while a film it was made from is still
-        -- there: what is left of the visit may never have been scored.
-        count(film.sop_iuid) > 0 AS is_scored
+        count(named.sop_iuid) AS n_films
     FROM (
         SELECT
             radiograph.patient_id,
@@ -30,14 +27,6 @@ WITH visit AS (
             consultation.sop_iuid IS NULL
             AND consultation.reported_rau IS NOT NULL
     ) AS named
-    LEFT JOIN analyst.champion ON TRUE
-    LEFT JOIN scoring.rau_prediction AS film
-        ON film.scope = 'film'
-        AND named.sop_iuid = film.sop_iuid
-        AND named.patient_id = film.patient_id
-        AND named.visit_date = film.visit_date
-        AND champion.model_version = film.model_version
-        AND champion.preprocessing_version = film.preprocessing_version
     GROUP BY named.patient_id, named.visit_date
 ),
 
@@ -62,7 +51,11 @@ predicted AS (
     INNER JOIN analyst.champion
         ON rau_prediction.model_version = champion.model_version
         AND rau_prediction.preprocessing_version = champion.preprocessing_version
-    WHERE rau_prediction.scope = 'visit'
+    WHERE
+        rau_prediction.scope = 'visit'
+        -- The registry may move a film to another visit. A score stands only while a film it was made from is still
+        -- there: what is left of the visit may never have been scored.
+        AND rau_prediction.stands
 )
 
 SELECT
@@ -84,8 +77,7 @@ SELECT
     predicted.scored_at
 FROM visit
 LEFT JOIN predicted
-    ON visit.is_scored
-    AND visit.patient_id = predicted.patient_id
+    ON visit.patient_id = predicted.patient_id
     AND visit.visit_date = predicted.visit_date
 LEFT JOIN latest_reported
     ON visit.patient_id = latest_reported.patient_id

@@ -10,44 +10,71 @@
 -- Of visits with different numbers of scored joints the course is null: what is new may be a joint, not an erosion.
 -- 6.3 points hold for 38 joints; a score that is extrapolated from ten is noisier.
 
+-- Not through rau_by_visit: the scores lie in the order of an index, and which films a visit has is not asked.
 CREATE VIEW analyst.rau_progression AS
-WITH score AS (
+WITH predicted AS (
     SELECT
-        visit.patient_id,
-        visit.visit_date,
-        'predicted_rau' AS damage,
-        visit.rau_expected AS rau,
-        (visit.rau_q95 - visit.rau_q05) / (2 * 1.6448536) AS sd,
-        visit.n_scored,
-        visit.extrapolated,
-        visit.model_version,
-        visit.trained_on_synthetic
-    FROM analyst.rau_by_visit AS visit
-    WHERE visit.rau_expected IS NOT NULL
-    UNION ALL
+        score.patient_id,
+        score.visit_date,
+        lag(score.visit_date) OVER visits AS date_before,
+        score.rau_expected AS rau,
+        lag(score.rau_expected) OVER visits AS rau_before,
+        (score.rau_q95 - score.rau_q05) / (2 * 1.6448536) AS sd,
+        lag((score.rau_q95 - score.rau_q05) / (2 * 1.6448536)) OVER visits AS sd_before,
+        score.n_scored,
+        lag(score.n_scored) OVER visits AS n_scored_before,
+        score.extrapolated,
+        score.model_version,
+        (SELECT champion.trained_on_synthetic FROM analyst.champion) AS trained_on_synthetic
+    FROM scoring.rau_prediction AS score
+    WHERE
+        score.scope = 'visit'
+        AND score.stands
+        AND score.model_version = (SELECT champion.model_version FROM analyst.champion)
+        AND score.preprocessing_version = (SELECT champion.preprocessing_version FROM analyst.champion)
+    WINDOW visits AS (PARTITION BY score.patient_id ORDER BY score.visit_date)
+),
+
+latest_reported AS (
+    SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date)
+        consultation.patient_id,
+        consultation.visit_date,
+        consultation.reported_rau
+    FROM registry.consultation
+    WHERE consultation.reported_rau IS NOT NULL
+    ORDER BY
+        consultation.patient_id ASC, consultation.visit_date ASC, consultation.read_on DESC NULLS LAST,
+        consultation.id_x DESC
+),
+
+reported AS (
     SELECT
-        visit.patient_id,
-        visit.visit_date,
-        'reported_rau' AS damage,
-        visit.reported_rau AS rau,
-        NULL AS sd,
-        NULL AS n_scored,
-        NULL AS extrapolated,
+        score.patient_id,
+        score.visit_date,
+        lag(score.visit_date) OVER visits AS date_before,
+        score.reported_rau AS rau,
+        lag(score.reported_rau) OVER visits AS rau_before,
+        NULL::double precision AS sd,
+        NULL::double precision AS sd_before,
+        NULL::smallint AS n_scored,
+        NULL::smallint AS n_scored_before,
+        NULL::boolean AS extrapolated,
         NULL AS model_version,
-        NULL AS trained_on_synthetic
-    FROM analyst.rau_by_visit AS visit
-    WHERE visit.reported_rau IS NOT NULL
+        NULL::boolean AS trained_on_synthetic
+    FROM latest_reported AS score
+    WINDOW visits AS (PARTITION BY score.patient_id ORDER BY score.visit_date)
 ),
 
 consecutive AS (
     SELECT
-        score.*,
-        lag(score.visit_date) OVER visits AS date_before,
-        lag(score.rau) OVER visits AS rau_before,
-        lag(score.sd) OVER visits AS sd_before,
-        lag(score.n_scored) OVER visits AS n_scored_before
-    FROM score
-    WINDOW visits AS (PARTITION BY score.patient_id, score.damage ORDER BY score.visit_date)
+        'predicted_rau' AS damage,
+        predicted.*
+    FROM predicted
+    UNION ALL
+    SELECT
+        'reported_rau' AS damage,
+        reported.*
+    FROM reported
 ),
 
 changed AS (

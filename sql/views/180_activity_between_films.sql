@@ -8,18 +8,11 @@
 -- rest.
 
 CREATE VIEW analyst.activity_between_films AS
-WITH between_films AS NOT MATERIALIZED (
-    SELECT DISTINCT
-        progression.patient_id,
-        progression.from_date,
-        progression.to_date
-    FROM analyst.rau_progression AS progression
-),
-
-line AS (
+WITH line AS (
     SELECT
         measured.patient_id,
         measured.form,
+        measured.origin,
         measured.visit_date AS start_date,
         measured.das28 AS start_das28,
         lead(measured.visit_date) OVER visits AS end_date,
@@ -28,86 +21,62 @@ line AS (
     WINDOW visits AS (PARTITION BY measured.patient_id, measured.form ORDER BY measured.visit_date)
 ),
 
+-- What each line, and the visit at which it starts, gives to the interval; the last visit starts a line without end.
 piece AS (
     SELECT
-        between_films.patient_id,
-        between_films.from_date,
-        between_films.to_date,
-        line.form,
-        least(line.end_date, between_films.to_date) - greatest(line.start_date, between_films.from_date) AS n_days,
+        progression.patient_id,
+        progression.damage,
+        progression.from_date,
+        progression.to_date,
+        known.form,
+        line.start_date BETWEEN progression.from_date AND progression.to_date AS is_visit,
+        line.origin,
+        CASE
+            WHEN line.end_date - line.start_date <= 548
+                THEN
+                    greatest(
+                        0,
+                        least(line.end_date, progression.to_date) - greatest(line.start_date, progression.from_date)
+                    )
+        END AS n_days,
         -- The middle of the piece, in days after the start of its line: a straight line's mean is its middle.
         (
-            (least(line.end_date, between_films.to_date) - line.start_date)
-            + (greatest(line.start_date, between_films.from_date) - line.start_date)
+            (least(line.end_date, progression.to_date) - line.start_date)
+            + (greatest(line.start_date, progression.from_date) - line.start_date)
         ) / 2.0 AS middle,
         line.end_date - line.start_date AS line_days,
         line.start_das28,
         line.end_das28
-    FROM between_films
-    INNER JOIN line
-        ON between_films.patient_id = line.patient_id
-        AND between_films.to_date > line.start_date
-        AND between_films.from_date < line.end_date
-    WHERE line.end_date - line.start_date <= 548
-),
-
-area AS (
-    SELECT
-        piece.patient_id,
-        piece.from_date,
-        piece.to_date,
-        piece.form,
-        sum(piece.n_days) AS covered_days,
-        sum(
-            piece.n_days * (piece.start_das28 + (piece.end_das28 - piece.start_das28) * piece.middle / piece.line_days)
-        ) AS das28_days
-    FROM piece
-    GROUP BY piece.patient_id, piece.from_date, piece.to_date, piece.form
-),
-
-seen AS (
-    SELECT
-        between_films.patient_id,
-        between_films.from_date,
-        between_films.to_date,
-        measured.form,
-        count(*) AS n_activity_visits,
-        count(*) FILTER (WHERE measured.origin = 'reported') AS n_reported
-    FROM between_films
-    INNER JOIN analyst.das28_by_form AS measured
-        ON between_films.patient_id = measured.patient_id
-        AND measured.visit_date BETWEEN between_films.from_date AND between_films.to_date
-    GROUP BY between_films.patient_id, between_films.from_date, between_films.to_date, measured.form
+    FROM analyst.rau_progression AS progression
+    CROSS JOIN (VALUES ('das28_esr4'), ('das28_esr3'), ('das28_crp4'), ('das28_crp3')) AS known (form)
+    LEFT JOIN line
+        ON progression.patient_id = line.patient_id
+        AND known.form = line.form
+        AND progression.to_date >= line.start_date
+        AND progression.from_date <= coalesce(line.end_date, line.start_date)
 ),
 
 summed AS (
     SELECT
-        between_films.patient_id,
-        between_films.from_date,
-        between_films.to_date,
-        known.form,
-        (between_films.to_date - between_films.from_date) / 365.25 AS years,
-        coalesce(seen.n_activity_visits, 0) AS n_activity_visits,
-        coalesce(seen.n_reported, 0) AS n_reported,
-        coalesce(area.covered_days, 0)::double precision
-        / (between_films.to_date - between_films.from_date) AS covered_share,
-        area.das28_days / area.covered_days AS mean_das28
-    FROM between_films
-    CROSS JOIN (VALUES ('das28_esr4'), ('das28_esr3'), ('das28_crp4'), ('das28_crp3')) AS known (form)
-    LEFT JOIN area
-        ON between_films.patient_id = area.patient_id
-        AND between_films.from_date = area.from_date
-        AND between_films.to_date = area.to_date
-        AND known.form = area.form
-    LEFT JOIN seen
-        ON between_films.patient_id = seen.patient_id
-        AND between_films.from_date = seen.from_date
-        AND between_films.to_date = seen.to_date
-        AND known.form = seen.form
+        piece.patient_id,
+        piece.damage,
+        piece.from_date,
+        piece.to_date,
+        piece.form,
+        (piece.to_date - piece.from_date) / 365.25 AS years,
+        count(*) FILTER (WHERE piece.is_visit) AS n_activity_visits,
+        count(*) FILTER (WHERE piece.is_visit AND piece.origin = 'reported') AS n_reported,
+        coalesce(sum(piece.n_days), 0)::double precision / (piece.to_date - piece.from_date) AS covered_share,
+        sum(
+            piece.n_days * (piece.start_das28 + (piece.end_das28 - piece.start_das28) * piece.middle / piece.line_days)
+        ) / nullif(sum(piece.n_days), 0) AS mean_das28
+    FROM piece
+    GROUP BY piece.patient_id, piece.damage, piece.from_date, piece.to_date, piece.form
 )
 
 SELECT
     summed.patient_id,
+    summed.damage,
     summed.from_date,
     summed.to_date,
     summed.form,
@@ -119,8 +88,9 @@ SELECT
     CASE WHEN summed.covered_share >= 0.8 THEN (summed.mean_das28 * summed.years)::double precision END AS das28_years
 FROM summed;
 
-COMMENT ON VIEW analyst.activity_between_films IS 'Time-integrated DAS28 between the visits of each row of rau_progression, one row an interval and form; join by patient_id, from_date and to_date.';
+COMMENT ON VIEW analyst.activity_between_films IS 'Time-integrated DAS28 between the visits of each row of rau_progression, one row an interval and form; join by patient_id, damage, from_date and to_date.';
 COMMENT ON COLUMN analyst.activity_between_films.patient_id IS 'The registry''s pseudonym of the patient.';
+COMMENT ON COLUMN analyst.activity_between_films.damage IS 'predicted_rau or reported_rau: whose films bound the interval, as in rau_progression.';
 COMMENT ON COLUMN analyst.activity_between_films.from_date IS 'Date of the earlier film''s visit.';
 COMMENT ON COLUMN analyst.activity_between_films.to_date IS 'Date of the later film''s visit.';
 COMMENT ON COLUMN analyst.activity_between_films.form IS 'das28_esr4, das28_esr3 (sedimentation rate; four or three variables), das28_crp4 or das28_crp3 (C-reactive protein).';

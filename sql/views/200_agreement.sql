@@ -3,15 +3,17 @@
 -- the first, a film of three consultations gives three pairs) or by a consultation and the champion (human-model; the
 -- reading is the first). Withdrawn readings are left out. The registry does not say who read, so a pair may be one
 -- reader twice. Joints of one patient are alike: the figures describe these joints, and n_patients says on how many
--- people they rest. Below 5 patients all figures are null and suppressed is true.
+-- people they rest. Below 5 patients all figures are null and suppressed is true. Agreement drifts, with readers, films
+-- and models, so each year has its rows; those of all years have no year.
 -- Within one grade counts as agreement among readers, because readings lie on the borders of grades. Kappa with squared
 -- distances as weights: Cohen J. Psychol Bull 1968;70:213-220; the same as quadratic_weighted_kappa in
 -- scoring/training/metrics.py. Limits of agreement: Bland JM, Altman DG. Lancet 1986;327:307-310.
 
 CREATE VIEW analyst.agreement AS
-WITH pair AS (
+WITH pair AS NOT MATERIALIZED (
     SELECT
         'human-human' AS comparison,
+        radiograph.visit_date,
         earlier.patient_id,
         earlier.joint,
         earlier.ratingen_grade AS first_grade,
@@ -19,9 +21,15 @@ WITH pair AS (
         later.erosion_percent - earlier.erosion_percent AS difference,
         NULL AS model_version,
         NULL::boolean AS trained_on_synthetic
-    FROM registry.joint_reading AS earlier
+    -- By consultations, of which a film seldom has two, and from these to the many joints.
+    FROM registry.radiograph
+    INNER JOIN registry.consultation AS one ON radiograph.sop_iuid = one.sop_iuid
+    INNER JOIN registry.consultation AS other
+        ON radiograph.sop_iuid = other.sop_iuid
+        AND one.id_x <> other.id_x
+    INNER JOIN registry.joint_reading AS earlier ON one.id_x = earlier.id_x
     INNER JOIN registry.joint_reading AS later
-        ON earlier.sop_iuid = later.sop_iuid
+        ON other.id_x = later.id_x
         AND earlier.joint = later.joint
         AND (coalesce(earlier.read_on, '-infinity'), earlier.id_x) < (coalesce(later.read_on, '-infinity'), later.id_x)
     WHERE
@@ -30,6 +38,7 @@ WITH pair AS (
     UNION ALL
     SELECT
         'human-model' AS comparison,
+        reading.visit_date,
         reading.patient_id,
         reading.joint,
         reading.reading_grade AS first_grade,
@@ -40,46 +49,102 @@ WITH pair AS (
     FROM analyst.reading_versus_prediction AS reading
 ),
 
--- Columns of the registry in the order of scoring/clinical/joints.py: the thumb and the great toe have IP joints.
-of_kind AS (
+-- Each pair in its year, and among all years; the two are apart, so that who asks for one year need not wait for all.
+dated AS (
     SELECT
-        pair.*,
-        CASE
-            WHEN pair.joint LIKE 'wrist%' THEN 'wrist'
-            WHEN pair.joint ~ '^(hand_.*_10|foot_.*_5)$' THEN 'IP'
-            WHEN pair.joint LIKE 'foot%' THEN 'MTP'
-            WHEN pair.joint ~ '_(1|3|5|8)$' THEN 'PIP'
-            ELSE 'MCP'
-        END AS joint_kind
+        NULL::integer AS visit_year,
+        pair.*
     FROM pair
+    UNION ALL
+    SELECT
+        extract(YEAR FROM pair.visit_date)::integer AS visit_year,
+        pair.*
+    FROM pair
+),
+
+-- By patient and kind of joint first, which is quickly added, then to the kinds and to all joints.
+of_patient AS (
+    SELECT
+        dated.comparison,
+        dated.visit_year,
+        dated.model_version,
+        dated.trained_on_synthetic,
+        -- Columns of the registry in the order of scoring/clinical/joints.py: thumb and great toe have IP joints.
+        CASE
+            WHEN dated.joint LIKE 'wrist%' THEN 'wrist'
+            WHEN dated.joint LIKE 'hand%\_10' OR dated.joint LIKE 'foot%\_5' THEN 'IP'
+            WHEN dated.joint LIKE 'foot%' THEN 'MTP'
+            WHEN right(dated.joint, 2) IN ('_1', '_3', '_5', '_8') THEN 'PIP'
+            ELSE 'MCP'
+        END AS joint_kind,
+        dated.patient_id,
+        count(*) AS n,
+        count(*) FILTER (WHERE dated.first_grade = dated.second_grade) AS n_same,
+        count(*) FILTER (WHERE abs(dated.first_grade - dated.second_grade) <= 1) AS n_within_one,
+        sum(dated.first_grade) AS first_sum,
+        sum(dated.second_grade) AS second_sum,
+        sum(dated.first_grade * dated.first_grade) AS first_squares,
+        sum(dated.second_grade * dated.second_grade) AS second_squares,
+        sum(dated.first_grade * dated.second_grade) AS products,
+        sum(dated.difference) AS difference_sum,
+        sum(dated.difference * dated.difference) AS difference_squares
+    FROM dated
+    GROUP BY
+        dated.comparison, dated.visit_year, dated.model_version, dated.trained_on_synthetic, joint_kind,
+        dated.patient_id
+),
+
+summed AS (
+    SELECT
+        of_patient.comparison,
+        of_patient.visit_year,
+        of_patient.model_version,
+        of_patient.trained_on_synthetic,
+        kind.joint_kind,
+        count(DISTINCT of_patient.patient_id) AS n_patients,
+        sum(of_patient.n)::double precision AS n,
+        sum(of_patient.n_same)::double precision AS n_same,
+        sum(of_patient.n_within_one)::double precision AS n_within_one,
+        sum(of_patient.first_sum)::double precision AS first_sum,
+        sum(of_patient.second_sum)::double precision AS second_sum,
+        sum(of_patient.first_squares)::double precision AS first_squares,
+        sum(of_patient.second_squares)::double precision AS second_squares,
+        sum(of_patient.products)::double precision AS products,
+        sum(of_patient.difference_sum) AS difference_sum,
+        sum(of_patient.difference_squares) AS difference_squares
+    FROM of_patient
+    CROSS JOIN LATERAL (VALUES ('all'), (of_patient.joint_kind)) AS kind (joint_kind)
+    GROUP BY
+        of_patient.comparison, of_patient.visit_year, of_patient.model_version, of_patient.trained_on_synthetic,
+        kind.joint_kind
 ),
 
 moments AS (
     SELECT
-        of_kind.comparison,
-        of_kind.model_version,
-        of_kind.trained_on_synthetic,
-        CASE WHEN grouping(of_kind.joint_kind) = 1 THEN 'all' ELSE of_kind.joint_kind END AS joint_kind,
-        count(*) AS n_pairs,
-        count(DISTINCT of_kind.patient_id) AS n_patients,
-        avg((of_kind.first_grade = of_kind.second_grade)::integer)::double precision AS same_grade,
-        avg((abs(of_kind.first_grade - of_kind.second_grade) <= 1)::integer)::double precision AS within_one_grade,
-        avg((of_kind.first_grade - of_kind.second_grade) ^ 2) AS disagreement,
+        summed.comparison,
+        summed.visit_year,
+        summed.model_version,
+        summed.trained_on_synthetic,
+        summed.joint_kind,
+        summed.n::bigint AS n_pairs,
+        summed.n_patients,
+        summed.n_same / summed.n AS same_grade,
+        summed.n_within_one / summed.n AS within_one_grade,
+        (summed.first_squares + summed.second_squares - 2 * summed.products) / summed.n AS disagreement,
         -- The mean squared distance of a first and a second grade that are drawn independently.
-        (
-            avg(of_kind.first_grade * of_kind.first_grade) + avg(of_kind.second_grade * of_kind.second_grade)
-            - 2 * avg(of_kind.first_grade) * avg(of_kind.second_grade)
-        )::double precision AS disagreement_by_chance,
-        avg(of_kind.second_grade - of_kind.first_grade)::double precision AS mean_grade_difference,
-        avg(of_kind.difference) AS mean_difference,
-        stddev_samp(of_kind.difference) AS sd_difference
-    FROM of_kind
-    GROUP BY
-        of_kind.comparison, of_kind.model_version, of_kind.trained_on_synthetic, rollup (of_kind.joint_kind)
+        (summed.first_squares + summed.second_squares - 2 * summed.first_sum * summed.second_sum / summed.n) / summed.n
+            AS disagreement_by_chance,
+        (summed.second_sum - summed.first_sum) / summed.n AS mean_grade_difference,
+        summed.difference_sum / summed.n AS mean_difference,
+        sqrt(
+            greatest(0, summed.difference_squares - summed.difference_sum ^ 2 / summed.n) / nullif(summed.n - 1, 0)
+        ) AS sd_difference
+    FROM summed
 )
 
 SELECT
     moments.comparison,
+    moments.visit_year,
     moments.joint_kind,
     moments.n_pairs,
     moments.n_patients,
@@ -96,8 +161,9 @@ SELECT
     moments.trained_on_synthetic
 FROM moments;
 
-COMMENT ON VIEW analyst.agreement IS 'Agreement on the same joint of the same film, between two readings and between reading and champion, by kind of joint. Figures of fewer than 5 patients are suppressed.';
+COMMENT ON VIEW analyst.agreement IS 'Agreement on the same joint of the same film, between two readings and between reading and champion, by kind of joint, for each year and for all. Figures of fewer than 5 patients are suppressed.';
 COMMENT ON COLUMN analyst.agreement.comparison IS 'human-human (two consultations) or human-model (a consultation and the champion).';
+COMMENT ON COLUMN analyst.agreement.visit_year IS 'Calendar year in which the films were taken; null: all years together.';
 COMMENT ON COLUMN analyst.agreement.joint_kind IS 'PIP, MCP, IP (thumb, great toe), MTP, wrist, or all of them.';
 COMMENT ON COLUMN analyst.agreement.n_pairs IS 'Number of pairs of grades.';
 COMMENT ON COLUMN analyst.agreement.n_patients IS 'Number of patients behind them.';

@@ -7,7 +7,7 @@
 -- them. Run as superuser; the same number gives the same rows on the same day.
 --
 -- Loaded as a bulk load is: keys, foreign keys and indexes of the large tables are taken away first and put back at the
--- end, which checks every row against them.
+-- end, which checks every row against them. No film is moved here, so that every score stands.
 
 SET LOCAL timezone = 'UTC';
 SET LOCAL maintenance_work_mem = '1GB';
@@ -15,6 +15,8 @@ SET LOCAL work_mem = '256MB';
 SET LOCAL synchronous_commit = off;
 
 CREATE TEMPORARY TABLE put_back (place serial, statement text) ON COMMIT DROP;
+
+ALTER TABLE scoring.rau_prediction DISABLE TRIGGER judge_scored;
 
 DO $$
 DECLARE
@@ -473,6 +475,8 @@ BEGIN
     END LOOP;
 END
 $$;
+
+ALTER TABLE scoring.rau_prediction ENABLE TRIGGER judge_scored;
 
 -- What the registry corrected: one value of each of a patient's visits, as the next night brings it.
 UPDATE registry.disease_activity

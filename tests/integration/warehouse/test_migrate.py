@@ -234,6 +234,9 @@ VALUES (
 """
 
 
+FIRST_VIEWS = Path(__file__).parent / "first_release" / "views"
+
+
 @pytest.fixture
 def first_release(empty_database, own_sql, monkeypatch):
     """A warehouse at migration 0008 with data, whose next migration is that of this code."""
@@ -242,6 +245,9 @@ def first_release(empty_database, own_sql, monkeypatch):
     later += [path for path in views.glob("*.sql") if path.name > "145"]
     for path in later:
         path.unlink()
+    # Those of today ask for what a later migration brings.
+    for name in ("050_rau_by_film.sql", "060_rau_by_visit.sql"):
+        (views / name).write_text((FIRST_VIEWS / name).read_text())
     job = own_sql / "grants" / "010_job.sql"
     granted = job.read_text().replace("GRANT INSERT ON registry.correction TO scoring_job;", "")
     job.write_text(granted.replace("analytics.association, ", "").replace(", analytics.rau_forecast", ""))
@@ -278,6 +284,20 @@ def test_a_warehouse_of_the_first_release_keeps_every_row_and_answer(first_relea
     assert rows(first_release, "SELECT conname FROM pg_constraint WHERE NOT convalidated") == []
     with pytest.raises(sa.exc.IntegrityError, match="consultation_of_films_patient"):
         rows(first_release, SOMEBODY_ELSES_FILM)
+
+
+def test_a_film_that_was_moved_before_the_upgrade_is_not_shown_after_it(first_release, empty_database):
+    with transaction(first_release) as connection:
+        connection.exec_driver_sql("UPDATE registry.radiograph SET visit_date = '2020-01-02' WHERE sop_iuid = 'film-a'")
+    shown = "SELECT patient_id, visit_date, rau_expected, n_scored FROM analyst.rau_by_visit ORDER BY 1, 2"
+    before = rows(first_release, shown)
+    assert {rau_expected for _, _, rau_expected, _ in before} == {None}
+    migrate(empty_database)
+    assert rows(first_release, shown) == before
+    assert rows(first_release, "SELECT scope, stands FROM scoring.rau_prediction ORDER BY 1") == [
+        ("film", False),
+        ("visit", False),
+    ]
 
 
 def test_a_bad_row_of_the_first_release_is_kept_and_told(first_release, empty_database, caplog):

@@ -76,6 +76,22 @@ def test_the_views_agree_with_each_other(filled):
     assert rows(filled, "SELECT DISTINCT balanced FROM analyst.night WHERE dataset IS NOT NULL") == [(True,)]
 
 
+def test_the_agreement_of_a_year_is_that_of_its_films(filled):
+    of_years = rows(
+        filled,
+        "SELECT visit_year, n_pairs, n_patients, round(same_grade::numeric, 9) FROM analyst.agreement"
+        " WHERE comparison = 'human-model' AND joint_kind = 'all' ORDER BY 1 NULLS LAST",
+    )
+    counted = rows(
+        filled,
+        "SELECT extract(YEAR FROM visit_date)::integer, count(*), count(DISTINCT patient_id),"
+        " CASE WHEN count(DISTINCT patient_id) >= 5 THEN round(avg((grade_difference = 0)::integer), 9) END"
+        " FROM analyst.reading_versus_prediction GROUP BY ROLLUP (1) ORDER BY 1 NULLS LAST",
+    )
+    assert of_years == counted
+    assert len(of_years) > 10
+
+
 def test_a_night_knows_only_what_had_landed_by_then(filled):
     ((last,),) = rows(filled, "SELECT max(as_of) FROM analytics.correlation")
     engine = filled.engine()
