@@ -595,3 +595,4 @@ def test_analysts_have_a_time_limit(warehouse):
     analyst = warehouse.engine(warehouse.analyst_url)
     assert rows(analyst, "SHOW statement_timeout") == [("1min",)]
     assert rows(analyst, "SHOW default_transaction_read_only") == [("on",)]
+    assert rows(analyst, "SHOW work_mem") == [("32MB",)]
