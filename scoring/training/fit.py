@@ -43,7 +43,8 @@ class TrainingRecipe:
         loss: A key of `scoring.networks.losses.LOSSES`.
         class_weights: Whether a joint's loss weighs the more, the rarer its grade, see `augment.class_weights`.
         average: Momentum of a running average of the weights, which is what is kept instead of the last ones; 0 for
-            none.
+            none. It looks back over an epoch at most: with fewer steps than that it would still hold the random start
+            when training stops for want of a better epoch.
         balance: How much more often rare grades are shown, 0 as they are to 1 equally, see `dataset.sample_epoch`. A
             network that learns the grid of readings is told afterwards how often they occur, see `prior.prior_shift`.
         patience: Epochs without a better validation score after which training stops.
@@ -277,7 +278,7 @@ class _Run:
             _learning_rate(recipe, epochs * self.steps_per_epoch),
             recipe.weight_decay,
             use_ema=recipe.average > 0,
-            ema_momentum=recipe.average,
+            ema_momentum=min(recipe.average, 1 - 1 / self.steps_per_epoch),
         )
         # Batch normalisation makes the scale of what precedes it irrelevant; decaying its own parameters and the biases
         # only biases them.

@@ -134,6 +134,14 @@ def test_an_averaged_training_that_was_stopped_goes_on_too(bars, trained, tmp_pa
     assert whole.history[-1].validation["crps"] != trained.history[-1].validation["crps"]
 
 
+def test_a_training_of_few_steps_does_not_keep_its_random_start(bars):
+    """A site's first retraining has a dozen steps an epoch, and an average over a hundred would be half its start."""
+    averaged = train(replace(RECIPE, epochs=8, average=0.99), bars["train"], bars["validation"])
+    last = train(replace(RECIPE, epochs=8), bars["train"], bars["validation"])
+    kept, usual = (min(epoch.validation["crps"] for epoch in run.history) for run in (averaged, last))
+    assert kept < 1.5 * usual
+
+
 def test_only_copies_are_augmented_when_only_copies_should(bars):
     recipe = replace(RECIPE, augment_repeats_only=True, contrast=0.2)
     order = np.arange(16)
