@@ -1,4 +1,4 @@
-"""A predicted Rau score stands while a film it was made from is still at its visit, in whatever order all was written."""
+"""A predicted Rau score stands while a film it was made from is still at its visit, in whatever order things come."""
 
 import pytest
 import sqlalchemy as sa
