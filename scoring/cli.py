@@ -234,22 +234,22 @@ def pending() -> None:
 
 
 @main.command()
-@click.option("--version", required=True, help="Name of the new model, such as phantom-2.")
+@click.option("--version", required=True, help="Name of the new model, such as phantom-3.")
 @click.option("--recipe", default="grid-residual", show_default=True, help="One of docs/model.md.")
 @click.option("--difficulty", default="lifelike", show_default=True, help="lifelike, or plain: easier to read.")
 @click.option(
-    "--patients", default=1000, show_default=True, type=click.IntRange(10), help="To learn from and choose by."
+    "--patients", default=2000, show_default=True, type=click.IntRange(10), help="To learn from and choose by."
 )
 @click.option("--seed", default=1, show_default=True, help="Of the patients and of the training.")
-@click.option("--epochs", default=10, show_default=True, type=click.IntRange(1), help="At most so many.")
+@click.option("--epochs", default=12, show_default=True, type=click.IntRange(1), help="At most so many.")
 def train(  # noqa: PLR0917 - click hands over options by name
     version: str, recipe: str, difficulty: str, patients: int, seed: int, epochs: int
 ) -> None:
     """Train a network on synthetic phantoms and put it in the model store. Promotes nothing.
 
-    The defaults are those of the shipped model: about half an hour on one core.
+    The defaults are those of the shipped model: one to two hours on two cores.
 
-    Example: scoring train --version phantom-3
+    Example: scoring train --version phantom-4
     """
     with progress_bar(f"training {version} on synthetic phantoms") as progress:
         rows = models.train(
@@ -308,7 +308,7 @@ def retrain(recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs:
 
 @main.command("fine-tune")
 @click.option("--from", "start", required=True, help="Model to go on from, of the store or the shipped one.")
-@click.option("--version", required=True, help="Name of the new model, such as phantom-2-limbs.")
+@click.option("--version", required=True, help="Name of the new model, such as phantom-3-limbs.")
 @click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
 @click.option(
     "--patients", default=150, show_default=True, type=click.IntRange(10), help="To learn from and choose by."
@@ -320,7 +320,7 @@ def fine_tune(  # noqa: PLR0917 - click hands over options by name
 ) -> None:
     """Go on training a left-hand model on synthetic right hands, wrists and feet; print each limb before and after.
 
-    Example: scoring fine-tune --from phantom-2 --version phantom-2-limbs
+    Example: scoring fine-tune --from phantom-3 --version phantom-3-limbs
     """
     with progress_bar(f"fine-tuning {start} on synthetic phantoms") as progress:
         rows = models.fine_tune(
@@ -346,7 +346,7 @@ def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
     Rau scores are those of films, in points of 190; `sdc` is the smallest detectable change. Human readers reach 6.3 on
     38 joints; compare the simulated reader's with the model's under --truth.
 
-    Example: scoring evaluate --version phantom-2
+    Example: scoring evaluate --version phantom-3
     """
     with progress_bar("evaluating on synthetic phantoms") as progress:
         title, rows = models.evaluate(
@@ -403,7 +403,7 @@ def benchmark_command(  # noqa: PLR0917 - click hands over options by name
 def card(version: str | None, evaluate_now: bool) -> None:
     """Write a model's card, HTML and Markdown: use, data, training, figures, subgroups, limits, checklists.
 
-    Example: scoring card --version phantom-2 --evaluate
+    Example: scoring card --version phantom-3 --evaluate
     """
     with progress_bar("writing the model card") as progress:
         written = models.card(get_settings(), version=version, evaluate_now=evaluate_now, progress=progress)
@@ -419,7 +419,7 @@ def promote(version: str, reason: str) -> None:
 
     Reversible: promote the former one.
 
-    Example: scoring promote phantom-2 --reason "QWK .81 against .76 on the frozen set"
+    Example: scoring promote phantom-3 --reason "QWK .81 against .76 on the frozen set"
     """
     shown = models.promote(get_settings(), version=version, promoted_by=getpass.getuser(), reason=reason)
     if shown is None:

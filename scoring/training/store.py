@@ -17,7 +17,7 @@ from scoring.networks.stored import MANIFEST, MODEL_FILES, StoredModel, describe
 logger = logging.getLogger(__name__)
 
 SHIPPED_DIR = Path(__file__).resolve().parent.parent / "networks" / "shipped"
-SHIPPED_VERSION = "phantom-2"
+SHIPPED_VERSION = "phantom-3"
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

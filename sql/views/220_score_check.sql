@@ -84,6 +84,20 @@ das28 AS (
         AND visit.das28_crp3 IS NOT NULL
 ),
 
+-- Of a joint that was read more than once at a visit, the latest reading.
+joint_of_visit AS NOT MATERIALIZED (
+    SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date, joint_reading.joint)
+        consultation.patient_id,
+        consultation.visit_date,
+        joint_reading.ratingen_grade
+    FROM registry.consultation
+    INNER JOIN registry.joint_reading ON consultation.id_x = joint_reading.id_x
+    WHERE joint_reading.withdrawn_on IS NULL
+    ORDER BY
+        consultation.patient_id ASC, consultation.visit_date ASC, joint_reading.joint ASC,
+        joint_reading.read_on DESC NULLS LAST, joint_reading.id_x DESC
+),
+
 rau AS (
     SELECT
         'rau' AS score,
@@ -114,24 +128,15 @@ rau AS (
             joint_reading.id_x = consultation.id_x
             AND joint_reading.withdrawn_on IS NULL
     ) AS reading ON reading.n_joints > 0
-    -- Looked up for each score, so that who asks for a year need not wait for all: not as a table of all visits.
-    INNER JOIN LATERAL ( -- noqa: ST05
-        -- Of a joint that was read more than once at a visit, the latest reading.
-        WITH joint_of_visit AS (
-            SELECT DISTINCT ON (joint_reading.joint) joint_reading.ratingen_grade
-            FROM registry.consultation AS any_of_visit
-            INNER JOIN registry.joint_reading ON any_of_visit.id_x = joint_reading.id_x
-            WHERE
-                any_of_visit.patient_id = consultation.patient_id
-                AND any_of_visit.visit_date = consultation.visit_date
-                AND joint_reading.withdrawn_on IS NULL
-            ORDER BY joint_reading.joint ASC, joint_reading.read_on DESC NULLS LAST, joint_reading.id_x DESC
-        )
-
+    -- Looked up for each score, so that who asks for a year need not wait for all.
+    INNER JOIN LATERAL (
         SELECT
             count(*) AS n_joints,
             sum(joint_of_visit.ratingen_grade) AS grades
         FROM joint_of_visit
+        WHERE
+            joint_of_visit.patient_id = consultation.patient_id
+            AND joint_of_visit.visit_date = consultation.visit_date
     ) AS reading_of_visit ON TRUE
     LEFT JOIN LATERAL (
         SELECT

@@ -149,7 +149,7 @@ def test_a_warehouse_of_before_activations_keeps_its_champion(empty_database, ow
             later.unlink()
     migrate(empty_database)
     engine = connect_engine(empty_database)
-    for version in ("phantom-2", "mine-1"):
+    for version in ("phantom-3", "mine-1"):
         manifest = {
             "version": version,
             "architecture": "cdf",
@@ -181,8 +181,8 @@ def test_a_warehouse_of_before_activations_keeps_its_champion(empty_database, ow
 
 FIRST_RELEASE = """
 INSERT INTO scoring.model_version
-VALUES ('phantom-2', 'cdf', 128, 'grey128-v1', repeat('a', 64), '{}', TRUE);
-INSERT INTO scoring.promotion (version, promoted_by, reason) VALUES ('phantom-2', 'a steward', 'first');
+VALUES ('phantom-3', 'cdf', 128, 'grey128-v1', repeat('a', 64), '{}', TRUE);
+INSERT INTO scoring.promotion (version, promoted_by, reason) VALUES ('phantom-3', 'a steward', 'first');
 INSERT INTO scoring.activation (promotion_id, n_missing) SELECT promotion_id, 0 FROM scoring.promotion;
 INSERT INTO scoring.run (run_id, batch_date, trigger, triggered_by, code_revision)
 VALUES ('00000000-0000-0000-0000-000000000001', '2026-11-21', 'cli', 'tester', 'abc');
@@ -214,14 +214,14 @@ VALUES (
 );
 INSERT INTO scoring.joint_prediction
 VALUES (
-    repeat('1', 64), 'phantom-2', 'grey128-v1', 'film-a', 'hand_left_1', 30, 30, 20, 40, 2, '{0,0.1,0.8,0.1,0,0}', 'e',
+    repeat('1', 64), 'phantom-3', 'grey128-v1', 'film-a', 'hand_left_1', 30, 30, 20, 40, 2, '{0,0.1,0.8,0.1,0,0}', 'e',
     'abc', '00000000-0000-0000-0000-000000000001', '2026-11-21'
 );
 INSERT INTO scoring.rau_prediction (
     scope, patient_id, visit_date, sop_iuid, model_version, preprocessing_version, rau_expected, rau_median, rau_q05,
     rau_q95, rau_from_grades, n_scored, batch_date, first_batch_date, run_id
 )
-SELECT scope, 'patient-a', '2020-01-01', film, 'phantom-2', 'grey128-v1', 76, 76, 38, 114, 76, 1, '2026-11-21',
+SELECT scope, 'patient-a', '2020-01-01', film, 'phantom-3', 'grey128-v1', 76, 76, 38, 114, 76, 1, '2026-11-21',
     '2026-11-21', '00000000-0000-0000-0000-000000000001'
 FROM (VALUES ('film', 'film-a'), ('visit', '')) AS made (scope, film);
 """

@@ -113,6 +113,8 @@ def test_openvino_graph_is_the_same_network(small_network):
 
 @pytest.mark.parametrize("head", ["sigmoids", "grades", "grid", "ordinal"])
 def test_openvino_knows_every_head_that_scores(head):
+    # The same weights every time: some draws give logits so large that float32 rounds at the fourth digit.
+    keras.utils.set_random_seed(5)
     assert_openvino_agrees(residual_network(side=17, stages=((4, 1), (6, 1)), dense=(), head=head, shrink=2))
 
 

@@ -8,7 +8,7 @@ import pytest
 from scoring.pipeline.retraining import APPROVE, REFUSE, Decision, Run, Snapshot, candidate_version, decision_of
 from scoring.training.fit import TrainingRecipe
 
-RUN = Run("00000000-0000-0000-0000-000000000001", date(2026, 11, 21), "phantom-2")
+RUN = Run("00000000-0000-0000-0000-000000000001", date(2026, 11, 21), "phantom-3")
 TAKEN = Snapshot("a" * 64, 100, 20, [50, 10, 10, 10, 10, 10], {}, 0, synthetic=False)
 RECIPE = TrainingRecipe()
 

@@ -56,7 +56,7 @@ def report(**changed: object) -> AnalyticsReport:
         columns=["damage", "forecast_date", "rau_expected", "rau_q05", "rau_q95"],
     )
     given: dict[str, object] = {
-        "written_on": DAY, "model_version": "phantom-2", "trained_on_synthetic": False, "synthetic_data": False,
+        "written_on": DAY, "model_version": "phantom-3", "trained_on_synthetic": False, "synthetic_data": False,
         "points": points(), "correlation": correlation(), "changes": changes(), "patient_id": "00042",
         "scores": scores, "activity": activity, "forecast": forecast,
     }  # fmt: skip

@@ -188,7 +188,7 @@ def test_a_manifest_with_fewer_measures_makes_a_shorter_card(manifest: Facts) ->
     headings = [attributes["aria-labelledby"] for attributes in document.all("section")]
     assert "figures-title" in headings
     assert not {"rau-title", "calibration-title", "subgroups-title"} & set(headings)
-    assert ".547 .505 to .587" in document.text
+    assert ".568 .528 to .603" in document.text
     assert manifest["test_set"]["snapshot_sha256"][:12] in document.text
     assert "does not hold it" in document.text
     assert "## Calibration" not in markdown
