@@ -31,7 +31,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from scoring.analysis.correlation import DAMAGES, Estimate, Floats, cluster_correlation
+from scoring.analysis.correlation import DAMAGES, THREADS, Estimate, Floats, cluster_correlation
 from scoring.analysis.pairing import DAYS_PER_YEAR, Codes, Series, nearest, summed
 from scoring.analysis.regression import cluster_regression, mixed_model
 
@@ -82,8 +82,6 @@ COLUMNS = (
 _DECIMALS = 9
 _PRIMARY = next(iter(LEVEL_WINDOWS))
 _NO_WINDOW = "none"
-# Each holds some hundred bytes a film.
-_THREADS = 2
 _SEVERITIES = ("below_10", "10_to_30", "30_and_more")
 
 _Found = Iterator[tuple[str, str, Estimate, Codes]]
@@ -210,8 +208,7 @@ def associate(
         ]
 
     followed = {damage: of_damage(damage) for damage in damages}
-    # numpy lets go of the interpreter while it works on long arrays; what comes out is in the order that was asked for.
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         rows = [row for part in pool.map(of_form, *zip(*product(damages, (TIME, *forms)), strict=True)) for row in part]
     found = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in {"confidence", "q_value"}])
     found = found[found["n_visits"] > 0].reset_index(drop=True).assign(confidence=confidence, q_value=np.nan)

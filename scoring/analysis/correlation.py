@@ -42,6 +42,10 @@ COLUMNS = (
 MIN_PATIENTS = 3
 """With fewer patients there is no estimate: nothing could be said about its error."""
 
+THREADS = 2
+"""Figures that are computed at once. numpy lets go of the interpreter while it works on long arrays; each needs some
+hundred bytes a visit."""
+
 # A correlation this close to 1 or -1 leaves no residual influence, so no error can be estimated.
 _PERFECT = 1 - 1e-12
 
@@ -94,8 +98,7 @@ def correlate(visits: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
             for method, one in found.items()
         ]
 
-    # numpy lets go of the interpreter while it works on long arrays; what comes out is in the order that was asked for.
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         parts = pool.map(figures, *zip(*product(DAMAGES, ACTIVITIES), strict=True))
         rows = [row for part in parts for row in part]
     return pd.DataFrame(rows, columns=list(COLUMNS))
