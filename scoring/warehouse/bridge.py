@@ -53,12 +53,7 @@ WITH pair AS (
         ON old_model.version = old.model_version AND old_model.preprocessing_version = old.preprocessing_version
     INNER JOIN scoring.model_version AS new_model
         ON new_model.version = new.model_version AND new_model.preprocessing_version = new.preprocessing_version
-    WHERE old.model_version = :old_model AND new.model_version = :new_model
-        AND EXISTS (
-            SELECT FROM registry.radiograph AS film
-            WHERE film.patient_id = old.patient_id AND film.visit_date = old.visit_date
-                AND (old.scope = 'visit' OR film.sop_iuid = old.sop_iuid)
-        )
+    WHERE old.model_version = :old_model AND new.model_version = :new_model AND old.stands AND new.stands
 ),
 moments AS (
     SELECT
