@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from scoring import errors
 from scoring.cli import main
 from scoring.settings import get_settings
+from scoring.training.store import SHIPPED_VERSION
 
 NIGHT = date(2026, 11, 21)
 SCORING = Path(sys.executable).parent / "scoring"
@@ -106,20 +107,20 @@ def test_a_day_with_the_command_line(scoring, tmp_path):
 
 def test_a_new_champion_by_the_command_line(scoring, tmp_path, write_other_model):
     other = write_other_model(str(tmp_path / "var" / "models"))
-    assert "phantom-3 is the champion" in scoring("promote", "phantom-3", "--reason", "the only one").stdout
+    assert f"{SHIPPED_VERSION} is the champion" in scoring("promote", SHIPPED_VERSION, "--reason", "the only one").stdout
     scoring("phantom", "--patients", 4, "--nights", 1, "--last-night", NIGHT)
     assert scoring("nightly", "--date", NIGHT).exit_code == 0
 
     promoted = scoring("promote", other, "--reason", "better").stdout
     assert f"{other} is promoted; `scoring rescore`" in promoted
-    assert "until then views show phantom-3" in promoted
+    assert f"until then views show {SHIPPED_VERSION}" in promoted
     assert f"images for {other}: `scoring rescore`" in scoring("status").stdout
     rescored = scoring("rescore")
     assert rescored.exit_code == 0, rescored.output
     counts = json.loads(rescored.stdout)
     assert counts["planned"] == counts["scored"] > 0
     assert "waiting" not in scoring("status").stdout
-    assert "phantom-3 is the champion" in scoring("promote", "phantom-3", "--reason", "back again").stdout
+    assert f"{SHIPPED_VERSION} is the champion" in scoring("promote", SHIPPED_VERSION, "--reason", "back again").stdout
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_the_card_of_the_shipped_model_says_where_it_lies(scoring, tmp_path):
     assert written.exit_code == 0, written.output
     html, markdown = written.stdout.split()
     assert Path(html).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    assert Path(markdown).read_text(encoding="utf-8").startswith("# Model card: phantom-3")
+    assert Path(markdown).read_text(encoding="utf-8").startswith(f"# Model card: {SHIPPED_VERSION}")
     assert scoring("card", "--version", "no-such-model").exit_code == 7
 
 

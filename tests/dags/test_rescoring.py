@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from scoring.training.store import SHIPPED_VERSION
+
 # Airflow's in-process server imports a test client that announces its successor.
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
 
@@ -67,7 +69,7 @@ def test_a_missing_image_fails_the_gate_until_a_person_accepts_it(run_dag, state
     ((*_, message),) = ask(warehouse, BOOKS)
     assert image.name in message
     assert "accept_missing" in message
-    assert ask(warehouse, "SELECT model_version FROM analyst.champion") == [("phantom-3",)]
+    assert ask(warehouse, "SELECT model_version FROM analyst.champion") == [(SHIPPED_VERSION,)]
 
     accepted = run_dag({"accept_missing": True}, "rescoring")
     assert str(accepted.state) == "success"
@@ -77,7 +79,7 @@ def test_a_missing_image_fails_the_gate_until_a_person_accepts_it(run_dag, state
 def test_a_history_that_is_complete_is_a_success_that_scores_nothing(run_dag, states, promoted, warehouse):
     from scoring.pipeline import models
 
-    models.promote(promoted[0], version="phantom-3", promoted_by="a steward", reason="back again")
+    models.promote(promoted[0], version=SHIPPED_VERSION, promoted_by="a steward", reason="back again")
     dag_run = run_dag(None, "rescoring")
 
     assert str(dag_run.state) == "success"

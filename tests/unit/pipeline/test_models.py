@@ -47,7 +47,9 @@ def test_a_card_lies_below_the_reports_with_its_figures(settings):
     html, markdown = models.card(settings, version=None, progress=silent)
     folder = Path(settings.report_url) / "models" / SHIPPED_VERSION
     assert (html, markdown) == (str(folder / "model_card.html"), str(folder / "model_card.md"))
-    assert ".568" in Path(html).read_text(encoding="utf-8")
+    manifest = json.loads((SHIPPED_DIR / SHIPPED_VERSION / "manifest.json").read_text())
+    accuracy = manifest["metrics"]["reading"]["measures"]["class_normalized_accuracy"]
+    assert f"{accuracy:.3f}".removeprefix("0") in Path(html).read_text(encoding="utf-8")
     figures = ("confusion", "learning", "pit", "reliability", "spread", "subgroups")
     assert {path.name for path in (folder / "figures").iterdir()} == {f"{name}.svg" for name in figures}
     for name in figures:
@@ -87,19 +89,28 @@ def test_an_unknown_model_is_refused(settings):
 
 
 def test_figures_of_an_evaluation_as_rows():
-    manifest = json.loads((SHIPPED_DIR / SHIPPED_VERSION / "manifest.json").read_text())
-    found = {**manifest["metrics"]["truth"], "reader": {"accuracy": 0.68}}
-    found["measures"] = {**found["measures"], "rau_sdc": None}
-    found["patient_intervals"] = {**found["patient_intervals"], "rau_sdc": [None, None]}
-    rows = {row["measure"]: row for row in models.figures(found)}
+    rows = {
+        row["measure"]: row
+        for row in models.figures({
+            "measures": {"accuracy": 0.75, "rau_sdc": None},
+            "patient_intervals": {"accuracy": [0.7012, 0.7987], "rau_sdc": [None, None]},
+            "always_0": {"accuracy": 0.4},
+            "errorless_reader": {"accuracy": 0.9},
+            "reader": {"accuracy": 0.68},
+            "confusion": [[7, 1], [1, 1]],
+            "recall": [0.875, 0.5],
+            "recall_wilson": [[0.529, 0.9776], [0.0945, 0.9055]],
+        })
+    }
     assert rows["accuracy"] == {
         "measure": "accuracy",
-        "model": 0.5532,
-        "95 % interval": "0.532 to 0.575",
-        "always 0": 0.4053,
-        "errorless reader": 0.6728,
+        "model": 0.75,
+        "95 % interval": "0.701 to 0.799",
+        "always 0": 0.4,
+        "errorless reader": 0.9,
         "simulated reader": 0.68,
     }
     assert rows["rau sdc"]["model"] is rows["rau sdc"]["95 % interval"] is None
-    assert rows["recall of grade 0 (4053 joints)"]["always 0"] == 1
+    assert rows["recall of grade 0 (8 joints)"]["always 0"] == 1
+    assert rows["recall of grade 1 (2 joints)"]["always 0"] == 0
     assert len({tuple(row) for row in rows.values()}) == 1

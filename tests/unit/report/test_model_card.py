@@ -188,7 +188,8 @@ def test_a_manifest_with_fewer_measures_makes_a_shorter_card(manifest: Facts) ->
     headings = [attributes["aria-labelledby"] for attributes in document.all("section")]
     assert "figures-title" in headings
     assert not {"rau-title", "calibration-title", "subgroups-title"} & set(headings)
-    assert ".568 .528 to .603" in document.text
+    shown = [found["measures"][known[1]], *found["patient_intervals"][known[1]]]
+    assert "{} {} to {}".format(*(f"{value:.3f}".removeprefix("0") for value in shown)) in document.text
     assert manifest["test_set"]["snapshot_sha256"][:12] in document.text
     assert "does not hold it" in document.text
     assert "## Calibration" not in markdown
