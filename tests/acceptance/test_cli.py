@@ -107,7 +107,8 @@ def test_a_day_with_the_command_line(scoring, tmp_path):
 
 def test_a_new_champion_by_the_command_line(scoring, tmp_path, write_other_model):
     other = write_other_model(str(tmp_path / "var" / "models"))
-    assert f"{SHIPPED_VERSION} is the champion" in scoring("promote", SHIPPED_VERSION, "--reason", "the only one").stdout
+    first = scoring("promote", SHIPPED_VERSION, "--reason", "the only one").stdout
+    assert f"{SHIPPED_VERSION} is the champion" in first
     scoring("phantom", "--patients", 4, "--nights", 1, "--last-night", NIGHT)
     assert scoring("nightly", "--date", NIGHT).exit_code == 0
 

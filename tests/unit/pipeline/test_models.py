@@ -91,16 +91,18 @@ def test_an_unknown_model_is_refused(settings):
 def test_figures_of_an_evaluation_as_rows():
     rows = {
         row["measure"]: row
-        for row in models.figures({
-            "measures": {"accuracy": 0.75, "rau_sdc": None},
-            "patient_intervals": {"accuracy": [0.7012, 0.7987], "rau_sdc": [None, None]},
-            "always_0": {"accuracy": 0.4},
-            "errorless_reader": {"accuracy": 0.9},
-            "reader": {"accuracy": 0.68},
-            "confusion": [[7, 1], [1, 1]],
-            "recall": [0.875, 0.5],
-            "recall_wilson": [[0.529, 0.9776], [0.0945, 0.9055]],
-        })
+        for row in models.figures(
+            {
+                "measures": {"accuracy": 0.75, "rau_sdc": None},
+                "patient_intervals": {"accuracy": [0.7012, 0.7987], "rau_sdc": [None, None]},
+                "always_0": {"accuracy": 0.4},
+                "errorless_reader": {"accuracy": 0.9},
+                "reader": {"accuracy": 0.68},
+                "confusion": [[7, 1], [1, 1]],
+                "recall": [0.875, 0.5],
+                "recall_wilson": [[0.529, 0.9776], [0.0945, 0.9055]],
+            }
+        )
     }
     assert rows["accuracy"] == {
         "measure": "accuracy",
