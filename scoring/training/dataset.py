@@ -87,10 +87,15 @@ def split_of(patient_id: str) -> SplitName:
     return "validation" if fraction < _VALIDATION_BELOW else "test"
 
 
-def split(joints: JointSet) -> dict[SplitName, JointSet]:
-    """The three parts of a set, by `split_of` of each patient."""
+def parts_of(joints: JointSet) -> NDArray[np.str_]:
+    """The part that each joint belongs to, by `split_of` of its patient, `(n,)`."""
     patients, index = np.unique(joints.patient_id, return_inverse=True)
-    part = np.array([split_of(str(patient)) for patient in patients])[index]
+    return np.array([split_of(str(patient)) for patient in patients], dtype=np.str_)[index]
+
+
+def split(joints: JointSet) -> dict[SplitName, JointSet]:
+    """The three parts of a set."""
+    part = parts_of(joints)
     return {name: joints.take(part == name) for name in SPLITS}
 
 

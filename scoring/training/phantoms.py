@@ -30,7 +30,7 @@ from scoring.phantom.difficulty import PLAIN, Difficulty, difficulty_named
 from scoring.phantom.registry import LIMB_JOINTS, Limb
 from scoring.training import store
 from scoring.training.candidate import TrainingData, evaluate_stored, refuse_taken_version, train_candidate
-from scoring.training.dataset import JointSet, cached, snapshot_sha256, split
+from scoring.training.dataset import JointSet, cached, parts_of, snapshot_sha256
 from scoring.training.evaluate import Evaluation
 from scoring.training.fit import Epoch, TrainingRecipe
 from scoring.training.resampling import Against
@@ -133,6 +133,9 @@ def train_on_phantoms(
     }
     drawn = draw_phantoms(n_patients, seed, enrich=enrich, **drawing)
     learning, choosing = training_and_validation(drawn)
+    readings_as_they_occur = occurring(drawn)
+    # Thousands of patients are gigabytes, and what is learnt from is a copy of its own.
+    del drawn
     data = TrainingData(
         learning=learning,
         choosing=choosing,
@@ -149,7 +152,7 @@ def train_on_phantoms(
         test_facts={"seed": test_seed, "difficulty": difficulty.name, "prevalence": "the registry's"},
         synthetic=True,
         against=("reading", "truth"),
-        occurring=occurring(drawn),
+        occurring=readings_as_they_occur,
     )
     return train_candidate(
         version,
@@ -260,13 +263,14 @@ def training_and_validation(data: PhantomData) -> tuple[JointSet, JointSet]:
     registry's proportions hold: what is expected of a joint without a visible erosion depends on them, and it lies near
     the 1 % at which grade 1 begins.
     """
-    learnt = data.joints.take(~data.enriched | (data.joints.truth > ENRICHED_ABOVE))
-    return split(learnt)["train"], split(data.joints.take(~data.enriched))["validation"]
+    part = parts_of(data.joints)
+    learnt = (part == "train") & (~data.enriched | (data.joints.truth > ENRICHED_ABOVE))
+    return data.joints.take(learnt), data.joints.take((part == "validation") & ~data.enriched)
 
 
 def occurring(data: PhantomData) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Readings of the patients that are learnt from, at the registry's prevalence, per cent."""
-    return split(data.joints.take(~data.enriched))["train"].reading
+    return np.asarray(data.joints.reading[(parts_of(data.joints) == "train") & ~data.enriched])
 
 
 def held_out(
