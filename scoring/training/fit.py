@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import InvalidRequest, TrainingDiverged
-from scoring.networks.readout import USUAL_RULE, ReadOutRule
+from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule
 from scoring.training import metrics
 from scoring.training.dataset import JointSet, sample_epoch, snapshot_sha256
 
@@ -156,7 +156,8 @@ def train(
     """Train a network and keep the weights of its best epoch.
 
     Everything random is drawn from the recipe's seed and the number of the epoch, so a run that was stopped and resumed
-    takes the same steps as one that was not.
+    takes the same steps as one that was not. Where several GPUs are visible, they share every batch
+    (`scoring.training.devices.strategy_for`).
 
     Args:
         recipe: How.
@@ -177,12 +178,17 @@ def train(
     _check(recipe, training, validation)
     import keras
 
+    from scoring.training.devices import strategy_for, visible_gpus
+
+    strategy = strategy_for(visible_gpus(), recipe.batch_size)
     previous = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy(recipe.precision)
     try:
-        run = _Run(recipe, training, validation, start, occurring, work_dir)
+        with strategy.scope():
+            run = _Run(recipe, training, validation, start, occurring, work_dir, strategy)
         while not run.finished:
-            epoch = run.one_epoch(on_step)
+            with strategy.scope():
+                epoch = run.one_epoch(on_step)
             logger.info(
                 "epoch_done epoch=%d loss=%.5f score=%.4f crps=%.5f", epoch.epoch, epoch.loss, epoch.score,
                 epoch.validation["crps"],
@@ -201,7 +207,9 @@ def predict(network: Any, images: NDArray[np.uint8], *, stretched: bool = False)
     parts = []
     for start in range(0, len(images), _PREDICT_BATCH):
         batch = _scale(images[start : start + _PREDICT_BATCH])
-        parts.append(np.asarray(network.predict_on_batch(stretch(batch) if stretched else batch)))
+        given = np.asarray(network.predict_on_batch(stretch(batch) if stretched else batch))
+        # A network that is mirrored on several GPUs gives each one's answers to the whole batch.
+        parts.append(given[: len(batch)])
     return np.concatenate(parts).astype(np.float32)
 
 
@@ -230,6 +238,7 @@ class _Run:
         start: Mapping[str, NDArray[np.floating[Any]]] | None,
         occurring: NDArray[np.float32] | None,
         work_dir: Path | None,
+        strategy: Any,
     ) -> None:
         import keras
 
@@ -237,6 +246,7 @@ class _Run:
         from scoring.training.augment import EpochBatches
 
         self.recipe, self.training, self.validation = recipe, training, validation
+        self.strategy = strategy
         self.steps_per_epoch = len(training) // recipe.batch_size
         self.history: list[Epoch] = []
         keras.utils.set_random_seed(recipe.seed)
@@ -285,7 +295,15 @@ class _Run:
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         self.network.compile(optimizer, loss=LOSSES[recipe.loss], jit_compile=False)
         optimizer.build(self.network.trainable_variables)
+        if self.strategy.num_replicas_in_sync > 1:
+            self._build_loss()
         self.frozen = frozen
+
+    def _build_loss(self) -> None:
+        """Let Keras build its loss, which it does by itself from the first batch, but cannot from a divided one."""
+        n, shape = self.recipe.batch_size, self.network.input_shape[1:]
+        nothing = np.zeros((n, *shape), np.float32), np.ones((n, N_POINTS), np.float32)
+        self.network.evaluate(*nothing, sample_weight=np.ones(n, np.float32), batch_size=n, verbose=0)
 
     @property
     def finished(self) -> bool:
@@ -341,6 +359,8 @@ class _Run:
         return max(self.history, key=lambda epoch: epoch.score).epoch
 
     def _fit_once(self, number: int, on_step: Callable[[int, int], None] | None) -> float:
+        from scoring.training.devices import divided
+
         for layer in self.network.layers:
             if hasattr(layer, "seed_generator"):
                 layer.seed_generator.state.assign([self.recipe.seed, number])
@@ -348,8 +368,8 @@ class _Run:
         order = sample_epoch(self.training.grades, self.recipe.balance, rng)
         losses = []
         done = (number - 1) * self.steps_per_epoch
-        for step, (images, target, weight) in enumerate(self.batches.epoch(order, number), start=1):
-            losses.append(self.network.train_on_batch(images, target, weight, return_dict=True)["loss"])
+        for step, batch in enumerate(self.batches.epoch(order, number), start=1):
+            losses.append(self.network.train_on_batch(*divided(batch, self.strategy), return_dict=True)["loss"])
             if on_step is not None and (step % 10 == 0 or step == self.steps_per_epoch):
                 on_step(done + step, self.recipe.epochs * self.steps_per_epoch)
         return float(np.mean(losses))
