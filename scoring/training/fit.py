@@ -293,6 +293,7 @@ class _Run:
         # Batch normalisation makes the scale of what precedes it irrelevant; decaying its own parameters and the biases
         # only biases them.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        # XLA would have to compile first and makes no step faster on a CPU: tests/benchmarks/test_training.py.
         self.network.compile(optimizer, loss=LOSSES[recipe.loss], jit_compile=False)
         optimizer.build(self.network.trainable_variables)
         if self.strategy.num_replicas_in_sync > 1:
