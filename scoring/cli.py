@@ -359,7 +359,7 @@ def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
 @click.option("--recipe", "recipes", multiple=True, help="Recipe to compare; may be repeated; default: all.")
 @click.option("--patients", default=500, show_default=True, type=click.IntRange(20), help="Behind the training set.")
 @click.option(
-    "--test-joints", default=10_000, show_default=True, type=click.IntRange(100), help="Joints to compare on."
+    "--test-joints", default=40_000, show_default=True, type=click.IntRange(100), help="Joints to compare on."
 )
 @click.option("--epochs", default=8, show_default=True, type=click.IntRange(1), help="Of every recipe.")
 @click.option("--seed", default=1, show_default=True, help="Of every training.")
