@@ -39,7 +39,7 @@ APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if nam
     default_args=TASK_DEFAULTS,
     params={
         "recipes": Param(
-            ["grid-residual"],
+            ["grid-residual-balanced"],
             type="array",
             items={"type": "string"},
             minItems=1,
@@ -189,7 +189,8 @@ def retraining() -> None:
     )
     decided = decide(run, compared, ask.output)
     promoted = was_promoted(decided)
-    rescore = TriggerDagRunOperator(task_id="rescore", trigger_dag_id="rescoring")
+    # Paused, `rescoring` would queue its run and this one would end green: promoted, and never in force.
+    rescore = TriggerDagRunOperator(task_id="rescore", trigger_dag_id="rescoring", fail_when_dag_is_paused=True)
     results = {"snapshot": taken, "validate": validated, "compare": compared, "decide": decided}
     closed = close_run(run, results)
     chain(run, taken, validated, names, trained, compared, asking, ask, decided, promoted, rescore, closed)

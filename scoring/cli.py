@@ -284,7 +284,7 @@ def retrain(recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs:
 
     Without --approve nothing is promoted: the comparison is printed, and how to promote.
 
-    Example: scoring retrain --recipe grid-residual --cut-off 2026-11-21
+    Example: scoring retrain --recipe grid-residual-balanced --cut-off 2026-11-21
     """
     with progress_bar("retraining") as progress:
         challenge = retraining.retrain(
@@ -371,8 +371,20 @@ def evaluate(version: str | None, joints: int | None, truth: bool) -> None:
     help="2: half the resolution for all; 1: as the recipe says.",
 )
 @click.option("--model", help="A model of the store, or the shipped one, to stand beside them.")
+@click.option(
+    "--inception-weights",
+    metavar="FILE|imagenet",
+    help="What InceptionV3 begins with: a file of Keras's, or imagenet, which Keras downloads; default: fresh weights.",
+)
 def benchmark_command(  # noqa: PLR0917 - click hands over options by name
-    recipes: tuple[str, ...], patients: int, test_joints: int, epochs: int, seed: int, shrink: int, model: str | None
+    recipes: tuple[str, ...],
+    patients: int,
+    test_joints: int,
+    epochs: int,
+    seed: int,
+    shrink: int,
+    model: str | None,
+    inception_weights: str | None,
 ) -> None:
     """Train every recipe of the thesis, and what beats them, on equal synthetic data; print them side by side.
 
@@ -390,11 +402,12 @@ def benchmark_command(  # noqa: PLR0917 - click hands over options by name
             seed=seed,
             shrink=shrink,
             model=model,
+            inception_weights=inception_weights,
             progress=progress,
         )
     show_table(found.title, found.figures)
     if found.differences:
-        show_table("How far the best is ahead, on the same resamples of patients", found.differences)
+        show_table("How far one is ahead of each other, on the same resamples of patients", found.differences)
 
 
 @main.command()

@@ -160,7 +160,7 @@ def inception_network(
 
     Raises:
         ValueError: The image is smaller than 75 pixels, the weights do not fit, or there is no such head.
-        OSError: The weights cannot be read, or there is no network to download them.
+        OSError: The file of weights cannot be read, or there is no network to download them.
 
     Reference:
 
@@ -171,15 +171,35 @@ def inception_network(
     x = layers.Resizing(seen, seen, name="resize")(inputs) if seen != side else inputs
     x = layers.Concatenate(name="rgb")([x, x, x])
     x = layers.Rescaling(2.0, offset=-1.0, name="rescale")(x)
-    body = keras.applications.InceptionV3(
-        include_top=False, weights=weights, input_shape=(seen, seen, 3), pooling="avg", name=TRANSFERRED
-    )
-    x = _dense_layers(body(x), dense, dropout)
+    x = _dense_layers(_inception_v3(seen, weights)(x), dense, dropout)
     return keras.Model(inputs, add_head(head, x), name="inception_network")
 
 
 TRANSFERRED = "inception_v3"
 """Name of the layer that transfer learning freezes at first."""
+
+
+def _inception_v3(side: int, weights: str | None) -> keras.Model:
+    """InceptionV3 without its top. What Keras says of weights that it cannot have is put in one sentence."""
+    try:
+        return keras.applications.InceptionV3(
+            include_top=False, weights=weights, input_shape=(side, side, 3), pooling="avg", name=TRANSFERRED
+        )
+    except ValueError as error:
+        if weights is None:
+            raise
+        first = str(error).splitlines()[0]
+        raise ValueError(f"the weights {weights} are not those of InceptionV3 without top: {first}") from error
+    except OSError as error:
+        raise OSError(f"the weights {weights} cannot be read: {error}") from error
+    except Exception as error:
+        # What fails while Keras downloads is of no class of its own.
+        if weights != "imagenet":
+            raise
+        raise OSError(
+            f"the weights {weights} cannot be downloaded: {error}; without a network, name Keras's file, "
+            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+        ) from error
 
 
 def _image(side: int, shrink: int, n_poolings: int) -> tuple[Any, Any]:

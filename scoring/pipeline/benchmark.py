@@ -1,6 +1,6 @@
 """All recipes on equal synthetic data, as the table that stands in docs/model.md."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from os import cpu_count
@@ -33,8 +33,8 @@ class Comparison:
     Attributes:
         title: What was compared on what.
         figures: One row a recipe, best first: measures, the two that decide with 95 % intervals by patients.
-        differences: One row for each recipe but the best of the validation patients: how much the best is ahead, with
-            paired 95 % intervals.
+        differences: One row for each but the stored model, or without one but the best of the validation patients: how
+            much that one is ahead, with paired 95 % intervals.
     """
 
     title: str
@@ -52,6 +52,7 @@ def run(
     seed: int,
     shrink: int,
     model: str | None = None,
+    inception_weights: str | None = None,
     progress: Progress,
 ) -> Comparison:
     """Train the recipes on `phantom-train`, compare them on `phantom-test`, a stored model beside them if one is named.
@@ -59,14 +60,20 @@ def run(
     What was trained before with the same arguments is taken from `<var>/benchmark`.
 
     Raises:
-        InvalidRequest: No such recipe, too few patients, or the model has learnt from these patients.
+        InvalidRequest: No such recipe, too few patients, the model has learnt from these patients, or these weights are
+            not InceptionV3's.
         ModelRefused: No such model, or its files were changed.
     """
     from scoring.training.benchmark import TEST_SEED, TRAINING_SEED, contest, phantom_sets, place, shipped
-    from scoring.training.recipes import RECIPES
+    from scoring.training.recipes import RECIPES, recipe_named
 
+    recipes = recipes or list(RECIPES)
+    for name in recipes:
+        recipe_named(name, seed=seed)
+    if inception_weights is not None:
+        _check_weights(recipes, inception_weights)
     stored = None if model is None else models.load(settings, model)
-    if stored is not None and stored.manifest.get("data", {}).get("seed") in {TRAINING_SEED, TEST_SEED}:
+    if stored is not None and not {TRAINING_SEED, TEST_SEED}.isdisjoint(_learnt_from(settings, stored.manifest)):
         raise InvalidRequest(f"{model} has learnt from patients of this comparison")
     sets = phantom_sets(
         patients,
@@ -76,27 +83,53 @@ def run(
         on_draw=lambda done, total: progress("drawing synthetic joints", done, total),
     )
     contestants = contest(
-        recipes or list(RECIPES),
+        recipes,
         sets,
         epochs=epochs,
         seed=seed,
         shrink=shrink,
         folder=settings.var_dir / "benchmark",
+        inception_weights=inception_weights,
         progress=progress,
     )
-    if stored is not None:
-        contestants.append(shipped(stored, sets))
-    placed = sorted(place(contestants, sets), key=lambda one: -one.evaluation.measures["class_normalized_accuracy"])
+    beside = [] if stored is None else shipped(stored, sets)
+    placed = place([*contestants, *beside], sets, measured_by=beside[0] if beside else None)
+    placed = sorted(placed, key=lambda one: -one.evaluation.measures["class_normalized_accuracy"])
     title = (
         f"{len(sets.test)} synthetic joints of {placed[0].evaluation.n_patients} phantom patients; {len(sets.train)} "
-        f"joints to learn from, {epochs} epochs each, seed {seed}; says nothing about real patients"
+        f"joints of another registry to learn from, {epochs} epochs each, seed {seed}; says nothing about real patients"
     )
-    best = next(one.name for one in placed if not one.behind_best)
+    mark = next(one.name for one in placed if not one.behind)
     return Comparison(
         title,
         [_figures(one) for one in placed],
-        [_behind(one, best) for one in placed if one.behind_best],
+        [_behind(one, mark) for one in placed if one.behind],
     )
+
+
+def _learnt_from(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[int]:
+    """Seeds of the registries that a model has learnt from, and the models that it went on from."""
+    yield manifest.get("data", {}).get("seed")
+    if start := manifest.get("started_from"):
+        yield from _learnt_from(settings, models.load(settings, start).manifest)
+
+
+def _check_weights(recipes: Sequence[str], weights: str) -> None:
+    """Build the network once, before hours are spent on other recipes."""
+    from scoring.networks.architecture import build
+    from scoring.training.recipes import recipe_named, transfers
+
+    transferred = [
+        recipe
+        for recipe in (recipe_named(name, seed=0, inception_weights=weights) for name in recipes)
+        if transfers(recipe)
+    ]
+    if not transferred:
+        raise InvalidRequest("weights of InceptionV3 are named, and no recipe that begins with them: inception-...")
+    try:
+        build(transferred[0].architecture, dict(transferred[0].arguments))
+    except (ValueError, OSError) as error:
+        raise InvalidRequest(str(error)) from error
 
 
 def _figures(one: "Placed") -> dict[str, Any]:
@@ -111,9 +144,9 @@ def _figures(one: "Placed") -> dict[str, Any]:
     return {**row, "minutes": "" if isnan(one.seconds) else f"{one.seconds / 60:.1f}"}
 
 
-def _behind(one: "Placed", best: str) -> dict[str, Any]:
-    row: dict[str, Any] = {f"{best} less": one.name}
-    return row | {heading: _with_interval(*one.behind_best[measure]) for measure, heading in _COMPARED.items()}
+def _behind(one: "Placed", mark: str) -> dict[str, Any]:
+    row: dict[str, Any] = {f"{mark} less": one.name}
+    return row | {heading: _with_interval(*one.behind[measure]) for measure, heading in _COMPARED.items()}
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

@@ -207,11 +207,6 @@ def card(settings: Settings, *, version: str | None, evaluate_now: bool = False,
     version = version or SHIPPED_VERSION
     manifest = load(settings, version).manifest
     evaluations: dict[str, Any] = manifest.get("metrics", {})
-    if evaluate_now and not manifest.get("trained_on_synthetic", True):
-        raise InvalidRequest(
-            f"model {version} was trained on a site's own readings, and phantoms say nothing about it; leave out"
-            " --evaluate: its card takes the figures of its manifest"
-        )
     if evaluate_now:
         evaluations = {
             "reading": _evaluate(settings, version, None, "reading", progress).to_dict(),

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -341,6 +340,7 @@ def _train_new(
     settings: Settings, version: str, recipe: "TrainingRecipe", data: "TrainingData", progress: models.Progress
 ) -> dict[str, Any]:
     from scoring.training.candidate import train_candidate
+    from scoring.training.fit import CHECKPOINT
 
     work_dir = settings.var_dir / "training" / version
     manifest = train_candidate(
@@ -352,8 +352,8 @@ def _train_new(
         code_revision=settings.revision,
         on_step=lambda done, total: progress(f"training {version}", done, total),
     )
-    # What is in the model store needs no checkpoint any more.
-    shutil.rmtree(work_dir, ignore_errors=True)
+    # What is in the model store needs no checkpoint any more; the curves are small and stay.
+    (work_dir / CHECKPOINT).unlink(missing_ok=True)
     return manifest
 
 

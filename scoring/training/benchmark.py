@@ -26,12 +26,12 @@ from scoring.phantom.difficulty import LIFELIKE
 from scoring.training import metrics, phantoms
 from scoring.training.calibration import calibrated_rule
 from scoring.training.candidate import answer
-from scoring.training.combinations import FilmContext, mean_answer
+from scoring.training.combinations import FilmContext, Isotonic, Temperature, mean_answer
 from scoring.training.dataset import JointSet, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, difference_interval, evaluate_answers
 from scoring.training.fit import TrainingRecipe, predict, train
 from scoring.training.neighbours import embed, neighbours_cdf
-from scoring.training.recipes import AUGMENTED, BEST, recipe_named
+from scoring.training.recipes import AUGMENTED, BEST, recipe_named, transfers
 from scoring.training.resampling import Answers
 
 logger = logging.getLogger(__name__)
@@ -95,16 +95,15 @@ class Placed:
     Attributes:
         name: The recipe.
         evaluation: Of its answers on `phantom-test`.
-        behind_best: The best recipe less this one, by measure, with paired 95 % intervals; empty for the best itself.
-        seconds: Training time; NaN of a stored model.
-        best_epoch: The epoch that was kept.
+        behind: The one that all are measured by less this one, by measure, with paired 95 % intervals; empty for that
+            one itself.
+        seconds: Training time, of the last session where it was stopped and went on; NaN of a stored model.
     """
 
     name: str
     evaluation: Evaluation
-    behind_best: dict[str, tuple[float, float, float]]
+    behind: dict[str, tuple[float, float, float]]
     seconds: float
-    best_epoch: int
 
 
 def phantom_sets(
@@ -143,6 +142,7 @@ def contest(
     seed: int,
     shrink: int,
     folder: Path,
+    inception_weights: str | None = None,
     progress: Progress | None = None,
 ) -> list[Contestant]:
     """Train every recipe on the same sets with the same number of epochs; what is in the folder is not trained again.
@@ -154,7 +154,9 @@ def contest(
         seed: Of every recipe.
         shrink: Every network sees the image averaged over squares of this side; 2 costs a quarter of the arithmetic, 1
             leaves it to the recipe.
-        folder: Local folder for answers and checkpoints.
+        folder: Local folder for answers and checkpoints. Answers are known by recipe and data: after a change to the
+            code that trains, delete it.
+        inception_weights: What the transfer recipes begin with, see `recipe_named`.
         progress: Called with the recipe's name, steps done and steps in all.
 
     Returns:
@@ -163,15 +165,18 @@ def contest(
     """
     found = []
     for name in names:
-        recipe = shrunk(recipe_named(name, seed=seed, epochs=epochs), shrink)
+        recipe = shrunk(recipe_named(name, seed=seed, epochs=epochs, inception_weights=inception_weights), shrink)
         found += _calibrated(_answers(name, recipe, sets, folder, progress), recipe, sets)
     return found + _combined({one.name: one for one in found}, sets)
 
 
-def shipped(model: StoredModel, sets: BenchmarkSets) -> Contestant:
-    """A stored model's answers beside the recipes'. It was trained on other data, and perhaps on more."""
+def shipped(model: StoredModel, sets: BenchmarkSets) -> list[Contestant]:
+    """A stored model's answers beside the recipes', as they are and calibrated anew on `phantom-validation`.
+
+    It was trained on other data, and perhaps on more.
+    """
     of_validation, of_test = (answer(model, part)[0] for part in (sets.validation, sets.test))
-    return Contestant(
+    stored = Contestant(
         name=f"{model.version}, as stored",
         validation=of_validation.cdf,
         test=of_test.cdf,
@@ -179,35 +184,43 @@ def shipped(model: StoredModel, sets: BenchmarkSets) -> Contestant:
         seconds=math.nan,
         best_epoch=int(model.manifest.get("training", {}).get("best_epoch", 0)),
     )
+    found = [stored]
+    for way, kind in (("tempered", Temperature), ("isotonic", Isotonic)):
+        calibrated = kind(stored.validation, sets.validation.reading)
+        answers = calibrated(stored.validation), calibrated(stored.test)
+        found.append(_made_of(f"{model.version}, {way}", [stored], *answers, sets))
+    return found
 
 
 def shrunk(recipe: TrainingRecipe, shrink: int) -> TrainingRecipe:
     """The recipe for an image that is averaged over squares of side `shrink` first."""
     if shrink == 1:
         return recipe
-    if recipe.architecture == "inception_network":
+    if transfers(recipe):
         # InceptionV3 takes nothing smaller than 75 pixels.
         seen = max(75, recipe.arguments["side"] // shrink)
         return replace(recipe, arguments={**recipe.arguments, "seen_side": seen})
     return replace(recipe, arguments={**recipe.arguments, "shrink": shrink})
 
 
-def place(contestants: Sequence[Contestant], sets: BenchmarkSets) -> list[Placed]:
-    """Evaluate every contestant on `phantom-test`, the best of the validation set first among equals.
+def place(
+    contestants: Sequence[Contestant], sets: BenchmarkSets, *, measured_by: Contestant | None = None
+) -> list[Placed]:
+    """Evaluate every contestant on `phantom-test`, in the order given.
 
-    The best is the one with the highest `accuracy_and_kappa` on `phantom-validation`; the others are compared with it
-    on `phantom-test`, on the same resamples of patients.
+    The others are compared with one on the same resamples of patients: with the one named, or with the best, which is
+    the one with the highest `accuracy_and_kappa` on `phantom-validation`.
     """
-    best = max(contestants, key=lambda one: _score(one, sets.validation))
+    mark = measured_by or max(contestants, key=lambda one: _score(one, sets.validation))
     answers = {one.name: Answers(one.test, one.rule) for one in contestants}
     placed = []
     for one in contestants:
         given = answers[one.name]
         behind = {}
-        if one is not best:
-            differences = difference_interval(answers[best.name], given, sets.test, measures=COMPARED)
+        if one is not mark:
+            differences = difference_interval(answers[mark.name], given, sets.test, measures=COMPARED)
             behind = {name: (found.value, found.low, found.high) for name, found in differences.items()}
-        placed.append(Placed(one.name, evaluate_answers(given, sets.test), behind, one.seconds, one.best_epoch))
+        placed.append(Placed(one.name, evaluate_answers(given, sets.test), behind, one.seconds))
     return placed
 
 

@@ -209,6 +209,7 @@ def _describe(joints: JointSet) -> dict[str, Any]:
 def _history(trained: Trained) -> dict[str, Any]:
     return {
         "best_epoch": trained.best_epoch,
+        "precision": trained.precision,
         "history": [
             {
                 "epoch": epoch.epoch,

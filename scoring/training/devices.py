@@ -1,4 +1,4 @@
-"""One GPU or several: a batch is divided among all that are visible."""
+"""What trains: one GPU or several, which share every batch, or a processor; and the arithmetic that suits it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +28,14 @@ def strategy_for(gpus: Sequence[str], batch_size: int) -> tf.distribute.Strategy
     """
     n = sharing(len(gpus), batch_size)
     return tf.distribute.MirroredStrategy(list(gpus[:n])) if n > 1 else tf.distribute.get_strategy()
+
+
+def precision_for(asked: str, *, n_gpus: int, cpu_has_bfloat16: bool) -> str:
+    """The Keras policy to train under: the one asked for, or float32 on a processor that would only imitate bfloat16.
+
+    Imitated, it is many times slower than float32 (`tests/benchmarks/test_training.py`).
+    """
+    return "float32" if "bfloat16" in asked and not n_gpus and not cpu_has_bfloat16 else asked
 
 
 def divided(batch: Sequence[tf.Tensor], strategy: tf.distribute.Strategy) -> tuple[Any, ...]:

@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from scoring.training.dataset import JointSet, sample_epoch, snapshot_sha256
 
 logger = logging.getLogger(__name__)
 
-_CHECKPOINT = "checkpoint.npz"
 _PREDICT_BATCH = 128
 
 # Name of the head that tells apart the readings of the grid, and of its layer.
 _GRID = "grid"
+
+CHECKPOINT = "checkpoint.npz"
+"""File that a training which was stopped goes on from."""
 
 TENSORBOARD = "tensorboard"
 """Folder beside the checkpoint with the curves of the training: `tensorboard --logdir` shows them."""
@@ -47,8 +50,9 @@ class TrainingRecipe:
             when training stops for want of a better epoch.
         balance: How much more often rare grades are shown, 0 as they are to 1 equally, see `dataset.sample_epoch`. A
             network that learns the grid of readings is told afterwards how often they occur, see `prior.prior_shift`.
-        patience: Epochs without a better validation score after which training stops.
-        precision: Keras's policy while training. bfloat16 halves the memory traffic; weights stay float32.
+        patience: Epochs without a better validation score after which training stops; frozen ones do not count.
+        precision: Keras's policy while training. bfloat16 halves the memory traffic; weights stay float32. A processor
+            without bfloat16 trains in float32, see `scoring.training.devices.precision_for`.
         frozen_epochs: Epochs in which the layers of a network that was trained before (InceptionV3) stand still; then
             all are trained, with a fresh optimiser.
         rule: How grades are read from what the network gives.
@@ -140,6 +144,7 @@ class Trained:
     network: Any
     history: list[Epoch]
     best_epoch: int
+    precision: str
 
 
 def train(
@@ -176,14 +181,14 @@ def train(
         TrainingDiverged: The loss became NaN or infinite.
     """
     _check(recipe, training, validation)
-    import keras
+    from scoring.inference.openvino_engine import cpu_computes_bfloat16
+    from scoring.training.devices import precision_for, strategy_for, visible_gpus
 
-    from scoring.training.devices import strategy_for, visible_gpus
-
-    strategy = strategy_for(visible_gpus(), recipe.batch_size)
-    previous = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy(recipe.precision)
-    try:
+    gpus = visible_gpus()
+    strategy = strategy_for(gpus, recipe.batch_size)
+    precision = precision_for(recipe.precision, n_gpus=len(gpus), cpu_has_bfloat16=cpu_computes_bfloat16())
+    logger.info("training_begins joints=%d gpus=%d precision=%s", len(training), len(gpus), precision)
+    with _policy(precision):
         with strategy.scope():
             run = _Run(recipe, training, validation, start, occurring, work_dir, strategy)
         while not run.finished:
@@ -195,9 +200,22 @@ def train(
             )  # fmt: skip
             if on_epoch is not None:
                 on_epoch(epoch)
+    with _policy("float32"):
+        network = run.best_network()
+    return Trained(network, run.history, run.best_epoch, precision)
+
+
+@contextmanager
+def _policy(precision: str) -> Iterator[None]:
+    """Keras's policy for what is built within; the caller's is the caller's again afterwards."""
+    import keras
+
+    previous = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(precision)
+    try:
+        yield
     finally:
         keras.mixed_precision.set_dtype_policy(previous)
-    return run.result()
 
 
 def predict(network: Any, images: NDArray[np.uint8], *, stretched: bool = False) -> NDArray[np.float32]:
@@ -257,7 +275,7 @@ class _Run:
         self.shift = _prior_shift(recipe, training, occurring)
         self.batches = EpochBatches(recipe, training)
         self.best = self._weights()
-        self.checkpoint = None if work_dir is None else work_dir / _CHECKPOINT
+        self.checkpoint = None if work_dir is None else work_dir / CHECKPOINT
         if self.checkpoint is not None:
             self.identity = _identity(recipe, training, validation, start, occurring)
             if self.checkpoint.exists():
@@ -311,7 +329,9 @@ class _Run:
         if not self.history:
             return False
         epochs = len(self.history)
-        return epochs >= self.recipe.epochs or epochs - self._best_epoch() >= self.recipe.patience
+        # What the new layers come to on frozen ones says nothing about what all of them will.
+        since = max(self.best_epoch, self.recipe.frozen_epochs)
+        return epochs >= self.recipe.epochs or epochs - since >= self.recipe.patience
 
     def one_epoch(self, on_step: Callable[[int, int], None] | None) -> Epoch:
         from scoring.networks.weights import set_weights
@@ -335,7 +355,7 @@ class _Run:
         measures = metrics.evaluate(cdf, self.validation.reading, self.recipe.rule)
         epoch = Epoch(number, loss, measures["accuracy_and_kappa"], measures)
         self.history.append(epoch)
-        if self._best_epoch() == number:
+        if self.best_epoch == number:
             self.best = self._weights()
         if self.recipe.average or self.shift is not None:
             set_weights(self.network, trained)
@@ -344,19 +364,17 @@ class _Run:
             _log_curves(self.checkpoint.parent / TENSORBOARD, epoch)
         return epoch
 
-    def result(self) -> Trained:
-        """The best epoch's weights in a float32 network, whatever policy they were trained under."""
-        import keras
-
+    def best_network(self) -> Any:
+        """A network with the best epoch's weights, under the policy of the moment."""
         from scoring.networks.architecture import build
         from scoring.networks.weights import set_weights
 
-        keras.mixed_precision.set_dtype_policy("float32")
         network = build(self.recipe.architecture, dict(self.recipe.arguments))
         set_weights(network, self.best)
-        return Trained(network, self.history, self._best_epoch())
+        return network
 
-    def _best_epoch(self) -> int:
+    @property
+    def best_epoch(self) -> int:
         return max(self.history, key=lambda epoch: epoch.score).epoch
 
     def _fit_once(self, number: int, on_step: Callable[[int, int], None] | None) -> float:

@@ -177,7 +177,7 @@ def evaluate_on_phantoms(
     workers: int = 1,
     on_draw: Progress | None = None,
 ) -> Evaluation:
-    """Evaluate a stored model on held-out phantoms; nothing is written but the cache.
+    """Evaluate a stored model on held-out phantoms of left hands; nothing is written but the cache.
 
     Without `seed` and `n_joints` the test set is that of the manifest, and the figures are those of the manifest.
 
@@ -193,10 +193,21 @@ def evaluate_on_phantoms(
 
     Raises:
         ModelRefused: No such model, or its files were changed.
-        InvalidRequest: The seed is the one that the model was trained on.
+        InvalidRequest: The seed is the one that the model was trained on, phantoms say nothing about the model, or its
+            test set was none of left hands alone and no number of joints is given.
     """
     model = store.find_model(version, store_url)
+    if not model.manifest.get("trained_on_synthetic", True):
+        raise InvalidRequest(
+            f"model {version} was trained on a site's own readings, and phantoms say nothing about it: `scoring card"
+            f" --version {version}` takes the figures of its manifest"
+        )
     stated = model.manifest.get("test_set", {})
+    if stated and "seed" not in stated and n_joints is None:
+        raise InvalidRequest(
+            f"the test set of {version} was not one of left hands alone, so its figures cannot be made again here: they"
+            f" stand in its manifest and card; name a number of joints to evaluate it on other phantoms, of left hands"
+        )
     seed = int(stated.get("seed", TEST_SEED)) if seed is None else seed
     n_joints = int(stated.get("n_joints", TEST_JOINTS)) if n_joints is None else n_joints
     if seed == model.manifest.get("data", {}).get("seed"):

@@ -12,6 +12,7 @@ from scoring.training import metrics
 from scoring.training.dataset import JointSet
 from scoring.training.evaluate import Difference, difference_interval
 from scoring.training.resampling import Answers
+from scoring.training.subgroups import exposure, side
 
 METRICS = ("accuracy_and_kappa", "class_normalized_accuracy", "quadratic_weighted_kappa", "within_one_accuracy")
 """What two models may be compared by, of `metrics.of_confusions`; the larger, the better. The usual one is first."""
@@ -48,7 +49,7 @@ class Verdict:
         interval: 95 % interval of challenger minus champion, from drawing patients; NaN if it is not defined.
         n_joints: Test joints.
         n_patients: Test patients.
-        subgroups: By kind of joint and by severity, those that have joints.
+        subgroups: By kind of joint, side, exposure and severity, those that have joints.
     """
 
     promote: bool
@@ -134,10 +135,14 @@ def check_metric(name: str) -> None:
 
 
 def subgroups(joints: JointSet, champion: NDArray[np.int64], challenger: NDArray[np.int64]) -> list[Subgroup]:
-    """Both models on each kind of joint and each severity that has joints, from their grades `(n,)`."""
+    """Both models on each kind of joint, side, exposure and severity that has joints, from their grades `(n,)`."""
     read = joints.grades
     kinds = np.array([catalogue.joint_by_column(str(joint)).kind for joint in joints.joint], dtype=np.str_)
-    chosen = {str(kind): kinds == kind for kind in np.unique(kinds)}
+    chosen = {
+        naming.format(group): of_joint == group
+        for naming, of_joint in (("{}", kinds), ("{} side", side(joints)), ("{} images", exposure(joints)))
+        for group in np.unique(of_joint)
+    }
     chosen |= {name: (read >= low) & (read <= high) for name, (low, high) in _SEVERITIES.items()}
     return [
         Subgroup(

@@ -59,6 +59,9 @@ def _inception(head: str) -> dict[str, Any]:
 BEST = "grid-residual"
 """What beats them, and what the shipped model was trained by; see docs/model.md for what else was tried."""
 
+FOR_A_SITE = "grid-residual-balanced"
+"""The same for readings as they occur: a site cannot draw more severe joints, so those it has are shown more often."""
+
 # Cross-entropy over what readers can write down, a residual network with averaged pooling, every image augmented,
 # a rate that falls to zero, and a running average of the weights. It sees half the resolution, a quarter of the
 # arithmetic: what can be trained on two cores goes further in more steps than in more pixels.
@@ -80,7 +83,6 @@ _BEST = TrainingRecipe(
 # What else was tried to beat them; docs/model.md says how it came out.
 _ORDINAL = replace(_BEST, arguments={**_BEST.arguments, "head": "ordinal"})
 _BALANCED = replace(_BEST, balance=0.5)
-_CRPS = replace(_BEST, loss="crps")
 
 AUGMENTED = "regression-augmented"
 """The thesis's regression, every image augmented, a rate that falls to zero: what shipped first."""
@@ -101,18 +103,21 @@ RECIPES: Mapping[str, TrainingRecipe] = {
     AUGMENTED: TrainingRecipe(),
     BEST: _BEST,
     "ordinal-residual": _ORDINAL,
-    "grid-residual-balanced": _BALANCED,
-    "grid-residual-crps": _CRPS,
+    FOR_A_SITE: _BALANCED,
 }
 
 
-def recipe_named(name: str, *, seed: int, epochs: int | None = None) -> TrainingRecipe:
+def recipe_named(
+    name: str, *, seed: int, epochs: int | None = None, inception_weights: str | None = None
+) -> TrainingRecipe:
     """A recipe by its name.
 
     Args:
         name: A key of `RECIPES`.
         seed: Of the weights, the sampling, the augmentation and the dropout.
         epochs: At most so many; None keeps the recipe's own number. Transfer learning spends half of them frozen.
+        inception_weights: What transfer learning begins with, see `scoring.networks.architecture.inception_network`;
+            None begins with fresh weights. Other recipes have no use for it.
 
     Raises:
         InvalidRequest: No such recipe.
@@ -121,5 +126,12 @@ def recipe_named(name: str, *, seed: int, epochs: int | None = None) -> Training
         raise InvalidRequest(f"no recipe {name!r}; the recipes are {', '.join(sorted(RECIPES))}")
     recipe = RECIPES[name]
     epochs = epochs or recipe.epochs
-    frozen = epochs // 2 if recipe.architecture == "inception_network" else 0
-    return replace(recipe, seed=seed, epochs=epochs, frozen_epochs=frozen)
+    recipe = replace(recipe, seed=seed, epochs=epochs)
+    if not transfers(recipe):
+        return recipe
+    return replace(recipe, frozen_epochs=epochs // 2, arguments={**recipe.arguments, "weights": inception_weights})
+
+
+def transfers(recipe: TrainingRecipe) -> bool:
+    """Whether the recipe goes on from what InceptionV3 has learnt elsewhere."""
+    return recipe.architecture == "inception_network"

@@ -25,8 +25,8 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 def write_model(store_url: str, facts: Mapping[str, Any], files: Mapping[str, bytes]) -> StoredModel:
     """Write a new version and read it back.
 
-    The manifest is written last: a folder without it, left by a run that was stopped, is no model and may be filled
-    again.
+    The manifest comes last, and under its name only when it is whole: a folder without it, left by a run that was
+    stopped or by a disk that was full, is no model and may be filled again.
 
     Args:
         store_url: The model store, any fsspec URL.
@@ -53,7 +53,9 @@ def write_model(store_url: str, facts: Mapping[str, Any], files: Mapping[str, by
         (folder / name).write_bytes(data)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     manifest = {**facts, "created_at": created, "files": describe_files(files)}
-    (folder / MANIFEST).write_bytes((json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    partial = folder / f".{MANIFEST}.part"
+    partial.write_bytes((json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    partial.rename(folder / MANIFEST)
     logger.info("model_written version=%s bytes=%d", version, sum(map(len, files.values())))
     return read_model(str(folder), PREPROCESSING_VERSION)
 

@@ -80,14 +80,23 @@ def evaluate_subgroups(answers: Answers, joints: JointSet, against: Against = "r
     return found
 
 
-def _keys(joints: JointSet, against: Against) -> Iterator[tuple[By, NDArray[np.generic]]]:
-    columns, index = np.unique(joints.joint, return_inverse=True)
+def exposure(joints: JointSet) -> NDArray[np.str_]:
+    """Which third of the set's images by mean grey value each joint is in, one of `EXPOSURES`, `(n,)`."""
     brightness = joints.images.mean(axis=(1, 2))
-    third = np.searchsorted(np.quantile(brightness, (1 / 3, 2 / 3)), brightness)
+    return np.array(EXPOSURES)[np.searchsorted(np.quantile(brightness, (1 / 3, 2 / 3)), brightness)]
+
+
+def side(joints: JointSet) -> NDArray[np.str_]:
+    """`left` or `right`, of each joint, `(n,)`."""
+    columns, index = np.unique(joints.joint, return_inverse=True)
+    return np.array([joint_by_column(str(column)).side for column in columns])[index]
+
+
+def _keys(joints: JointSet, against: Against) -> Iterator[tuple[By, NDArray[np.generic]]]:
     right = joints.reading if against == "reading" else joints.truth
     yield "joint", joints.joint
-    yield "side", np.array([joint_by_column(str(column)).side for column in columns])[index]
-    yield "exposure", np.array(EXPOSURES)[third]
+    yield "side", side(joints)
+    yield "exposure", exposure(joints)
     yield "severity", np.asarray(ratingen.grade(right), dtype=np.int64)
     yield "year", joints.year
 

@@ -1,6 +1,7 @@
 -- Title: Challenges of the champion
 -- Description: Every retraining that came to a comparison: what was compared on which joints, how it came out, what the
--- gate said and what became of it. A challenger that was promoted by hand later counts as promoted.
+-- gate said and what became of it. A challenger that was promoted by hand later counts as promoted, whatever was answered
+-- to the question: nobody's answer in 14 days is a refusal, and a champion shown as refused would be a riddle.
 
 CREATE VIEW analyst.challenge AS
 SELECT
@@ -21,17 +22,15 @@ SELECT
     training_snapshot.synthetic AS judged_on_synthetic,
     challenge.promote AS proposed,
     challenge.reasons,
-    coalesce(
-        decided.decision,
-        CASE
-            WHEN promoted.promoted_at IS NOT NULL THEN 'promoted'
-            WHEN challenge.promote THEN 'open'
-            ELSE 'refused by the gate'
-        END
-    ) AS decision,
-    coalesce(decided.decided_by, promoted.promoted_by) AS decided_by,
-    coalesce(decided.decided_at, promoted.promoted_at) AS decided_at,
-    coalesce(decided.reason, promoted.reason) AS decision_reason,
+    CASE
+        WHEN promoted.promoted_at IS NOT NULL THEN 'promoted'
+        WHEN decided.decision IS NOT NULL THEN decided.decision
+        WHEN challenge.promote THEN 'open'
+        ELSE 'refused by the gate'
+    END AS decision,
+    coalesce(promoted.promoted_by, decided.decided_by) AS decided_by,
+    coalesce(promoted.promoted_at, decided.decided_at) AS decided_at,
+    coalesce(promoted.reason, decided.reason) AS decision_reason,
     training_snapshot.n_joints AS snapshot_joints,
     training_snapshot.joints_by_grade,
     training_snapshot.left_out,

@@ -79,7 +79,7 @@ def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_ba
 
     from scoring.pipeline import retraining
     from scoring.training.promotion import METRICS
-    from scoring.training.recipes import BEST
+    from scoring.training.recipes import FOR_A_SITE
 
     dag = dag_bag.dags["retraining"]
     # It has no data interval to fill: it takes what has landed when it runs. And unpausing it starts nothing.
@@ -96,7 +96,7 @@ def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_ba
     # Written out in the DAG file, which must not import training.
     assert dag.params.get_param("metric").schema["enum"] == list(METRICS)
     assert dag.params.dump()["metric"] == METRICS[0]
-    assert dag.params.dump()["recipes"] == [BEST]
+    assert dag.params.dump()["recipes"] == [FOR_A_SITE]
 
 
 def test_only_named_approvers_may_answer(airflow_home, monkeypatch):

@@ -15,6 +15,10 @@ DAGS = Path(__file__).parents[2] / "dags"
 ARGUMENTS = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
 
 
+def airflow(*command):
+    subprocess.run([sys.executable, "-m", "airflow", *command], capture_output=True, check=True)
+
+
 @pytest.fixture(scope="module")
 def landing(write_plain_nights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("landing")
@@ -24,8 +28,9 @@ def landing(write_plain_nights, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def known_dags(airflow_metadata):
-    """One DAG can start another only when Airflow's tables know that one."""
-    subprocess.run([sys.executable, "-m", "airflow", "dags", "reserialize"], capture_output=True, check=True)
+    """One DAG can start another only when Airflow's tables know that one, and know it as not paused."""
+    airflow("dags", "reserialize")
+    airflow("dags", "unpause", "rescoring", "--yes")
 
 
 @pytest.fixture
@@ -113,6 +118,19 @@ def test_without_a_question_a_better_challenger_is_promoted_and_one_that_is_not_
     assert no_better["decision"] == "refused by the gate"
     assert "it is not shown to be better" in no_better["reasons"][0]
     assert champion(warehouse) == better["challenger"]
+
+
+def test_a_promotion_that_cannot_be_put_in_force_is_no_success(site, warehouse):
+    """A paused `rescoring` would only queue what was started, and nobody would notice that nothing switches."""
+    airflow("dags", "pause", "rescoring", "--yes")
+    try:
+        dag_run = run_dag(recipes=["tiny"], approval="none")
+    finally:
+        airflow("dags", "unpause", "rescoring", "--yes")
+    found = states(dag_run)
+    assert (str(dag_run.state), found["decide"], found["rescore"]) == ("failed", "success", "failed")
+    assert challenges(warehouse)[-1]["decision"] == "promoted"
+    assert champion(warehouse) == "ignorant-1"
 
 
 def test_a_set_that_nothing_can_be_learnt_from_fails_the_run_with_the_reason(site, warehouse, monkeypatch):

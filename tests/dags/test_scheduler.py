@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
+NIGHT = date(2026, 11, 21)
 
 pytestmark = pytest.mark.slow
 
@@ -150,24 +151,36 @@ def ignorant_site(warehouse, write_plain_nights, tmp_path):
              "arguments": arguments, "input_side": 128, "preprocessing_version": PREPROCESSING_VERSION}  # fmt: skip
     store.write_model(site.model_store_url, facts, export.model_files(build("erosion_cdf_network", dict(arguments))))
     models.promote(site, version="ignorant-1", promoted_by="tester", reason="the first")
-    night = date(2026, 11, 21)
-    write_plain_nights(site.landing_url, seed=3, first_night=night, nights=1, n_patients=120, years=0.5)
-    nightly.run_night(site, night, triggered_by="tester")
+    write_plain_nights(site.landing_url, seed=3, first_night=NIGHT, nights=2, n_patients=180, years=0.5)
+    nightly.run_night(site, NIGHT, triggered_by="tester")
     yield site
     installation._engine.cache_clear()
 
 
-def test_a_challenger_is_refused_by_one_person_and_promoted_by_the_next(ignorant_site, airflow, warehouse):
+def test_a_challenger_is_refused_by_one_person_promoted_by_the_next_and_a_worse_one_by_the_gate(
+    ignorant_site, airflow, warehouse
+):
+    from scoring.pipeline import nightly
+
     runs = "/api/v2/dags/retraining/dagRuns"
 
     def the_dag():
         return airflow.get("/api/v2/dags/retraining").is_success
 
-    def retrain_and_answer(option, reason):
-        asked = {"logical_date": None, "conf": {"recipes": ["grid-residual"], "epochs": 12}}
-        started = airflow.post(runs, json=asked)
+    def retrain(epochs):
+        started = airflow.post(runs, json={"logical_date": None, "conf": {"epochs": epochs}})
         started.raise_for_status()
-        run = f"{runs}/{started.json()['dag_run_id']}"
+        return f"{runs}/{started.json()['dag_run_id']}"
+
+    def end_of(run):
+        def the_end():
+            state = airflow.get(run).json()["state"]
+            return state if state in {"success", "failed"} else None
+
+        return wait_for(the_end, seconds=900)
+
+    def retrain_and_answer(option, reason):
+        run = retrain(epochs=12)
         question = f"{run}/taskInstances/ask/-1/hitlDetails"
 
         def the_question():
@@ -179,12 +192,7 @@ def test_a_challenger_is_refused_by_one_person_and_promoted_by_the_next(ignorant
         asking = wait_for(the_question, seconds=900)
         answered = airflow.patch(question, json={"chosen_options": [option], "params_input": {"reason": reason}})
         answered.raise_for_status()
-
-        def the_end():
-            state = airflow.get(run).json()["state"]
-            return state if state in {"success", "failed"} else None
-
-        assert wait_for(the_end) == "success"
+        assert end_of(run) == "success"
         return asking
 
     def decisions():
@@ -200,7 +208,7 @@ def test_a_challenger_is_refused_by_one_person_and_promoted_by_the_next(ignorant
     for dag_id in ("retraining", "rescoring"):
         airflow.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
     asking = retrain_and_answer("Refuse", "the wrists look wrong")
-    assert asking["subject"].startswith("Shall grid-residual-2026-11-21-")
+    assert asking["subject"].startswith("Shall grid-residual-balanced-2026-11-21-")
     assert "| accuracy and kappa |" in asking["body"]
     assert decisions() == ([("refused", "admin", "the wrists look wrong")], "ignorant-1")
 
@@ -213,4 +221,20 @@ def test_a_challenger_is_refused_by_one_person_and_promoted_by_the_next(ignorant
         champion = decisions()[1]
         return None if champion == "ignorant-1" else champion
 
-    assert asking["subject"] == f"Shall {wait_for(the_new_champion)} become the champion?"
+    best = wait_for(the_new_champion)
+    assert asking["subject"] == f"Shall {best} become the champion?"
+
+    # New readings land, and what one epoch makes of them is worse: green, no question, the champion stays.
+    nightly.run_night(ignorant_site, NIGHT + timedelta(days=1), triggered_by="tester")
+    run = retrain(epochs=1)
+    assert end_of(run) == "success"
+    assert airflow.get(f"{run}/taskInstances/ask").json()["state"] == "skipped"
+    with warehouse.engine().connect() as connection:
+        worse = connection.exec_driver_sql(
+            "SELECT challenger, decision, reasons, difference FROM analyst.challenge ORDER BY challenge_id DESC"
+        ).first()
+    assert worse.challenger.startswith("grid-residual-balanced-2026-11-22-")
+    assert worse.decision == "refused by the gate"
+    assert worse.reasons[0].startswith("it is not shown to be better")
+    assert worse.difference < 0
+    assert decisions()[1] == best

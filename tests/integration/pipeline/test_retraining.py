@@ -1,6 +1,7 @@
 """A site's retraining on its own warehouse: what is promoted, what is not, and that no failure touches the champion."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -204,9 +205,17 @@ def test_approved_beforehand_it_is_promoted_rescored_and_then_not_beaten_by_itse
     assert again.challenger == first.challenger
     assert not again.promote
     assert len(rows(warehouse, "SELECT * FROM scoring.promotion")) == 2
+    # And one that is worse is shown to be.
+    worse = retrain(site, recipes=["lazy"], approve=True)
+    assert not worse.promote
+    assert re.search(r"accuracy and kappa 0\.\d+ against [01]\.\d+, difference -0\.\d+", worse.reasons[0])
+    row = rows(warehouse, "SELECT difference_high, decision FROM analyst.challenge ORDER BY challenge_id")[-1]
+    assert row["difference_high"] < 0
+    assert row["decision"] == "refused by the gate"
+    assert champion(warehouse) == first.challenger
     results = rows(warehouse, "SELECT status FROM scoring.run_result JOIN scoring.run USING (run_id)"
                    " WHERE job = 'retraining'")  # fmt: skip
-    assert [run["status"] for run in results] == ["succeeded"] * 2
+    assert [run["status"] for run in results] == ["succeeded"] * 3
 
 
 def test_a_challenger_that_is_no_better_is_refused_with_the_reason(site, warehouse):
@@ -276,6 +285,10 @@ def test_who_refuses_and_why_is_written_down(site, warehouse):
     assert row == {"decision": "refused", "decided_by": "a doctor", "decision_reason": "the wrists look wrong"}
     # The same again is no news; the opposite would be a second decision.
     assert retraining.decide(site, run, challenge, refused) == "refused"
+    # Who promotes it by hand all the same has the last word.
+    models.promote(site, version=challenge.challenger, promoted_by="a steward", reason="they were read anew")
+    (row,) = rows(warehouse, "SELECT decision, decided_by, decision_reason FROM analyst.challenge")
+    assert row == {"decision": "promoted", "decided_by": "a steward", "decision_reason": "they were read anew"}
     store_model(site, "other-1", models.load(site, "ignorant-1").files)
     models.promote(site, version="other-1", promoted_by="somebody", reason="meanwhile")
     with pytest.raises(InvalidRequest, match=r"other-1 was promoted since .* was compared with ignorant-1"):
@@ -416,8 +429,9 @@ def test_a_training_that_was_killed_goes_on(unpractised, warehouse, monkeypatch)
     challenge = retrain(site)
     assert [epoch.epoch for epoch in epochs] == [3, 4]
     assert challenge.promote
-    # What is in the model store needs no checkpoint any more.
-    assert list((site.var_dir / "training").iterdir()) == []
+    # What is in the model store needs no checkpoint any more; the curves of all four epochs stay.
+    (folder,) = (site.var_dir / "training").iterdir()
+    assert [path.name for path in folder.iterdir()] == [fit.TENSORBOARD]
 
 
 def test_a_disk_that_is_full_is_said_in_words(unpractised, warehouse):

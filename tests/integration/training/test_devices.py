@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from scoring.training.devices import sharing
+from scoring.training.devices import precision_for, sharing
 
 TRAINED_ON = """
 import json, sys
@@ -101,3 +101,16 @@ def test_a_stopped_training_on_two_devices_goes_on_as_if_it_had_not_been(trained
 @pytest.mark.parametrize(("n_gpus", "n"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (7, 4)])
 def test_as_many_devices_as_divide_the_batch(n_gpus, n):
     assert sharing(n_gpus, 32) == n
+
+
+@pytest.mark.parametrize(
+    ("asked", "n_gpus", "cpu_has_bfloat16", "taken"),
+    [
+        ("mixed_bfloat16", 0, True, "mixed_bfloat16"),
+        ("mixed_bfloat16", 0, False, "float32"),
+        ("mixed_bfloat16", 1, False, "mixed_bfloat16"),
+        ("float32", 0, True, "float32"),
+    ],
+)
+def test_a_processor_is_not_made_to_imitate_bfloat16(asked, n_gpus, cpu_has_bfloat16, taken):
+    assert precision_for(asked, n_gpus=n_gpus, cpu_has_bfloat16=cpu_has_bfloat16) == taken

@@ -170,6 +170,23 @@ def test_stretched_images_reach_from_black_to_white(bars):
     assert np.isfinite(np.asarray(stretch(np.full((1, 4, 4, 1), 0.5, np.float32)))).all()
 
 
+def test_the_policy_of_the_caller_stays_the_callers(bars):
+    import keras
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scoring.inference.openvino_engine.cpu_computes_bfloat16", lambda: True)
+        previous = keras.mixed_precision.dtype_policy()
+        keras.mixed_precision.set_dtype_policy("mixed_float16")
+        try:
+            learnt = train(replace(RECIPE, epochs=1, precision="mixed_bfloat16"), bars["train"], bars["validation"])
+            assert keras.mixed_precision.dtype_policy().name == "mixed_float16"
+        finally:
+            keras.mixed_precision.set_dtype_policy(previous)
+    assert learnt.precision == "mixed_bfloat16"
+    # What is kept computes in float32, whatever it was trained in.
+    assert {layer.compute_dtype for layer in learnt.network.layers} == {"float32"}
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(bars, tmp_path):
     short = replace(RECIPE, epochs=1)
     train(short, bars["train"], bars["validation"], work_dir=tmp_path)

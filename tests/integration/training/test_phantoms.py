@@ -60,4 +60,4 @@ def test_evaluate_prints_what_the_shipped_manifest_states(tmp_path, caplog):
     assert found.n == stated["n"]
     assert found.measures["class_normalized_accuracy"] > 0.45
     assert found.measures["within_one_accuracy"] > 0.85
-    assert found.measures["quadratic_weighted_kappa"] > 0.75
+    assert found.measures["quadratic_weighted_kappa"] > 0.70

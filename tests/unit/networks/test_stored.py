@@ -1,5 +1,6 @@
 """A stored model is used only if every byte is what its manifest states."""
 
+import errno
 import json
 
 import pytest
@@ -96,6 +97,27 @@ def test_a_manifest_cannot_reach_outside_its_folder(folder, stranger):
 def test_a_version_is_never_overwritten(folder):
     with pytest.raises(InvalidRequest, match="model v1 exists"):
         store.write_model(str(folder.parent), FACTS, FILES)
+
+
+def test_a_disk_that_fills_while_the_manifest_is_written_leaves_no_half_model(tmp_path, monkeypatch):
+    """Half a manifest would be listed as a version, could not be loaded, and would keep its name for good."""
+    from upath import UPath
+
+    write = UPath.write_bytes
+
+    def fill(path, data):
+        if "manifest" not in path.name:
+            return write(path, data)
+        write(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(UPath(tmp_path)), "write_bytes", fill)
+        with pytest.raises(OSError, match="No space left"):
+            store.write_model(str(tmp_path), FACTS, FILES)
+    assert "v1" not in store.model_versions(str(tmp_path))
+    assert store.write_model(str(tmp_path), FACTS, FILES).files == FILES
+    assert not [path for path in (tmp_path / "v1").iterdir() if path.name.endswith(".part")]
 
 
 def test_a_folder_left_by_a_stopped_run_is_filled_again(folder):

@@ -63,18 +63,27 @@ def compared(stubbed):
 def test_a_stored_model_stands_beside_the_recipes(stubbed, monkeypatch):
     model = SimpleNamespace(manifest={"data": {"seed": 1}})
     monkeypatch.setattr(models, "load", lambda _, version: model if version == "mine-1" else None)
-    monkeypatch.setattr(training, "shipped", lambda *_: replace(stubbed("mine-1, as stored", 0), seconds=math.nan))
+    stored = [replace(stubbed(f"mine-1, {how}", 10), seconds=math.nan) for how in ("as stored", "tempered")]
+    monkeypatch.setattr(training, "shipped", lambda *_: stored)
     found = benchmark.run(Installation(), **ARGUMENTS, model="mine-1")
     rows = {row["recipe"]: row for row in found.figures}
     assert rows["mine-1, as stored"]["minutes"] == ""
-    assert rows["mine-1, as stored"]["QWK"] == "1.000 [1.000, 1.000]"
+    # Whoever names a model wants to know how it does, also where a recipe is better.
+    ahead = {row["mine-1, as stored less"]: row["class-normalised accuracy"] for row in found.differences}
+    assert set(ahead) == {"off", "right", "mine-1, tempered"}
+    assert ahead["right"].startswith("-")
+    assert ahead["mine-1, tempered"] == "0.000 [0.000, 0.000]"
 
 
 def test_a_model_that_has_learnt_from_these_patients_is_refused(stubbed, monkeypatch):
-    model = SimpleNamespace(manifest={"data": {"seed": training.TEST_SEED}})
-    monkeypatch.setattr(models, "load", lambda *_: model)
-    with pytest.raises(InvalidRequest, match="mine-1 has learnt from patients of this comparison"):
-        benchmark.run(Installation(), **ARGUMENTS, model="mine-1")
+    known = {
+        "mine-1": {"data": {"seed": training.TEST_SEED}},
+        "mine-1-limbs": {"data": {"seed": 5}, "started_from": "mine-1"},
+    }
+    monkeypatch.setattr(models, "load", lambda _, version: SimpleNamespace(manifest=known[version]))
+    for version in known:
+        with pytest.raises(InvalidRequest, match=f"{version} has learnt from patients of this comparison"):
+            benchmark.run(Installation(), **ARGUMENTS, model=version)
 
 
 def test_the_best_comes_first_and_says_on_what(compared):
@@ -83,7 +92,7 @@ def test_the_best_comes_first_and_says_on_what(compared):
     assert compared.figures[0]["minutes"] == "1.5"
     for words in (
         "120 synthetic joints of 30 phantom patients",
-        "60 joints to learn from",
+        "60 joints of another registry to learn from",
         "3 epochs",
         "nothing about",
     ):

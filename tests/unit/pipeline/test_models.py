@@ -73,16 +73,6 @@ def test_a_model_without_figures_has_no_card(settings):
     assert not Path(settings.report_url).exists()
 
 
-def test_a_model_of_a_sites_readings_is_not_asked_about_phantoms(settings, evaluated):
-    folder = Path(settings.model_store_url) / "site-1"
-    shutil.copytree(SHIPPED_DIR / SHIPPED_VERSION, folder)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**manifest, "version": "site-1", "trained_on_synthetic": False}))
-    with pytest.raises(InvalidRequest, match="phantoms say nothing about it"):
-        models.card(settings, version="site-1", evaluate_now=True, progress=silent)
-    assert not evaluated
-
-
 def test_an_unknown_model_is_refused(settings):
     with pytest.raises(ModelRefused, match="no model nobody"):
         models.card(settings, version="nobody", progress=silent)

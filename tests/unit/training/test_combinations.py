@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scoring.networks.readout import N_POINTS, read_out
-from scoring.training.combinations import FilmContext, mean_answer
+from scoring.training.combinations import FilmContext, Isotonic, Temperature, mean_answer
 from scoring.training.metrics import crps
 
 POINTS = np.arange(N_POINTS)
@@ -30,6 +30,30 @@ def test_raw_sigmoids_are_made_distributions_first():
     raw = np.full((1, N_POINTS), 0.25, np.float32)
     raw[0, 10] = 0.75
     assert (np.diff(mean_answer([raw, raw])[0]) >= 0).all()
+
+
+def spread(seed, width):
+    """Erosions, and answers that are right on average but claim another uncertainty than they have."""
+    rng = np.random.default_rng(seed)
+    eroded = np.clip(np.round(rng.uniform(0, 100, 600) / 5) * 5, 0, 100).astype(np.float32)
+    return unsure(eroded + rng.uniform(-20, 20, 600), width), eroded
+
+
+def test_temperature_tells_an_answer_that_is_too_sure_from_one_that_is_not_sure_enough():
+    too_sure, not_enough = Temperature(*spread(1, 5.0)), Temperature(*spread(1, 120.0))
+    assert too_sure.value > 1.5
+    assert not_enough.value < 0.7
+
+
+@pytest.mark.parametrize("kind", [Temperature, Isotonic])
+def test_what_was_calibrated_is_better_on_other_joints_and_still_a_distribution(kind):
+    calibrated = kind(*spread(1, 5.0))
+    cdf, eroded = spread(2, 5.0)
+    found = calibrated(cdf)
+    assert crps(found, eroded) < 0.98 * crps(cdf, eroded)
+    assert found.dtype == np.float32
+    assert (np.diff(found) >= 0).all()
+    assert (found[:, -1] == 1).all()
 
 
 def films(n_films, seed):

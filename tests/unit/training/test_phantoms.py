@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scoring.errors import InvalidRequest
-from scoring.networks.stored import NOTICE
+from scoring.networks.stored import NOTICE, StoredModel
 from scoring.phantom.training_set import TrainingSet
 from scoring.training import phantoms
 from scoring.training.dataset import split_of
@@ -94,6 +94,21 @@ def test_too_few_read_joints_are_said(drawn, monkeypatch):
     monkeypatch.setattr(phantoms, "_UNREAD_EXTRA", 0)
     with pytest.raises(InvalidRequest, match="only 90 read joints, not 100"):
         phantoms.held_out(7, 100)
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"trained_on_synthetic": False}, "phantoms say nothing about it: `scoring card --version v1`"),
+        ({"test_set": {"limbs": ["hand_left", "wrist"], "n_joints": 50}}, "was not one of left hands alone"),
+        ({"data": {"seed": 7}, "test_set": {"seed": 7}}, "trained on the phantoms of seed 7"),
+    ],
+)
+def test_a_model_is_not_evaluated_on_what_says_nothing_about_it(drawn, monkeypatch, facts, why):
+    monkeypatch.setattr(phantoms.store, "find_model", lambda *_: StoredModel(facts, {}))
+    with pytest.raises(InvalidRequest, match=why):
+        phantoms.evaluate_on_phantoms("v1", "store")
+    assert not drawn
 
 
 def test_training_and_test_seed_must_differ(tmp_path):

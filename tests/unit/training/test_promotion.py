@@ -102,10 +102,28 @@ def test_a_subgroup_that_loses_is_named():
     feet = better.joint == "foot_right_1"
     verdict = ruled(replace(better, challenger=np.where(feet, np.abs(better.read - 1), better.challenger)))
     assert not verdict.promote
-    assert [reason.split(":")[0] for reason in verdict.reasons] == ["MTP"]
+    # Here nothing else is on the right.
+    assert [reason.split(":")[0] for reason in verdict.reasons] == ["MTP", "right side"]
     # What the site allows, it allows.
     assert ruled(replace(better, challenger=np.where(feet, np.abs(better.read - 1), better.challenger)),
                  max_subgroup_loss=1).promote  # fmt: skip
+
+
+def test_a_challenger_that_fails_on_dark_images_is_refused():
+    case = answers()
+    dark = np.arange(300) % 3 == 0
+    images = np.where(dark, 20, np.where(np.arange(300) % 3 == 1, 100, 200)).astype(np.uint8)[:, np.newaxis, np.newaxis]
+    worse = np.where(dark & (np.arange(300) % 2 == 0), np.abs(case.read - 3), case.read)
+    verdict = judge(
+        replace(joints_of(case), images=images), Answers.sure(PERCENT[case.champion]), Answers.sure(PERCENT[worse]),
+        metric="quadratic_weighted_kappa", max_subgroup_loss=0.15, engines_agree=True,
+    )  # fmt: skip
+    assert {group.name: group.n_joints for group in verdict.subgroups if "images" in group.name} == {
+        "bright images": 100, "dark images": 100, "medium images": 100,
+    }  # fmt: skip
+    assert not verdict.promote
+    assert any(reason.startswith("dark images: ") for reason in verdict.reasons)
+    assert not any(reason.startswith(("bright images: ", "medium images: ")) for reason in verdict.reasons)
 
 
 def test_a_small_subgroup_is_shown_but_not_judged():
@@ -157,9 +175,11 @@ def test_the_subgroups_are_those_that_have_joints():
     only_hands = answers()
     verdict = ruled(replace(only_hands, joint=np.full(300, "hand_left_1")))
     groups = {group.name: group for group in verdict.subgroups}
-    assert set(groups) == {"PIP", "intact (grade 0)", "slight (grade 1)", "severe (grades 2 to 5)"}
+    assert set(groups) == {
+        "PIP", "left side", "dark images", "intact (grade 0)", "slight (grade 1)", "severe (grades 2 to 5)",
+    }  # fmt: skip
     assert groups["PIP"].n_joints == 300
-    assert sum(group.n_joints for name, group in groups.items() if name != "PIP") == 300
+    assert sum(group.n_joints for name, group in groups.items() if "grade" in name) == 300
     assert groups["PIP"].challenger == 0
     assert 0.4 < groups["PIP"].champion < 0.6
 
