@@ -83,7 +83,8 @@ def evaluate_subgroups(answers: Answers, joints: JointSet, against: Against = "r
 def exposure(joints: JointSet) -> NDArray[np.str_]:
     """Which third of the set's images by mean grey value each joint is in, one of `EXPOSURES`, `(n,)`."""
     brightness = joints.images.mean(axis=(1, 2))
-    return np.array(EXPOSURES)[np.searchsorted(np.quantile(brightness, (1 / 3, 2 / 3)), brightness)]
+    third: NDArray[np.intp] = np.searchsorted(np.quantile(brightness, (1 / 3, 2 / 3)), brightness)
+    return np.array(EXPOSURES)[third]
 
 
 def side(joints: JointSet) -> NDArray[np.str_]:

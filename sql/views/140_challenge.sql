@@ -1,7 +1,7 @@
 -- Title: Challenges of the champion
 -- Description: Every retraining that came to a comparison: what was compared on which joints, how it came out, what the
--- gate said and what became of it. A challenger that was promoted by hand later counts as promoted, whatever was answered
--- to the question: nobody's answer in 14 days is a refusal, and a champion shown as refused would be a riddle.
+-- gate said and what became of it. A challenger that was promoted by hand later counts as promoted, whatever was
+-- answered to the question: no answer in 14 days is a refusal, and a champion shown as refused would be a riddle.
 
 CREATE VIEW analyst.challenge AS
 SELECT
