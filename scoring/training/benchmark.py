@@ -31,7 +31,7 @@ from scoring.training.dataset import JointSet, snapshot_sha256, split
 from scoring.training.evaluate import Evaluation, difference_interval, evaluate_answers
 from scoring.training.fit import TrainingRecipe, predict, train
 from scoring.training.neighbours import embed, neighbours_cdf
-from scoring.training.recipes import AUGMENTED, BEST, recipe_named, transfers
+from scoring.training.recipes import BEST, recipe_named, transfers
 from scoring.training.resampling import Answers
 
 logger = logging.getLogger(__name__)
@@ -50,9 +50,6 @@ MIRRORED_TOO = BEST
 
 ON_ITS_FILM = BEST
 """The recipe whose answers are also moved by those for the other joints of the film."""
-
-TOGETHER = (BEST, AUGMENTED)
-"""Recipes whose mean answer is one more contestant."""
 
 COMPARED = ("class_normalized_accuracy", "quadratic_weighted_kappa")
 
@@ -85,7 +82,6 @@ class Contestant:
     test: Cdf
     rule: ReadOutRule
     seconds: float
-    best_epoch: int
 
 
 @dataclass(frozen=True)
@@ -161,7 +157,7 @@ def contest(
 
     Returns:
         The recipes in the order given, each of `WITH_NEIGHBOURS` followed by the neighbours on its embeddings; then
-        what is made of several answers.
+        the answers that know the other joints of their film.
     """
     found = []
     for name in names:
@@ -182,13 +178,12 @@ def shipped(model: StoredModel, sets: BenchmarkSets) -> list[Contestant]:
         test=of_test.cdf,
         rule=model.rule,
         seconds=math.nan,
-        best_epoch=int(model.manifest.get("training", {}).get("best_epoch", 0)),
     )
     found = [stored]
     for way, kind in (("tempered", Temperature), ("isotonic", Isotonic)):
         calibrated = kind(stored.validation, sets.validation.reading)
         answers = calibrated(stored.validation), calibrated(stored.test)
-        found.append(_made_of(f"{model.version}, {way}", [stored], *answers, sets))
+        found.append(_made_of(f"{model.version}, {way}", stored, *answers, sets))
     return found
 
 
@@ -256,14 +251,14 @@ def _train(
     of_validation, of_test = (
         predict(trained.network, part.images, stretched=recipe.stretch) for part in (sets.validation, sets.test)
     )
-    found = [Contestant(name, of_validation, of_test, recipe.rule, seconds, trained.best_epoch)]
+    found = [Contestant(name, of_validation, of_test, recipe.rule, seconds)]
     if name == MIRRORED_TOO:
         mirrored = (
             predict(trained.network, part.images[:, :, ::-1], stretched=recipe.stretch)
             for part in (sets.validation, sets.test)
         )
         both = [mean_answer(pair) for pair in zip((of_validation, of_test), mirrored, strict=True)]
-        found.append(_made_of(f"{name}, mirrored too", found, both[0], both[1], sets))
+        found.append(_made_of(f"{name}, mirrored too", found[0], both[0], both[1], sets))
     if name in WITH_NEIGHBOURS:
         found.append(_neighbours(name, recipe, trained.network, sets, found[0]))
     return found
@@ -287,40 +282,24 @@ def _neighbours(name: str, recipe: TrainingRecipe, network: Any, sets: Benchmark
 
 
 def _combined(found: dict[str, Contestant], sets: BenchmarkSets) -> list[Contestant]:
-    combined = []
-    if ON_ITS_FILM in found:
-        one = found[ON_ITS_FILM]
-        context = FilmContext(one.validation, sets.validation.sop_iuid, sets.validation.reading)
-        moved = (context(one.validation, sets.validation.sop_iuid), context(one.test, sets.test.sop_iuid))
-        combined.append(_made_of(f"{one.name}, with its film", [one], *moved, sets))
-    if all(name in found for name in TOGETHER):
-        several = [found[name] for name in TOGETHER]
-        means = (mean_answer([one.validation for one in several]), mean_answer([one.test for one in several]))
-        combined.append(_made_of(" + ".join(TOGETHER), several, *means, sets))
-    return combined
+    if ON_ITS_FILM not in found:
+        return []
+    one = found[ON_ITS_FILM]
+    context = FilmContext(one.validation, sets.validation.sop_iuid, sets.validation.reading)
+    moved = (context(one.validation, sets.validation.sop_iuid), context(one.test, sets.test.sop_iuid))
+    return [_made_of(f"{one.name}, with its film", one, *moved, sets)]
 
 
-def _made_of(
-    name: str, parents: Sequence[Contestant], of_validation: Cdf, of_test: Cdf, sets: BenchmarkSets
-) -> Contestant:
-    return Contestant(
-        name=name,
-        validation=of_validation,
-        test=of_test,
-        rule=calibrated_rule(of_validation, sets.validation.reading),
-        seconds=sum(one.seconds for one in parents),
-        best_epoch=parents[0].best_epoch,
-    )
+def _made_of(name: str, parent: Contestant, of_validation: Cdf, of_test: Cdf, sets: BenchmarkSets) -> Contestant:
+    rule = calibrated_rule(of_validation, sets.validation.reading)
+    return replace(parent, name=name, validation=of_validation, test=of_test, rule=rule)
 
 
 def _write(path: Path, found: list[Contestant]) -> None:
     arrays: dict[str, Any] = {}
     for number, one in enumerate(found):
         arrays |= {f"{number}:validation": one.validation, f"{number}:test": one.test}
-    facts = [
-        {"name": one.name, "rule": asdict(one.rule), "seconds": one.seconds, "best_epoch": one.best_epoch}
-        for one in found
-    ]
+    facts = [{"name": one.name, "rule": asdict(one.rule), "seconds": one.seconds} for one in found]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     with partial.open("wb") as file:
@@ -337,7 +316,6 @@ def _read(path: Path) -> list[Contestant]:
                 test=stored[f"{number}:test"],
                 rule=ReadOutRule.from_dict(facts["rule"]),
                 seconds=facts["seconds"],
-                best_epoch=facts["best_epoch"],
             )
             for number, facts in enumerate(json.loads(str(stored["facts"])))
         ]

@@ -84,9 +84,6 @@ _BEST = TrainingRecipe(
 _ORDINAL = replace(_BEST, arguments={**_BEST.arguments, "head": "ordinal"})
 _BALANCED = replace(_BEST, balance=0.5)
 
-AUGMENTED = "regression-augmented"
-"""The thesis's regression, every image augmented, a rate that falls to zero: what shipped first."""
-
 RECIPES: Mapping[str, TrainingRecipe] = {
     "classification-plain": _CLASSIFICATION,
     "classification-oversampled": replace(_CLASSIFICATION, **_OVERSAMPLED),
@@ -100,7 +97,6 @@ RECIPES: Mapping[str, TrainingRecipe] = {
     ),
     "inception-classification": replace(_CLASSIFICATION, **_TRANSFER, arguments=_inception("grades")),
     "inception-regression": replace(_REGRESSION, **_TRANSFER, arguments=_inception("sigmoids")),
-    AUGMENTED: TrainingRecipe(),
     BEST: _BEST,
     "ordinal-residual": _ORDINAL,
     FOR_A_SITE: _BALANCED,

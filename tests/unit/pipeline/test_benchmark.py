@@ -48,7 +48,7 @@ def stubbed(monkeypatch):
             (np.arange(N_POINTS) >= np.clip(part.reading + off, 0, 100)[:, np.newaxis]).astype(np.float32)
             for part in (sets.validation, sets.test)
         ]
-        return Contestant(name, *answers, ReadOutRule(), 90.0, 1)
+        return Contestant(name, *answers, ReadOutRule(), 90.0)
 
     monkeypatch.setattr(training, "phantom_sets", lambda *_, **__: sets)
     monkeypatch.setattr(training, "contest", lambda *_, **__: [contestant("off", 25), contestant("right", 0)])

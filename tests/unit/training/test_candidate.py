@@ -4,10 +4,10 @@ import pytest
 
 from scoring.errors import InvalidRequest
 from scoring.training.candidate import refuse_unfit_recipe
-from scoring.training.recipes import AUGMENTED, BEST, recipe_named
+from scoring.training.recipes import BEST, recipe_named
 
 
-@pytest.mark.parametrize("name", [BEST, AUGMENTED, "ordinal-residual", "classification-weighted", "regression-plain"])
+@pytest.mark.parametrize("name", [BEST, "ordinal-residual", "classification-weighted", "regression-plain"])
 def test_recipes_that_can_score(name):
     assert refuse_unfit_recipe(recipe_named(name, seed=1)) is None
 
