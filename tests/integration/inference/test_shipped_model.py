@@ -100,11 +100,12 @@ def test_the_same_image_gives_the_same_bytes_in_any_batch(openvino, batch):
     assert openvino.predict(batch[order]).tobytes() == together[order].tobytes()
 
 
-def test_tensorflow_gives_the_same_bytes_in_any_batch(model, reference, batch):
+def test_tensorflow_gives_the_same_in_any_batch_to_the_last_digits(model, reference, batch):
+    """On processors with AVX-512 the same bytes; with AVX2 alone the place in the batch changes the last bits."""
     engine = choose_engine("tensorflow", model, 16)
     order = np.random.default_rng(0).permutation(len(batch))
-    assert engine.predict(batch[order]).tobytes() == reference[order].tobytes()
-    assert engine.predict(batch[5:6]).tobytes() == reference[5:6].tobytes()
+    np.testing.assert_allclose(engine.predict(batch[order]), reference[order], atol=2e-6)
+    np.testing.assert_allclose(engine.predict(batch[5:6]), reference[5:6], atol=2e-6)
 
 
 def test_it_tells_intact_from_destroyed(openvino, batch):

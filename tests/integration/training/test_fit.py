@@ -1,8 +1,6 @@
 """Real training of a tiny network: seconds, most of them TensorFlow's import."""
 
-import resource
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +23,6 @@ RECIPE = TrainingRecipe(
 )  # fmt: skip
 
 
-STATM = Path("/proc/self/statm")
 STILL = replace(RECIPE, rotation=0, zoom=0, shift=0, contrast=0, brightness=0, mirror=False)
 
 
@@ -188,23 +185,6 @@ def test_the_policy_of_the_caller_stays_the_callers(bars):
     assert learnt.precision == "mixed_bfloat16"
     # What is kept computes in float32, whatever it was trained in.
     assert {layer.compute_dtype for layer in learnt.network.layers} == {"float32"}
-
-
-@pytest.mark.skipif(not STATM.exists(), reason="asks Linux how much memory is resident")
-def test_memory_stays_flat_over_the_epochs(bars):
-    """An epoch's batches are 7 MiB: if they were kept, those of the last six epochs would be 42."""
-    training, validation = (
-        replace(bars[part], images=np.kron(bars[part].images, np.ones((1, 8, 8), np.uint8)))
-        for part in ("train", "validation")
-    )
-    resident: list[float] = []
-    train(
-        replace(RECIPE, epochs=10, patience=10, arguments=ARGUMENTS | {"side": 128, "filters": [2] * 5}),
-        training,
-        validation,
-        on_epoch=lambda _: resident.append(int(STATM.read_text().split()[1]) * resource.getpagesize() / 2**20),
-    )
-    assert resident[-1] - resident[3] < 30
 
 
 def test_a_checkpoint_of_another_recipe_is_refused(bars, tmp_path):
