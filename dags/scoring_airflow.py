@@ -23,6 +23,9 @@ SCORING_POOL = "gpu"
 
 MAY_PASS: list[type[BaseException] | str] = [error for error in ScoringError.__subclasses__() if error.retry]
 
+# By its name, so that parsing a DAG that starts no other imports no operator.
+DAG_IS_PAUSED = "airflow.providers.standard.operators.trigger_dagrun.DagIsPaused"
+
 # Bad data stays bad however often it is read: only what can heal by itself is tried again. An error that the job did
 # not foresee (no rule matches it) keeps the task's own retries.
 RETRY_POLICY = ExceptionRetryPolicy(
@@ -30,6 +33,7 @@ RETRY_POLICY = ExceptionRetryPolicy(
         RetryRule(LandingNotReady, RetryAction.RETRY, timedelta(minutes=15), "the extractor may still be writing"),
         RetryRule(MAY_PASS, RetryAction.RETRY, timedelta(minutes=3), "what is unavailable may come back"),
         RetryRule(ScoringError, RetryAction.FAIL, reason="the same input gives the same error"),
+        RetryRule(DAG_IS_PAUSED, RetryAction.FAIL, reason="only a person unpauses a DAG"),
     ]
 )
 

@@ -130,6 +130,16 @@ def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):
     assert action(LandingNotReady("x")) is RetryAction.RETRY
 
 
+def test_a_paused_dag_is_not_waited_for(dag_bag):
+    """Retried for half an hour, it would keep from a person that only a person can help."""
+    from airflow.providers.standard.operators.trigger_dagrun import DagIsPaused
+    from airflow.sdk.definitions.retry_policy import RetryAction
+
+    rescore = dag_bag.dags["retraining"].get_task("rescore")
+    assert rescore.fail_when_dag_is_paused
+    assert rescore.retry_policy.evaluate(DagIsPaused("rescoring"), 1, 3, {}).action is RetryAction.FAIL
+
+
 def test_whichever_command_meets_the_dag_first_leaves_it_unpaused():
     """`make nightly` registers the DAG; paused, it would let no backfill of a later `make airflow` begin."""
     shown = subprocess.run(
