@@ -200,6 +200,18 @@ def consultations(batch_date: date, *, body_parts: Collection[str] = BODY_PARTS)
                     remedy="Find out whose film it is; correct the export, or the warehouse if that is wrong.",
                 ),
             ),
+            ExpectColumnValuesToBeBetween(
+                column="film_dates",
+                max_value=1,
+                severity=WARNING,
+                description="A film was taken on one day.",
+                meta=about(
+                    "consultations.film_one_date",
+                    reason="Rows of this export give the film (sop_iuid) different dates (date_x); all are kept, under "
+                    "the date that its latest reading gives.",
+                    remedy="Correct date_x of the film's consultations in the registry and export the rows again.",
+                ),
+            ),
             ExpectColumnValuesToBeInSet(
                 column="body_part",
                 value_set=list(body_parts),

@@ -31,7 +31,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from scoring.analysis.correlation import DAMAGES, THREADS, Estimate, Floats, cluster_correlation
+from scoring.analysis.correlation import DAMAGES, DECIMALS, THREADS, Estimate, Floats, cluster_correlation
 from scoring.analysis.pairing import DAYS_PER_YEAR, Codes, Series, nearest, summed
 from scoring.analysis.regression import cluster_regression, mixed_model
 
@@ -78,8 +78,6 @@ COLUMNS = (
     "n_patients",
 )
 
-# The same sums in another order may differ in the last digits; a night that is run twice must not.
-_DECIMALS = 9
 _PRIMARY = next(iter(LEVEL_WINDOWS))
 _NO_WINDOW = "none"
 _SEVERITIES = ("below_10", "10_to_30", "30_and_more")
@@ -218,7 +216,7 @@ def associate(
             found.loc[tested, "p_value"].to_numpy(), method="bh"
         )
     numbers = ["estimate", "ci_low", "ci_high", "p_value", "q_value"]
-    return found.assign(**{name: found[name].astype(np.float64).round(_DECIMALS) for name in numbers})[list(COLUMNS)]
+    return found.assign(**{name: found[name].astype(np.float64).round(DECIMALS) for name in numbers})[list(COLUMNS)]
 
 
 def _level(rows: _Rows, kind: str, confidence: float) -> _Found:

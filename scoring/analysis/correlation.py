@@ -39,8 +39,11 @@ COLUMNS = (
     "n_visits",
     "n_patients",
 )
-MIN_PATIENTS = 3
-"""With fewer patients there is no estimate: nothing could be said about its error."""
+MIN_PATIENTS = 5
+"""With fewer patients there is no estimate: little could be said about its error, and too much about the patients."""
+
+DECIMALS = 9
+"""The same sums in another order may differ in the last digits; a night that is run twice must not."""
 
 THREADS = 2
 """Figures that are computed at once. numpy lets go of the interpreter while it works on long arrays; each needs some
@@ -75,8 +78,8 @@ def correlate(visits: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     Returns:
         One row for each of 2 damages x 6 activities x 3 methods (pearson, spearman, kendall's tau-b), in that order:
         damage, activity, method, estimate, ci_low, ci_high, confidence, n_visits, n_patients. Estimate and interval
-        are NaN if fewer than 3 patients have both values or if one value never varies; the interval alone is NaN for a
-        correlation of exactly 1 or -1.
+        are NaN if fewer than `MIN_PATIENTS` patients have both values or if one value never varies; the interval alone
+        is NaN for a correlation of exactly 1 or -1.
 
     Raises:
         ValueError: A column is missing, a visit has no patient, a visit is there twice (a join that fans out
@@ -101,7 +104,7 @@ def correlate(visits: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     with ThreadPoolExecutor(THREADS) as pool:
         parts = pool.map(figures, *zip(*product(DAMAGES, ACTIVITIES), strict=True))
         rows = [row for part in parts for row in part]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).round(DECIMALS)
 
 
 def cluster_correlation(x: Floats, y: Floats, cluster: npt.NDArray[Any], method: str, confidence: float) -> Estimate:

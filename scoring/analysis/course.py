@@ -113,11 +113,12 @@ class Predictive:
     def share_above(self, points: Floats) -> Floats:
         """Probability that the score is above some points, (n,) to (n,).
 
-        As a rank among the errors and this one: never quite 0 or 1, which no number of errors could prove.
+        As a rank among the errors and this one: never quite 0 or 1, which no number of errors could prove. But no score
+        is above the highest one that there is.
         """
         error = (to_scale(points, self.shift) - self.centre) / self.spread
         n_above = len(self.errors) - np.searchsorted(self.errors, error, side="right")
-        return np.asarray((n_above + 0.5) / (len(self.errors) + 1), dtype=np.float64)
+        return np.where(points < MAX_SCORE, (n_above + 0.5) / (len(self.errors) + 1), 0.0)
 
 
 class TooFewPatients(ValueError):

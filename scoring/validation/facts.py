@@ -49,7 +49,7 @@ def consultation_facts(consultations: pd.DataFrame, readings: pd.DataFrame, know
         The consultations with `date_x`, `date_y` as timestamps and `date_x_readable`, `date_y_readable`,
         `rau_score_readable`, `date_y_before_date_x`, `id_x_variants` (rows of different contents with this id in this
         folder), `exact_copy` (of an earlier row), `film_patients` (patients of the film, tonight and in the
-        warehouse) and `rau_possible`.
+        warehouse), `film_dates` (dates of the film in this folder) and `rau_possible`.
     """
     facts = consultations.copy()
     facts["record_id"] = facts["id_x"]
@@ -69,6 +69,7 @@ def consultation_facts(consultations: pd.DataFrame, readings: pd.DataFrame, know
     )
     facts["id_x_variants"], facts["exact_copy"] = _repeats(facts, ["id_x"], contents)
     facts["film_patients"] = _film_patients(facts, known_films)
+    facts["film_dates"] = facts.groupby(["folder_date", "sop_iuid"])["date_x"].transform("nunique").astype("float64")
     facts["rau_possible"] = _rau_possible(facts, readings)
     return facts
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from psycopg2 import sql  # type: ignore[import-untyped]
 from sqlalchemy.engine import Connection, Engine
 
+from scoring.warehouse.as_of import ACTIVITY, PREDICTED, REPORTED
 from scoring.warehouse.bulk import UpsertCounts, upsert
 from scoring.warehouse.engine import driver_connection, transaction
 
@@ -28,47 +29,17 @@ DATA_TABLES = (
     "analytics.rau_forecast",
 )
 
-# A visit with two consultation rows is one visit: joined as it stands it would count twice. A predicted score stands
-# only while a film it was made from is still in that visit.
-DAMAGE_AS_OF = """
-WITH reported AS (
-    SELECT DISTINCT ON (patient_id, visit_date) patient_id, visit_date, reported_rau
-    FROM registry.consultation
-    WHERE reported_rau IS NOT NULL AND first_batch_date <= :as_of
-    ORDER BY patient_id, visit_date, read_on DESC NULLS LAST, id_x DESC
-),
-predicted AS (
-    SELECT p.patient_id, p.visit_date, p.rau_expected AS predicted_rau, p.n_scored
-    FROM scoring.rau_prediction AS p
-    INNER JOIN scoring.model_version AS m
-        ON m.version = p.model_version AND m.preprocessing_version = p.preprocessing_version
-    WHERE p.scope = 'visit' AND p.stands AND p.model_version = :model_version AND p.first_batch_date <= :as_of
-)
-"""
-"""Common table expressions: the reported and the predicted Rau score of each visit, as far as delivered by a date."""
-
-# Only visits with a measure of activity are taken, as only they can be correlated; a DAS28 is computed where its
-# components are complete, as its form is then certain.
+# Only visits with a measure of activity are taken, as only they can be correlated.
 _VISITS = f"""
-{DAMAGE_AS_OF}
-SELECT
-    a.patient_id,
-    a.visit_date,
-    reported.reported_rau,
-    predicted.predicted_rau,
-    coalesce(a.das28_esr4, a.das28_esr_reported) AS das28_esr4,
-    a.das28_esr3,
-    a.das28_crp4,
-    coalesce(a.das28_crp3, a.das28_crp3_reported) AS das28_crp3,
-    a.physician_global,
-    a.patient_global
-FROM registry.disease_activity AS a
+WITH {REPORTED},{PREDICTED},{ACTIVITY}
+SELECT patient_id, visit_date, reported_rau, predicted_rau, das28_esr4, das28_esr3, das28_crp4, das28_crp3,
+    physician_global, patient_global
+FROM activity
 LEFT JOIN reported USING (patient_id, visit_date)
 LEFT JOIN predicted USING (patient_id, visit_date)
-WHERE a.first_batch_date <= :as_of
-    AND (reported.reported_rau IS NOT NULL OR predicted.predicted_rau IS NOT NULL)
-ORDER BY a.patient_id, a.visit_date
-"""  # noqa: S608 - put together from this module's own text
+WHERE reported_rau IS NOT NULL OR predicted_rau IS NOT NULL
+ORDER BY patient_id, visit_date
+"""  # noqa: S608 - put together from the job's own text
 
 
 def visits_for_correlation(source: Engine | Connection, as_of: date, model_version: str) -> pd.DataFrame:
@@ -76,7 +47,7 @@ def visits_for_correlation(source: Engine | Connection, as_of: date, model_versi
 
     Args:
         source: The warehouse; a connection sees what its own transaction has published.
-        as_of: Landing folder up to which records count; by when a record was first delivered, not last changed.
+        as_of: Landing folder up to which records count (`scoring.warehouse.as_of`).
         model_version: The model behind `predicted_rau`.
 
     Returns:

@@ -7,31 +7,24 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from scoring.warehouse.analytics import DAMAGE_AS_OF
+from scoring.warehouse.as_of import ACTIVITY, PREDICTED, REPORTED
 from scoring.warehouse.bulk import UpsertCounts, upsert
 from scoring.warehouse.engine import transaction
 
 _FILMS = f"""
-{DAMAGE_AS_OF}
-SELECT patient_id, visit_date, reported.reported_rau, predicted.predicted_rau, predicted.n_scored
+WITH {REPORTED},{PREDICTED}
+SELECT patient_id, visit_date, reported_rau, predicted_rau, n_scored
 FROM reported
 FULL JOIN predicted USING (patient_id, visit_date)
 ORDER BY patient_id, visit_date
 """  # noqa: S608 - put together from the job's own text
 
-# A DAS28 is computed where its components are complete, as its form is then certain.
-_ACTIVITY = """
-SELECT
-    patient_id,
-    visit_date,
-    coalesce(das28_esr4, das28_esr_reported) AS das28_esr4,
-    das28_esr3,
-    das28_crp4,
-    coalesce(das28_crp3, das28_crp3_reported) AS das28_crp3
-FROM registry.disease_activity
-WHERE first_batch_date <= :as_of
+_ACTIVITY = f"""
+WITH {ACTIVITY}
+SELECT patient_id, visit_date, das28_esr4, das28_esr3, das28_crp4, das28_crp3
+FROM activity
 ORDER BY patient_id, visit_date
-"""
+"""  # noqa: S608 - put together from the job's own text
 
 _KEY = (
     "as_of",
@@ -54,7 +47,7 @@ def films_as_of(connection: Connection, as_of: date, model_version: str) -> pd.D
 
     Args:
         connection: Sees what its own transaction has published.
-        as_of: Landing folder up to which records count; by when a record was first delivered, not last changed.
+        as_of: Landing folder up to which records count (`scoring.warehouse.as_of`).
         model_version: The model behind `predicted_rau`.
 
     Returns:
@@ -69,7 +62,7 @@ def activity_as_of(connection: Connection, as_of: date) -> pd.DataFrame:
 
     Args:
         connection: Sees what its own transaction has published.
-        as_of: Landing folder up to which records count; by when a record was first delivered, not last changed.
+        as_of: Landing folder up to which records count (`scoring.warehouse.as_of`).
 
     Returns:
         One row for each patient and visit: patient_id, visit_date, das28_esr4, das28_esr3, das28_crp4, das28_crp3; NaN

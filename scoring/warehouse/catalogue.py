@@ -14,8 +14,10 @@ _NUMERIC = ("smallint", "integer", "bigint", "real", "double precision", "numeri
 
 # A comment names its unit in words. The first of these that it names counts: "5 % quantile, in points" is in points.
 _UNITS = (
+    (r"^Probability\b", "0 to 1"),
     (r"\bon the scale of (\w+)|\bin the unit of (\w+)", "as {}"),
     (r"\b(percent|points|grades) (?:a|per) (year|month)\b", "{} a {}"),
+    (r"\b(points) times (years)\b", "{} times {}"),
     (r"\b(percent|points|pixels|bytes|mg/L|seconds)\b", "{}"),
     (r"\bin (grades|days|months|years|units)\b|[,;] (grades|days|months|years)[.,;]", "{}"),
     (r"\bmm in the first hour\b|\bmm/h\b", "mm/h"),
@@ -26,7 +28,7 @@ _UNITS = (
     (r"\bline of (?:the|that) file\b", "line"),
     (r"\bcalendar year\b", "year"),
     (r"(?<![\w.-])(-?\d+(?:\.\d+)?)(?:-| to )(\d+(?:\.\d+)?)(?![.-]?\w)", "{} to {}"),
-    (r"\bprobability\b|\bshare of\b|\bp[- ]value\b", "0 to 1"),
+    (r"\bshare of\b|\bp[- ]value\b", "0 to 1"),
 )
 
 

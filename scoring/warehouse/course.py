@@ -9,28 +9,20 @@ import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from scoring.warehouse.as_of import PREDICTED, REPORTED
 from scoring.warehouse.bulk import UpsertCounts, upsert
 
 # Half of a 90 % interval in standard deviations of a normal distribution.
 _Q95 = 1.6449
 
-# One row a visit and series. A visit with two consultations is one visit; of two readings the later one counts, as in
-# analyst.rau_by_visit.
-_REPORTED = """
-SELECT DISTINCT ON (patient_id, visit_date) patient_id, visit_date, reported_rau AS rau
-FROM registry.consultation
-WHERE reported_rau IS NOT NULL AND first_batch_date <= :as_of
-ORDER BY patient_id, visit_date, read_on DESC NULLS LAST, id_x DESC
-"""
+_REPORTED = f"WITH {REPORTED} SELECT patient_id, visit_date, reported_rau AS rau FROM reported ORDER BY 1, 2"  # noqa: S608 - put together from the job's own text
 
-_PREDICTED = """
-SELECT p.patient_id, p.visit_date, p.rau_expected AS rau, (p.rau_q95 - p.rau_q05) / (2 * :q95) AS rau_sd, p.n_scored
-FROM scoring.rau_prediction AS p
-INNER JOIN scoring.model_version AS m
-    ON m.version = p.model_version AND m.preprocessing_version = p.preprocessing_version
-WHERE p.scope = 'visit' AND p.stands AND p.model_version = :model_version AND p.first_batch_date <= :as_of
-ORDER BY p.patient_id, p.visit_date
-"""
+_PREDICTED = f"""
+WITH {PREDICTED}
+SELECT patient_id, visit_date, predicted_rau AS rau, (rau_q95 - rau_q05) / (2 * :q95) AS rau_sd, n_scored
+FROM predicted
+ORDER BY patient_id, visit_date
+"""  # noqa: S608 - put together from the job's own text
 
 _WITHDRAW = """
 UPDATE analytics.rau_forecast AS f
@@ -49,7 +41,7 @@ def series(connection: Connection, as_of: date, model_version: str) -> pd.DataFr
 
     Args:
         connection: Inside the caller's transaction.
-        as_of: Landing folder up to which records count; by when a record was first delivered, not last changed.
+        as_of: Landing folder up to which records count (`scoring.warehouse.as_of`).
         model_version: The model behind `predicted_rau`.
 
     Returns:

@@ -61,8 +61,9 @@ def publish_registry(  # noqa: PLR0917 - what a night delivers, in the order in 
     """Write the accepted rows of the three datasets, and the films that the consultations name.
 
     A run may see several landing folders; they are written from the oldest to the newest, so that a record that is in
-    two of them ends with what the newer one says. A reading that its consultation no longer holds in a newer folder is
-    marked as withdrawn, and stands again when a still newer one brings it again.
+    two of them ends with what the newer one says. A film has one date, whatever its consultations say of it: by the
+    newest folder, and in that by the latest reading. A reading that its consultation no longer holds in a newer folder
+    is marked as withdrawn, and stands again when a still newer one brings it again.
 
     Args:
         connection: Inside the publishing transaction, which holds the publish lock.
@@ -82,6 +83,7 @@ def publish_registry(  # noqa: PLR0917 - what a night delivers, in the order in 
     consulted = _consultations(consultations, run_id)
     read = _readings(readings, consultations, run_id)
     _upsert_by_folder(connection, "registry.radiograph", _films(consulted), ("sop_iuid",), _FILM)
+    consulted = _dated_by_film(connection, consulted)
     counts = {
         "consultations": _upsert_by_folder(connection, "registry.consultation", consulted, ("id_x",), _CONSULTATION),
         "readings": _upsert_by_folder(connection, "registry.joint_reading", read, ("id_x", "joint"), _READING),
@@ -93,6 +95,7 @@ def publish_registry(  # noqa: PLR0917 - what a night delivers, in the order in 
             _ACTIVITY,
         ),
     }
+    _date_other_readings(connection, run_id, consulted)
     _withdraw(connection, run_id, consulted, landed_readings)
     return counts
 
@@ -261,6 +264,36 @@ def _films(consulted: pd.DataFrame) -> pd.DataFrame:
     return named.sort_values(["read_on", "id_x"], na_position="first").drop_duplicates(
         ["sop_iuid", "batch_date"], keep="last"
     )[columns]
+
+
+def _dated_by_film(connection: Connection, consulted: pd.DataFrame) -> pd.DataFrame:
+    """Consultations with the date of their film: else one film was two visits, and its second reading progression."""
+    found = connection.execute(
+        sa.text("SELECT sop_iuid, visit_date FROM registry.radiograph WHERE sop_iuid = ANY(:films)"),
+        {"films": _film_ids(consulted)},
+    )
+    dates = {row.sop_iuid: row.visit_date for row in found}
+    return consulted.assign(
+        visit_date=[
+            dates.get(film, day) for film, day in zip(consulted["sop_iuid"], consulted["visit_date"], strict=True)
+        ]
+    )
+
+
+def _date_other_readings(connection: Connection, run_id: UUID | str, consulted: pd.DataFrame) -> None:
+    """The same for consultations of these films that were published before; their former date is a correction."""
+    connection.execute(
+        sa.text(
+            "UPDATE registry.consultation AS c SET visit_date = r.visit_date, run_id = CAST(:run_id AS uuid)"
+            " FROM registry.radiograph AS r"
+            " WHERE r.sop_iuid = ANY(:films) AND c.sop_iuid = r.sop_iuid AND c.visit_date <> r.visit_date"
+        ),
+        {"run_id": str(run_id), "films": _film_ids(consulted)},
+    )
+
+
+def _film_ids(consulted: pd.DataFrame) -> list[str]:
+    return sorted(set(consulted["sop_iuid"].dropna()))
 
 
 def _readings(frame: pd.DataFrame, consultations: pd.DataFrame, run_id: UUID | str) -> pd.DataFrame:

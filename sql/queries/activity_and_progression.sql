@@ -22,5 +22,8 @@ INNER JOIN analyst.activity_between_films AS activity
 WHERE
     progression.damage = 'reported_rau'
     AND activity.form = 'das28_esr4'
-    AND activity.to_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
+    AND activity.to_date > (
+        SELECT max(night.batch_date) - 365 FROM analyst.night
+        WHERE night.job = 'nightly_scoring'
+    )
 ORDER BY activity.mean_das28 DESC NULLS LAST, progression.patient_id ASC, progression.from_date ASC;

@@ -18,5 +18,9 @@ SELECT
     round(agreement.loa_high::numeric, 1) AS loa_high,
     agreement.trained_on_synthetic
 FROM analyst.agreement
-WHERE agreement.visit_year = (SELECT extract(YEAR FROM max(night.batch_date))::integer FROM analyst.night)
+WHERE
+    agreement.visit_year = (
+        SELECT extract(YEAR FROM max(night.batch_date))::integer FROM analyst.night
+        WHERE night.job = 'nightly_scoring'
+    )
 ORDER BY agreement.comparison, agreement.joint_kind;

@@ -16,6 +16,10 @@ SELECT
     round(avg((abs(pair.grade_difference) <= 1)::integer), 3) AS within_one_grade,
     bool_or(pair.trained_on_synthetic) AS trained_on_synthetic
 FROM analyst.reading_versus_prediction AS pair
-WHERE pair.visit_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
+WHERE
+    pair.visit_date > (
+        SELECT max(night.batch_date) - 365 FROM analyst.night
+        WHERE night.job = 'nightly_scoring'
+    )
 GROUP BY pair.reading_grade
 ORDER BY pair.reading_grade;

@@ -18,6 +18,9 @@ SELECT DISTINCT ON (night.batch_date, night.dataset)
     left(night.message, 120) AS message
 FROM analyst.night AS night
 WHERE
-    night.batch_date > (SELECT max(newest.batch_date) - 14 FROM analyst.night AS newest)
+    night.batch_date > (
+        SELECT max(newest.batch_date) - 14 FROM analyst.night AS newest
+        WHERE newest.job = 'nightly_scoring'
+    )
     AND night.job = 'nightly_scoring'
 ORDER BY night.batch_date DESC, night.dataset ASC, night.started_at DESC;

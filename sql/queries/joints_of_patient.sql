@@ -9,8 +9,8 @@ SELECT
     timeline.reading_percent,
     timeline.reading_grade,
     round(timeline.predicted_percent::numeric, 1) AS predicted_percent,
-    round(timeline.predicted_q05::numeric, 1) AS from_5_percent,
-    round(timeline.predicted_q95::numeric, 1) AS to_95_percent,
+    round(timeline.predicted_q05::numeric, 1) AS interval_low,
+    round(timeline.predicted_q95::numeric, 1) AS interval_high,
     timeline.predicted_grade,
     timeline.image_uri,
     timeline.trained_on_synthetic

@@ -13,5 +13,8 @@ SELECT
 FROM analyst.night_quality AS quality
 WHERE
     quality.n > 0
-    AND quality.night > (SELECT max(night.batch_date) - 14 FROM analyst.night)
+    AND quality.night > (
+        SELECT max(night.batch_date) - 14 FROM analyst.night
+        WHERE night.job = 'nightly_scoring'
+    )
 ORDER BY quality.night DESC, quality.dataset ASC, quality.measure ASC, quality.n DESC;

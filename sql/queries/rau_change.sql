@@ -18,5 +18,9 @@ SELECT
     film_pair.n_scored_after AS n_scored,
     film_pair.trained_on_synthetic
 FROM analyst.rau_progression AS film_pair
-WHERE film_pair.to_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
+WHERE
+    film_pair.to_date > (
+        SELECT max(night.batch_date) - 365 FROM analyst.night
+        WHERE night.job = 'nightly_scoring'
+    )
 ORDER BY film_pair.damage ASC, film_pair.rau_change DESC, film_pair.patient_id ASC, film_pair.to_date ASC;

@@ -15,5 +15,9 @@ SELECT
     rau.reported_rau BETWEEN rau.rau_q05 AND rau.rau_q95 AS reported_within_interval,
     rau.trained_on_synthetic
 FROM analyst.rau_by_visit AS rau
-WHERE rau.visit_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
+WHERE
+    rau.visit_date > (
+        SELECT max(night.batch_date) - 365 FROM analyst.night
+        WHERE night.job = 'nightly_scoring'
+    )
 ORDER BY rau.patient_id, rau.visit_date;

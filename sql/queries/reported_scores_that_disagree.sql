@@ -10,6 +10,10 @@ SELECT
     count(*) AS n,
     round(max(abs(one_score.difference))::numeric, 2) AS largest_difference
 FROM analyst.score_check AS one_score
-WHERE one_score.visit_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
+WHERE
+    one_score.visit_date > (
+        SELECT max(night.batch_date) - 365 FROM analyst.night
+        WHERE night.job = 'nightly_scoring'
+    )
 GROUP BY one_score.score, one_score.agrees, one_score.likely_cause
 ORDER BY one_score.score ASC, n DESC;

@@ -10,7 +10,10 @@ WITH chosen AS (
     FROM analyst.rau_by_visit
     WHERE
         rau_expected IS NOT NULL
-        AND visit_date > (SELECT max(night.batch_date) - 365 FROM analyst.night)
+        AND visit_date > (
+            SELECT max(night.batch_date) - 365 FROM analyst.night
+            WHERE night.job = 'nightly_scoring'
+        )
     ORDER BY rau_expected DESC, patient_id ASC, visit_date ASC
     LIMIT 1
 )

@@ -36,9 +36,9 @@ COMMENT ON COLUMN analyst.current_joint_prediction.body_part IS 'What the film s
 COMMENT ON COLUMN analyst.current_joint_prediction.joint IS 'The joint, by its registry column, such as hand_left_2 (MCP5).';
 COMMENT ON COLUMN analyst.current_joint_prediction.erosion_mean IS 'Expected share of the joint surface that is eroded, percent.';
 COMMENT ON COLUMN analyst.current_joint_prediction.erosion_median IS 'Median of the predicted distribution, percent.';
-COMMENT ON COLUMN analyst.current_joint_prediction.erosion_q05 IS 'Lower end of the 90 % interval, percent.';
-COMMENT ON COLUMN analyst.current_joint_prediction.erosion_q95 IS 'Upper end of the 90 % interval, percent.';
-COMMENT ON COLUMN analyst.current_joint_prediction.ratingen_grade IS 'Predicted Ratingen grade, 0-5.';
+COMMENT ON COLUMN analyst.current_joint_prediction.erosion_q05 IS 'Lower end of the calibrated 90 % interval, percent; not always the 5 % quantile.';
+COMMENT ON COLUMN analyst.current_joint_prediction.erosion_q95 IS 'Upper end of the calibrated 90 % interval, percent; not always the 95 % quantile.';
+COMMENT ON COLUMN analyst.current_joint_prediction.ratingen_grade IS 'Predicted Ratingen grade, 0-5, by the model''s own rule (read_out of its manifest); not always the grade of erosion_mean.';
 COMMENT ON COLUMN analyst.current_joint_prediction.grade_probability IS 'Probability, 0 to 1, of grades 0 to 5, in this order; [1] is grade 0.';
 COMMENT ON COLUMN analyst.current_joint_prediction.image_sha256 IS 'SHA-256 of the image''s bytes.';
 COMMENT ON COLUMN analyst.current_joint_prediction.image_uri IS 'Where the image was found.';

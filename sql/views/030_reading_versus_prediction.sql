@@ -40,9 +40,9 @@ COMMENT ON COLUMN analyst.reading_versus_prediction.read_on IS 'Date on which th
 COMMENT ON COLUMN analyst.reading_versus_prediction.reading_percent IS 'Eroded share of the joint surface as read, percent.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.reading_grade IS 'Ratingen grade of the reading, 0-5.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_percent IS 'Expected eroded share, percent.';
-COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_q05 IS 'Lower end of its 90 % interval, percent.';
-COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_q95 IS 'Upper end of its 90 % interval, percent.';
-COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_grade IS 'Predicted Ratingen grade, 0-5.';
+COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_q05 IS 'Lower end of the calibrated 90 % interval, percent.';
+COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_q95 IS 'Upper end of the calibrated 90 % interval, percent.';
+COMMENT ON COLUMN analyst.reading_versus_prediction.predicted_grade IS 'Predicted Ratingen grade, 0-5, by the model''s own rule; not always the grade of predicted_percent.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.grade_difference IS 'Predicted minus read grade, -5 to 5; above 0 the model sees more damage.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.model_version IS 'The champion.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';

@@ -70,9 +70,9 @@ COMMENT ON COLUMN analyst.joint_timeline.reading_grade IS 'Ratingen grade of tha
 COMMENT ON COLUMN analyst.joint_timeline.read_on IS 'Date of that reading.';
 COMMENT ON COLUMN analyst.joint_timeline.n_readings IS 'How often this joint was read on this film.';
 COMMENT ON COLUMN analyst.joint_timeline.predicted_percent IS 'Expected eroded share by the champion, percent; null if not scored.';
-COMMENT ON COLUMN analyst.joint_timeline.predicted_q05 IS 'Lower end of its 90 % interval, percent.';
-COMMENT ON COLUMN analyst.joint_timeline.predicted_q95 IS 'Upper end of its 90 % interval, percent.';
-COMMENT ON COLUMN analyst.joint_timeline.predicted_grade IS 'Predicted Ratingen grade, 0-5.';
+COMMENT ON COLUMN analyst.joint_timeline.predicted_q05 IS 'Lower end of the calibrated 90 % interval, percent.';
+COMMENT ON COLUMN analyst.joint_timeline.predicted_q95 IS 'Upper end of the calibrated 90 % interval, percent.';
+COMMENT ON COLUMN analyst.joint_timeline.predicted_grade IS 'Predicted Ratingen grade, 0-5, by the model''s own rule; not always the grade of predicted_percent.';
 COMMENT ON COLUMN analyst.joint_timeline.image_uri IS 'Where the scored image was found.';
 COMMENT ON COLUMN analyst.joint_timeline.model_version IS 'The champion; null if not scored.';
 COMMENT ON COLUMN analyst.joint_timeline.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';

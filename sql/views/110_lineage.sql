@@ -36,7 +36,7 @@ COMMENT ON VIEW analyst.lineage IS 'Origin of every prediction, of all models: i
 COMMENT ON COLUMN analyst.lineage.sop_iuid IS 'The film.';
 COMMENT ON COLUMN analyst.lineage.joint IS 'The joint, by its registry column.';
 COMMENT ON COLUMN analyst.lineage.erosion_mean IS 'Expected eroded share of the joint surface, percent.';
-COMMENT ON COLUMN analyst.lineage.ratingen_grade IS 'Predicted Ratingen grade, 0-5.';
+COMMENT ON COLUMN analyst.lineage.ratingen_grade IS 'Predicted Ratingen grade, 0-5, by the model''s own rule; not always the grade of erosion_mean.';
 COMMENT ON COLUMN analyst.lineage.image_sha256 IS 'SHA-256 of the bytes that were scored.';
 COMMENT ON COLUMN analyst.lineage.image_uri IS 'Where the image was found.';
 COMMENT ON COLUMN analyst.lineage.image_batch_date IS 'Landing folder in which it was found.';

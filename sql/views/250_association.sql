@@ -45,7 +45,7 @@ INNER JOIN scoring.model_version ON shown.model_version = model_version.version
 LEFT JOIN analyst.champion ON shown.model_version = champion.model_version;
 
 COMMENT ON VIEW analyst.association IS 'How the Rau score and DAS28 go together over time, for every date it was computed for.';
-COMMENT ON COLUMN analyst.association.as_of IS 'Only records delivered up to this landing folder are counted.';
+COMMENT ON COLUMN analyst.association.as_of IS 'Only records delivered up to this landing folder are counted, with the values they had then; a predicted score has the value it has now.';
 COMMENT ON COLUMN analyst.association.damage IS 'reported_rau (by readers) or predicted_rau (by the model), 0-190 points.';
 COMMENT ON COLUMN analyst.association.activity IS 'The form of DAS28, never mixed with another one; time: of a course, the years since the patient''s first film.';
 COMMENT ON COLUMN analyst.association.relation IS 'level: a film and the visit nearest to it; change: of both between two films; progression: change of damage between two films, and activity summed over time; course: damage over the years.';

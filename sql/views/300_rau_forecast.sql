@@ -41,7 +41,7 @@ LEFT JOIN analyst.champion ON rau_forecast.model_version = champion.model_versio
 WHERE NOT rau_forecast.withdrawn;
 
 COMMENT ON VIEW analyst.rau_forecast IS 'Forecast Rau score of each patient''s next film, with its interval, for every date it was computed for. One row a date, model, series and patient.';
-COMMENT ON COLUMN analyst.rau_forecast.as_of IS 'Only films and readings delivered up to this landing folder are counted.';
+COMMENT ON COLUMN analyst.rau_forecast.as_of IS 'Only films and readings delivered up to this landing folder are counted, with the values they had then; a predicted score has the value it has now.';
 COMMENT ON COLUMN analyst.rau_forecast.damage IS 'Which series is continued: reported_rau (by readers) or predicted_rau (by the model). They are never mixed.';
 COMMENT ON COLUMN analyst.rau_forecast.patient_id IS 'The registry''s pseudonym of the patient.';
 COMMENT ON COLUMN analyst.rau_forecast.horizon_months IS 'How long after the patient''s last film the forecast film is taken, months.';

@@ -15,7 +15,20 @@ from sqlalchemy.engine import Engine
 
 from scoring.clinical import das28, ratingen
 from scoring.errors import BadInput, InvalidRequest, ModelRefused
-from scoring.warehouse import analytics, images, models, nights, predictions, reads, registry, rescoring, runs
+from scoring.settings import sql_dir
+from scoring.warehouse import (
+    analytics,
+    association,
+    course,
+    images,
+    models,
+    nights,
+    predictions,
+    reads,
+    registry,
+    rescoring,
+    runs,
+)
 from scoring.warehouse.bulk import UpsertCounts
 from scoring.warehouse.engine import transaction
 
@@ -422,6 +435,41 @@ def quarantined(rule: str = "images.decodes") -> pd.DataFrame:
     )
 
 
+def test_last_nights_quarantine_is_what_its_runs_refused_whatever_ran_after_them(engine):
+    with transaction(engine) as connection:
+        late = quarantined().assign(folder_date=date(2026, 11, 19), row_key="late.jpg", source_file="late.jpg")
+        registry.publish_quarantine(connection, RUN, pd.concat([quarantined(), late]))
+    runs.open_run(
+        engine,
+        UUID(int=3),
+        date(2026, 11, 30),
+        trigger="cli",
+        triggered_by="t",
+        code_revision="abc",
+        model_version="test-1",
+        job="correlate",
+    )
+    query = (sql_dir() / "queries" / "quarantined_last_night.sql").read_text()
+    assert {row[0] for row in rows(engine, query)} == {NIGHT, date(2026, 11, 19)}
+
+
+def test_correlations_of_few_patients_are_not_shown(engine):
+    row = {"damage": "reported_rau", "activity": "das28_esr4", "method": "pearson", "confidence": 0.95}
+    frame = pd.DataFrame(
+        [
+            row | {"estimate": 0.5, "ci_low": 0.1, "ci_high": 0.8, "n_visits": 9, "n_patients": 4},
+            row | {"estimate": 0.4, "ci_low": 0.2, "ci_high": 0.6, "n_visits": 9, "n_patients": 5, "method": "kendall"},
+        ]
+    )
+    with transaction(engine) as connection:
+        analytics.publish_correlation(connection, NIGHT, "test-1", RUN, frame)
+    assert rows(
+        engine,
+        "SELECT method, estimate, ci_low, ci_high, n_visits, n_patients, suppressed FROM analyst.correlation"
+        " ORDER BY method",
+    ) == [("kendall", 0.4, 0.2, 0.6, 9, 5, False), ("pearson", None, None, None, None, None, True)]
+
+
 def test_quarantine_opens_resolves_and_opens_again(engine):
     with transaction(engine) as connection:
         assert registry.publish_quarantine(connection, RUN, quarantined()) == UpsertCounts(new=1)
@@ -627,7 +675,7 @@ def test_a_film_that_moves_alone_takes_its_rau_with_it(engine):
         read = pd.DataFrame([reading(consultation("1", "p", "f"), "x", 1.0)])[:0]
         registry.publish_registry(connection, RUN, none, read, both, read)
     correlated = analytics.visits_for_correlation(engine, NEXT, "test-1").set_index(["patient_id", "visit_date"])
-    assert np.isnan(correlated.loc[("00123", OLD_DATE), "predicted_rau"])
+    assert ("00123", OLD_DATE) not in correlated.index
     assert correlated.loc[("00123", NEW_DATE), "predicted_rau"] == 76.0
 
 
@@ -666,7 +714,7 @@ def test_a_film_that_moves_leaves_no_rau_where_nothing_else_was_scored(engine):
     assert visits(engine)[:2] == [("00123", OLD_DATE, 1, None), ("00123", NEW_DATE, 1, 1)]
 
 
-def deliver(engine: Engine, folder: date, esr: float, rau: float, percent: float) -> None:
+def deliver(engine: Engine, folder: date, esr: float, rau: float, percent: float, **measures: float) -> None:
     """The same records in the export of another day, with other values."""
     consulted = consultation("1", "p", "f", folder=folder, rau=rau)
     read = pd.DataFrame([reading(consulted, "hand_left_1", percent)])
@@ -676,7 +724,7 @@ def deliver(engine: Engine, folder: date, esr: float, rau: float, percent: float
             RUN,
             pd.DataFrame([consulted]),
             read,
-            pd.DataFrame([activity("p", folder=folder, esr=esr)]),
+            pd.DataFrame([activity("p", folder=folder, esr=esr, **measures)]),
             read,
         )
 
@@ -722,6 +770,76 @@ def test_a_value_can_be_read_as_of_a_folder(engine, day, esr):
         " WHERE c.dataset = 'disease_activity' AND c.record_key = ARRAY[a.patient_id, a.visit_date::text]"
         f" AND c.replaced_in > '{as_of}') AS old ON TRUE",
     ) == [(esr,)]
+
+
+def as_told(engine: Engine, day: int) -> list[tuple[float, float]]:
+    """Reported score and DAS28-ESR of the one visit, as of a day."""
+    found = analytics.visits_for_correlation(engine, date(2026, 11, day), "test-1")
+    return list(found[["reported_rau", "das28_esr4"]].itertuples(index=False, name=None))
+
+
+@pytest.mark.parametrize(("day", "esr", "rau"), [(1, 10.0, 12.0), (2, 10.0, 12.0), (3, 20.0, 12.0), (5, 20.0, 14.0)])
+def test_what_is_computed_as_of_a_folder_has_the_values_of_then(engine, day, esr, rau):
+    measures = {"tender_28": 4, "swollen_28": 2, "global_patient_estimate_disease_activity": 40}
+    for folder, told in {1: (10.0, 12.0), 3: (20.0, 12.0), 4: (20.0, 14.0)}.items():
+        deliver(engine, date(2026, 11, folder), told[0], told[1], 10.0, **measures)
+    assert as_told(engine, day) == [(rau, pytest.approx(float(das28.das28_esr(4, 2, esr, 40))))]
+
+
+def test_a_score_that_came_after_its_consultation_was_not_there_before(engine):
+    for folder, rau in {1: np.nan, 3: 40.0}.items():
+        deliver(engine, date(2026, 11, folder), 10.0, rau, 10.0)
+    with transaction(engine) as connection:
+        for day, found in {1: [], 2: [], 3: [40.0]}.items():
+            as_of = date(2026, 11, day)
+            assert list(association.films_as_of(connection, as_of, "test-1")["reported_rau"]) == found
+            assert list(course.series(connection, as_of, "test-1")["rau"]) == found
+
+
+def readings_of_one_film(*of: tuple[str, int, date, float]) -> pd.DataFrame:
+    """Consultations of the film `f`: id_x, day of the folder, date of the film, reported score."""
+    return pd.DataFrame(
+        [
+            consultation(id_x, "p", "f", folder=DAYS[day], row=row, rau=rau) | {"date_x": film}
+            for row, (id_x, day, film, rau) in enumerate(of, start=2)
+        ]
+    )
+
+
+def progression(engine: Engine) -> list[tuple]:
+    return rows(engine, "SELECT from_date, to_date FROM analyst.rau_progression WHERE damage = 'reported_rau'")
+
+
+FIRST_READING, SECOND_READING = ("1", 1, OLD_DATE, 20.0), ("2", 3, NEW_DATE, 27.0)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([FIRST_READING, SECOND_READING])))
+def test_a_film_that_is_read_again_under_another_date_is_one_visit(engine, order):
+    for one in order:
+        consulted = readings_of_one_film(one)
+        publish(engine, consulted, pd.DataFrame([reading(consulted.iloc[0], "hand_left_1", 1.0)]))
+    assert rows(engine, "SELECT id_x, visit_date FROM registry.consultation ORDER BY id_x") == [
+        ("1", NEW_DATE),
+        ("2", NEW_DATE),
+    ]
+    assert rows(engine, "SELECT visit_date, n_films FROM analyst.rau_by_visit") == [(NEW_DATE, 1)]
+    assert progression(engine) == []
+    before = analytics.digest(engine)
+    for one in order:
+        consulted = readings_of_one_film(one)
+        publish(engine, consulted, pd.DataFrame([reading(consulted.iloc[0], "hand_left_1", 1.0)]))
+    assert analytics.digest(engine) == before
+
+
+def test_the_date_that_a_film_had_by_an_earlier_reading_is_kept_as_corrected(engine):
+    for one in (FIRST_READING, SECOND_READING):
+        consulted = readings_of_one_film(one)
+        publish(engine, consulted, pd.DataFrame([reading(consulted.iloc[0], "hand_left_1", 1.0)]))
+    assert rows(
+        engine,
+        "SELECT dataset, record_id, old_value, new_value FROM analyst.correction WHERE value_name = 'visit_date'"
+        " ORDER BY 1",
+    ) == [("consultation", "1", "2020-01-01", "2020-03-05"), ("radiograph", "f", "2020-01-01", "2020-03-05")]
 
 
 DAYS = {day: date(2026, 11, day) for day in (1, 2, 3, 4)}

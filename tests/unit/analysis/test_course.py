@@ -173,6 +173,22 @@ def test_scores_that_never_vary_are_forecast_to_stay():
     assert found["p_beyond_sdc"].max() < 0.05
 
 
+def test_nobody_is_forecast_beyond_the_highest_score_there_is():
+    model = course.fit(skewed(60, 11))
+    last = pd.DataFrame(
+        {
+            "patient_id": ["a", "b", "c"],
+            "visit_date": START,
+            "rau": [190.0, 184.0, 183.0],
+            "rau_sd": None,
+            "n_scored": 10,
+        }
+    )
+    found = course.forecast(model, last)["p_beyond_sdc"]
+    assert list(found[:2]) == [0, 0]
+    assert found[2] > 0
+
+
 def test_too_few_patients_have_no_model():
     with pytest.raises(course.TooFewPatients, match="29 patients have two films or more"):
         course.fit(planted(29, 13))

@@ -1,5 +1,4 @@
 import datetime as dt
-import time
 
 import numpy as np
 import pandas as pd
@@ -139,22 +138,3 @@ def test_probabilities_as_the_warehouse_keeps_them_are_accepted():
     in_float32 = [np.asarray(row, dtype=np.float32) for row in joint_predictions["grade_probability"]]
     kept = rau_predictions(joint_predictions.assign(grade_probability=in_float32))
     np.testing.assert_allclose(kept["rau_expected"], exact["rau_expected"], rtol=1e-5)
-
-
-def test_ten_thousand_films_take_a_second():
-    n_films = 10_000
-    probability = np.random.default_rng(0).dirichlet(np.ones(6), 10 * n_films)
-    joint_predictions = pd.DataFrame(
-        {
-            "sop_iuid": np.repeat([f"1.2.{i}" for i in range(n_films)], 10),
-            "patient_id": np.repeat([f"{i // 2:05d}" for i in range(n_films)], 10),
-            "visit_date": DAY,
-            "joint": np.tile(JOINTS[:10], n_films),
-            "ratingen_grade": probability.argmax(axis=1),
-            "grade_probability": list(probability),
-        }
-    )
-    started = time.perf_counter()
-    assert len(rau_predictions(joint_predictions)) == 15_000
-    # A tenth of a second on a free core; the margin is for a busy machine.
-    assert time.perf_counter() - started < 3

@@ -208,6 +208,17 @@ def test_a_film_that_the_warehouse_gives_to_another_patient_is_refused(build):
     assert judge(build, films=build.known_films(**{"1_2_1": "00123"})).consultations.success
 
 
+def test_a_film_of_two_dates_is_kept_with_a_remark(build):
+    rows = build.consultations({}, {"id_x": "c2", "date_x": pd.Timestamp("2019-01-01"), "date_x_text": "2019-01-01"})
+    verdict = judge(build, consultations=rows.assign(sop_iuid="1.2.3")).consultations
+    assert verdict.kept_counts == {"consultations.film_one_date": 2}
+    assert len(verdict.accepted) == 2
+    # An earlier export may have said otherwise: the newer one corrects it.
+    assert judge(
+        build, consultations=rows.assign(sop_iuid="1.2.3", folder_date=[EARLIER, build.night])
+    ).consultations.success
+
+
 def test_an_unknown_body_part_is_kept_with_a_remark(build):
     verdict = judge(build, consultations=build.consultations({"body_part": "KNEE"})).consultations
     assert verdict.kept_counts == {"consultations.body_part_known": 1}

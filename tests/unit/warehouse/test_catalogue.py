@@ -24,6 +24,10 @@ from scoring.warehouse.catalogue import Column, unit_of
         ("Share of joints with the same grade by both.", "0 to 1"),
         ("Slope, without unit, of Deming's regression.", "none"),
         ("Smallest of the models' read grades.", ""),
+        ("Probability, 0-1, that this film scores more than 6.3 points above rau_last.", "0 to 1"),
+        ("Probability, 0 to 1, of grades 0 to 5, in this order.", "0 to 1"),
+        ("Time-integrated DAS28 over the interval, points times years.", "points times years"),
+        ("In the unit of method: a correlation; of mixed_model, Rau points for each year.", "as method"),
         ("Landing folder 2026-11-21.", ""),
     ],
 )

@@ -1,0 +1,55 @@
+"""How the analyses of a night grow with what they get: the time for four times as much over the time for once."""
+
+from datetime import date, timedelta
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from scoring.analysis.correlation import ACTIVITIES, DAMAGES, correlate
+from scoring.analysis.rau import rau_predictions
+from scoring.clinical.joints import COLUMNS
+
+# The correlations sort, which is a little more than four times as much for four times the visits.
+MOST = 6
+
+
+def seconds(call, given):
+    started = perf_counter()
+    call(given)
+    return perf_counter() - started
+
+
+def visits(n):
+    draw = np.random.default_rng(0)
+    days = [date(2020, 1, 1) + timedelta(days=visit // (n // 5)) for visit in range(n)]
+    frame = pd.DataFrame({"patient_id": np.arange(n) % (n // 5), "visit_date": days})
+    return frame.assign(**{name: draw.normal(size=n) for name in (*DAMAGES, *ACTIVITIES)})
+
+
+def joints_of_films(n):
+    probability = np.random.default_rng(0).dirichlet(np.ones(6), 10 * n)
+    return pd.DataFrame(
+        {
+            "sop_iuid": np.repeat([f"1.2.{film}" for film in range(n)], 10),
+            "patient_id": np.repeat([f"{film // 2:06d}" for film in range(n)], 10),
+            "visit_date": date(2020, 1, 1),
+            "joint": np.tile(COLUMNS[:10], n),
+            "ratingen_grade": probability.argmax(axis=1),
+            "grade_probability": list(probability),
+        }
+    )
+
+
+@pytest.mark.parametrize(("call", "given"), [(correlate, visits), (rau_predictions, joints_of_films)])
+def test_four_times_as_much_takes_about_four_times_as_long(benchmark, call, given):
+    once, four = given(5_000), given(20_000)
+
+    def ratio():
+        return seconds(call, four) / seconds(call, once)
+
+    ratio()
+    grown = benchmark.pedantic(ratio, rounds=3)
+    benchmark.extra_info["4 n / n"] = round(grown, 2)
+    assert grown < MOST
