@@ -80,7 +80,8 @@ def nightly_scoring() -> None:
     def plan(run: dict[str, Any]) -> list[dict[str, int]]:
         return [asdict(shard) for shard in nightly.plan(installation(), nightly.Run.from_dict(run))]
 
-    @task(pool=SCORING_POOL, map_index_template="{{ shard_name }}")
+    # In front of every training and rescoring that waits for the pool.
+    @task(pool=SCORING_POOL, priority_weight=100, weight_rule="absolute", map_index_template="{{ shard_name }}")
     def score(run: dict[str, Any], shard: dict[str, int]) -> int:
         get_current_context()["shard_name"] = f"joints {shard['first']}-{shard['first'] + shard['count'] - 1}"  # type: ignore[typeddict-unknown-key]
         return nightly.score(installation(), nightly.Run.from_dict(run), Shard(**shard))

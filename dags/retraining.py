@@ -90,6 +90,7 @@ def retraining() -> None:
     def open_run() -> dict[str, Any]:
         context = get_current_context()
         params, dag_run = context["params"], context["dag_run"]
+        steps.check_approval(params["approval"], APPROVERS)
         run = steps.open_run(
             installation(),
             date.fromisoformat(params["cut_off"]) if params["cut_off"] else None,
@@ -112,8 +113,9 @@ def retraining() -> None:
     def recipes() -> list[str]:
         return list(get_current_context()["params"]["recipes"])
 
-    # One that is killed goes on from its last finished epoch, if it comes to the same machine again.
-    @task(pool=SCORING_POOL, execution_timeout=timedelta(days=2), map_index_template="{{ recipe_name }}")
+    # One that is stopped goes on from its last finished epoch, if it comes to the same machine again. It is stopped
+    # after eleven hours, so that the night, which is in front of it in the pool, does not wait longer for its turn.
+    @task(pool=SCORING_POOL, execution_timeout=timedelta(hours=11), map_index_template="{{ recipe_name }}")
     def train(run: dict[str, Any], taken: dict[str, Any], recipe: str) -> dict[str, Any]:
         context = get_current_context()
         context["recipe_name"] = recipe  # type: ignore[typeddict-unknown-key]

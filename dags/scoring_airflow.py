@@ -7,13 +7,13 @@ imported here; pandas, Great Expectations and the engines are imported inside ta
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Connection
+from airflow.sdk import Connection, TaskInstanceState, get_current_context
 from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.types import DagRunProtocol
 from pydantic import SecretStr
 
-from scoring.errors import LandingNotReady, ScoringError
+from scoring.errors import InvalidRequest, LandingNotReady, ScoringError
 from scoring.settings import Settings, get_settings
 
 WAREHOUSE_CONNECTION = "warehouse"
@@ -54,10 +54,37 @@ def installation() -> Settings:
     """
     settings = get_settings()
     try:
-        uri = Connection.get(WAREHOUSE_CONNECTION).get_uri()
+        connection = Connection.get(WAREHOUSE_CONNECTION)
     except AirflowNotFoundException:
         return settings
-    return settings.model_copy(update={"warehouse_url": SecretStr("postgresql" + uri[uri.index("://") :])})
+    return settings.model_copy(update={"warehouse_url": SecretStr(warehouse_url(connection))})
+
+
+def warehouse_url(connection: Connection) -> str:
+    """The URL of a connection, with its extra as parameters of libpq, such as `sslmode` or `connect_timeout`.
+
+    Airflow's own `get_uri` packs an extra that is not all text into one parameter, which libpq does not know.
+
+    Raises:
+        InvalidRequest: A value of the extra is no text, number or true/false.
+    """
+    from sqlalchemy.engine import URL
+
+    parameters = connection.extra_dejson
+    if nested := sorted(name for name, value in parameters.items() if not isinstance(value, str | int | float)):
+        raise InvalidRequest(
+            f"the connection {WAREHOUSE_CONNECTION!r} has an extra that is no parameter of libpq: {', '.join(nested)}; "
+            'such as {"sslmode": "verify-full"} is one'
+        )
+    return URL.create(
+        "postgresql",
+        username=connection.login,
+        password=connection.password,
+        host=connection.host,
+        port=connection.port,
+        database=connection.schema,
+        query={name: str(value) for name, value in parameters.items()},
+    ).render_as_string(hide_password=False)
 
 
 def started_by(dag_run: DagRunProtocol) -> str:
@@ -65,6 +92,16 @@ def started_by(dag_run: DagRunProtocol) -> str:
     return dag_run.triggering_user_name or dag_run.run_type.value
 
 
-def unfinished(steps: dict[str, Any]) -> list[str]:
-    """Steps that left no result: they failed, were skipped, or were killed without a word."""
-    return [name for name, result in steps.items() if result is None]
+def unfinished(results: dict[str, Any]) -> list[str]:
+    """Steps that left no result: they failed, were skipped, or were killed without a word.
+
+    Nor is a step finished that an earlier attempt of this run finished and this one, after clearing, did not reach: its
+    result is still there.
+    """
+    instance = get_current_context()["ti"]
+    states = instance.get_task_states(dag_id=instance.dag_id, run_ids=[instance.run_id])[instance.run_id]
+    return [
+        name
+        for name, result in results.items()
+        if result is None or states.get(name) in {TaskInstanceState.FAILED, TaskInstanceState.UPSTREAM_FAILED}
+    ]

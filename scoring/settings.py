@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from functools import cached_property, lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,7 +15,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from scoring.errors import InvalidRequest
 
 PACKAGE_DIR = Path(__file__).resolve().parent
-PROJECT_DIR = PACKAGE_DIR.parent
+IS_CHECKOUT = (PACKAGE_DIR.parent / "pyproject.toml").exists()
+# Where the package is installed, the folder beside it is nobody's place for settings or data.
+PROJECT_DIR = PACKAGE_DIR.parent if IS_CHECKOUT else Path.cwd()
+ENV_FILE_VARIABLE = "SCORING_ENV_FILE"
 
 # The extractor's file names: <SOP instance UID>_<registry column of the joint>.jpg. UIDs are digits and dots (DICOM
 # PS3.5, chapter 9); letters and hyphens are allowed because registries replace UIDs by pseudonyms of their own.
@@ -30,7 +34,7 @@ class Settings(BaseSettings):
     Landing, staging, report and model store are fsspec URLs: a local folder, `s3://...`, `sftp://...`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="SCORING_", env_file=PROJECT_DIR / ".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SCORING_", extra="ignore", frozen=True)
 
     var_dir: Path = Field(
         PROJECT_DIR / "var", description="Everything local lives here unless a URL below says otherwise."
@@ -78,10 +82,14 @@ class Settings(BaseSettings):
         0.15, description="How much farther from the readings a new model may be in a subgroup."
     )
     approvers: str = Field(
-        "", description="Airflow users who may decide on a new model, with commas between; empty: all who may answer."
+        "",
+        description="Ids of the Airflow users who may decide on a new model, with commas between, as its auth manager "
+        "knows them (with FAB they are numbers); empty: all who may answer.",
     )
 
-    code_revision: str = Field("", description="Baked into an image; else asked from git; else 'unknown'.")
+    code_revision: str = Field(
+        "", description="Baked into an image; else asked from git, or the version of the package."
+    )
 
     @field_validator("image_pattern")
     @classmethod
@@ -122,8 +130,10 @@ class Settings(BaseSettings):
         """The code revision that every prediction row carries."""
         if self.code_revision:
             return self.code_revision
+        if not IS_CHECKOUT:
+            return version("bone-erosion-scoring")
         if not (PROJECT_DIR / ".git").exists():
-            # Installed inside somebody else's repository, git would answer with that one's revision.
+            # Unpacked inside somebody else's repository, git would answer with that one's revision.
             return "unknown"
         try:
             described = subprocess.run(
@@ -143,11 +153,15 @@ class Settings(BaseSettings):
 def get_settings() -> Settings:
     """The settings of this process, read once.
 
+    A variable wins over a line of the file that `SCORING_ENV_FILE` names, or else of `.env` in the checkout; where the
+    package is installed, in the working directory.
+
     Raises:
-        InvalidRequest: A variable has a value that makes no sense; names the variable, never repeats its value.
+        InvalidRequest: The file that is named is not there, or a variable has a value that makes no sense; names the
+            variable, never repeats its value.
     """
     try:
-        return Settings()
+        return Settings(_env_file=_env_file())
     except ValidationError as error:
         wrong = (
             f"{'_'.join(('SCORING', *map(str, found['loc']))).upper()}: {found['msg']}"
@@ -156,7 +170,14 @@ def get_settings() -> Settings:
         raise InvalidRequest(f"the settings cannot be used: {'; '.join(wrong)}") from None
 
 
+def _env_file() -> Path:
+    named = os.environ.get(ENV_FILE_VARIABLE)
+    if named and not Path(named).is_file():
+        raise InvalidRequest(f"{ENV_FILE_VARIABLE} names a file that is not there: {named}")
+    return Path(named) if named else PROJECT_DIR / ".env"
+
+
 def sql_dir() -> Path:
     """Folder of the SQL files: beside the package in a checkout, inside it in an installed wheel."""
     inside = PACKAGE_DIR / "sql"
-    return inside if inside.is_dir() else PROJECT_DIR / "sql"
+    return inside if inside.is_dir() else PACKAGE_DIR.parent / "sql"

@@ -56,16 +56,16 @@ def _run(connection: sa.Connection, query: Path, window_start: date, window_end:
         )
         result = connection.execute(statement)
         rows = [(number, [as_text(value) for value in row]) for number, row in enumerate(result, start=2)]
-    except DataError as error:
+    except DataError:
         # Its text quotes the value that does not fit.
         raise BadInput(
             f"{query.name} meets a value that does not fit the type it is turned into. Leave conversions out of the "
             "query: dates, numbers and identifiers may be text."
-        ) from error
+        ) from None
     except DBAPIError as error:
         if error.connection_invalidated:
             raise _unreachable(error) from error
-        raise BadInput(f"{query.name} does not fit the registry: {_first_line(error)}. Adapt the query.") from error
+        raise BadInput(f"{query.name} does not fit the registry: {_first_line(error)}. Adapt the query.") from None
     except ArgumentError as error:
         raise BadInput(f"{query.name} must use :window_start and :window_end. Adapt the query.") from error
     return text_frame(list(result.keys()), rows, dataset=query.stem, source_file=f"sql:{query.stem}")

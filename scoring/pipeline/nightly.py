@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int], None]
 """Called with the number of images done since the last call."""
 
-# A few files may be taken away; when every one of at least so many is gone, it is the storage that went.
+# A few files may be taken away; when a large share of at least so many is gone, it is the storage that went.
 WHOLE_STORAGE = 20
 
 
@@ -226,6 +226,7 @@ def plan(settings: Settings, run: Run) -> list[Shard]:
     )
     planned = accepted.loc[~accepted["sha256"].isin(done), ["sha256", "sop_iuid", "joint", "uri"]]
     staging.write_frame("plan.parquet", planned.rename(columns={"sha256": "image_sha256"}))
+    staging.forget_failed_shards()
     shards = shards_of(len(planned), settings.shard_size)
     log.info("planned run_id=%s images=%d shards=%d", run.run_id, len(planned), len(shards))
     return shards
@@ -259,10 +260,11 @@ def score(settings: Settings, run: Run, shard: Shard, progress: Progress | None 
         batch_size=settings.batch_size,
         on_scored=progress,
     )
-    if len(result.refused) == len(planned) >= WHOLE_STORAGE:
+    if len(planned) >= WHOLE_STORAGE and len(result.refused) > settings.max_bad_share * len(planned):
         raise StorageUnavailable(
-            f"none of {len(planned)} images that were validated can be read any more, such as "
-            f"{result.refused[0].uri}: is the landing zone still mounted?"
+            f"{len(result.refused)} of {len(planned)} images that were validated are gone or changed, such as "
+            f"{result.refused[0].uri}: is the landing zone still mounted? (SCORING_MAX_BAD_SHARE allows "
+            f"{settings.max_bad_share:.0%})"
         )
     for image in result.refused:
         log.warning("image_refused run_id=%s file=%s reason=%s", run.run_id, image.uri, image.reason)

@@ -89,6 +89,7 @@ def plan(settings: Settings, run: Run) -> list[Shard]:
     staging = Staging(settings, run.run_id)
     staging.write_json("plan.json", [asdict(shard) for shard in shards])
     staging.write_json("late.json", [])
+    staging.forget_failed_shards()
     log.info("rescoring_planned run_id=%s images=%d shards=%d", run.run_id, n_images, len(shards))
     return shards
 
@@ -105,7 +106,7 @@ def score(
         settings: The installation.
         run: The rescoring.
         shard: The shard.
-        accept_missing: A shard of which not one file is left is no reason to doubt the storage.
+        accept_missing: A shard of which many files are gone is no reason to doubt the storage.
         progress: Called with the number of images done since the last call.
 
     Returns:
@@ -134,11 +135,12 @@ def score(
         on_scored=progress,
     )
     refused = {image.image_sha256: image.reason for image in result.refused}
-    if len(refused) == len(planned) >= WHOLE_STORAGE and not accept_missing:
+    too_many = len(planned) >= WHOLE_STORAGE and len(refused) > settings.max_bad_share * len(planned)
+    if too_many and not accept_missing:
         raise StorageUnavailable(
-            f"none of {len(planned)} images of the history can be read any more, such as {result.refused[0].uri}: is "
-            "the landing zone still mounted? If they are gone for good, rescore with --accept-missing (in Airflow the "
-            "parameter accept_missing)."
+            f"{len(refused)} of {len(planned)} images of the history are gone or changed, such as "
+            f"{result.refused[0].uri}: is the landing zone still mounted? If they are gone for good, rescore with "
+            "--accept-missing (in Airflow the parameter accept_missing)."
         )
     predicted = staging.read_frame(f"predictions_{shard.first}.parquet")
     check_predictions(predicted, planned[~planned["image_sha256"].isin(refused)], model.rule)

@@ -8,18 +8,16 @@ Each step can be repeated: a snapshot is named by its content, a candidate by wh
 was stopped goes on from its last finished epoch.
 """
 
-import errno
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from scoring.errors import BadInput, InvalidRequest, ScoringError, StorageUnavailable
+from scoring.errors import BadInput, InvalidRequest, ScoringError
 from scoring.pipeline import installation, models
 from scoring.pipeline.staged import Staging, explained
 from scoring.settings import Settings
@@ -236,8 +234,7 @@ def snapshot(settings: Settings, run: Run, progress: models.Progress = lambda *_
     )
     path = _snapshot_path(settings, found.sha256)
     if not path.exists():
-        with _room_for("the snapshot"):
-            dataset.write_joint_set(path, joints)
+        dataset.write_joint_set(path, joints)
     training_data.record_snapshot(
         engine,
         run.run_id,
@@ -300,7 +297,7 @@ def train(
     from scoring.training import store
     from scoring.training.recipes import recipe_named
 
-    with Staging(settings, run.run_id).explaining(f"train_{recipe_name}"), _room_for("the training"):
+    with Staging(settings, run.run_id).explaining(f"train_{recipe_name}"):
         recipe = recipe_named(recipe_name, seed=seed, epochs=epochs)
         version = candidate_version(recipe_name, recipe, taken, run.cut_off, settings.revision)
         if version in store.model_versions(settings.model_store_url):
@@ -420,6 +417,19 @@ def compare(settings: Settings, run: Run, taken: Snapshot, candidates: Sequence[
     )
 
 
+def check_approval(approval: str, approvers: Sequence[str]) -> None:
+    """Refuse a run without a question where the installation names who answers it.
+
+    Raises:
+        InvalidRequest: `approval` is `none`, and there are approvers.
+    """
+    if approval == "none" and approvers:
+        raise InvalidRequest(
+            "the parameter approval is none, but SCORING_APPROVERS names who decides: start the run with approval = "
+            "person"
+        )
+
+
 def decision_of(answer: Mapping[str, Any] | None, *, approval: str, started_by: str) -> Decision:
     """What an answer in Airflow's *Required Actions* comes to.
 
@@ -446,7 +456,8 @@ def decide(settings: Settings, run: Run, challenge: Challenge, decision: Decisio
         `promoted`, `refused` or `refused by the gate`.
 
     Raises:
-        InvalidRequest: Another model was promoted since the comparison, or nobody or no reason is named.
+        InvalidRequest: The opposite was decided before, another model was promoted since the comparison, or nobody or
+            no reason is named.
         ModelRefused: The challenger's files were changed since the comparison.
     """
     from scoring.warehouse import challenges
@@ -456,6 +467,9 @@ def decide(settings: Settings, run: Run, challenge: Challenge, decision: Decisio
         log.info("refused_by_gate run_id=%s reasons=%s", run.run_id, challenge.reasons)
         return "refused by the gate"
     engine = installation.warehouse(settings)
+    became = PROMOTED if decision.approved else "refused"
+    # Before the promotion, which would stand though this decision is refused.
+    challenges.check_decision(engine, challenge.challenge_id, became)
     if decision.approved:
         today = known_models.promoted(engine)
         # The challenger itself, where this step promoted it and was stopped before it wrote the decision down.
@@ -465,7 +479,6 @@ def decide(settings: Settings, run: Run, challenge: Challenge, decision: Decisio
                 "retrain again, so that it is compared with the champion of today"
             )
         models.promote(settings, version=challenge.challenger, promoted_by=decision.decided_by, reason=decision.reason)
-    became = PROMOTED if decision.approved else "refused"
     challenges.record_decision(engine, challenge.challenge_id, became, decision.decided_by, decision.reason)
     log.info("decided run_id=%s challenge=%d decision=%s", run.run_id, challenge.challenge_id, became)
     return became
@@ -606,21 +619,6 @@ def _any_synthetic(uris: "Iterable[str]") -> bool:
 
     folders = {str(UPath(uri).parent.parent) for uri in uris}
     return any((UPath(folder) / SYNTHETIC_MARKER).exists() for folder in sorted(folders))
-
-
-@contextmanager
-def _room_for(what: str) -> Iterator[None]:
-    """Say in words that a disk is full."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        where = error.filename or "staging, model store or the installation's own folder"
-        raise StorageUnavailable(
-            f"the disk is full ({where}): free space for {what} and try again; a training goes on from its last "
-            "finished epoch"
-        ) from error
 
 
 def _close_failed(settings: Settings, run: Run) -> None:

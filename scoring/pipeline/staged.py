@@ -1,17 +1,22 @@
 """A run's staging folder: what one step leaves for the next, on any fsspec URL."""
 
+import errno
 import functools
 import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from scoring.errors import ScoringError
+from scoring.errors import ScoringError, StorageUnavailable
 from scoring.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+    from upath import UPath
+
+log = logging.getLogger(__name__)
 
 Step = TypeVar("Step", bound=Callable[..., Any])
 
@@ -79,7 +84,7 @@ class Staging:
         return json.loads((self._folder / name).read_text())
 
     def failures(self) -> dict[str, str]:
-        """Messages of the steps whose last try failed, by step."""
+        """Messages of the steps whose last try failed, by step; a shard's step has its first image's number."""
         if not self._folder.exists():
             return {}
         return {
@@ -87,20 +92,50 @@ class Staging:
             for path in sorted(self._folder.glob("failed_*.txt"))
         }
 
+    def forget_failed_shards(self) -> None:
+        """Take away what shards of a former plan left: a new plan may have fewer, and nobody would try those again."""
+        for path in self._folder.glob("failed_score_*.txt"):
+            path.unlink()
+
     @contextmanager
     def explaining(self, step: str) -> Iterator[None]:
-        """Leave the message of an error for the night's page and the gate; a later try that succeeds takes it away."""
+        """Leave the message of an error for the night's page and the gate, until the step is tried again.
+
+        Raises:
+            StorageUnavailable: A disk is full.
+        """
         note = self._folder / f"failed_{step}.txt"
+        if note.exists():
+            note.unlink()
         try:
             yield
         except Exception as error:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            told = _told(error)
             # What the job did not foresee may quote a row; only its kind is kept outside the log.
-            said = str(error) if isinstance(error, ScoringError) else "not foreseen; the log of the step has it"
-            note.write_text(f"{type(error).__name__}: {said}")
-            raise
-        if note.exists():
-            note.unlink()
+            said = str(told) if isinstance(told, ScoringError) else "not foreseen; the log of the step has it"
+            self._leave(note, f"{type(told).__name__}: {said}")
+            if told is error:
+                raise
+            raise told from error
+
+    def _leave(self, note: "UPath", text: str) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            note.write_text(text)
+        except OSError:
+            # Where the disk is full, that is the error to show, and not this one.
+            log.warning("note_not_written file=%s", note.name)
+
+
+def _told(error: Exception) -> Exception:
+    """A full disk in words; any other error as it is."""
+    if not isinstance(error, OSError) or error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+        return error
+    where = error.filename or "staging, reports, model store or the installation's own folder"
+    return StorageUnavailable(
+        f"the disk is full ({where}): free space and try again; nothing is lost, a training goes on from its last "
+        "finished epoch"
+    )
 
 
 def explained(step: Step) -> Step:

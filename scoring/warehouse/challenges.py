@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from scoring.errors import InvalidRequest
 from scoring.warehouse.engine import transaction
@@ -97,6 +97,27 @@ def record_challenge(engine: Engine, run_id: UUID | str, facts: ChallengeFacts) 
     return int(number)
 
 
+def check_decision(source: Engine | Connection, challenge_id: int, decision: str) -> None:
+    """Refuse to turn a decision round.
+
+    Raises:
+        InvalidRequest: The opposite was decided before.
+    """
+    if isinstance(source, Engine):
+        with transaction(source) as connection:
+            return check_decision(connection, challenge_id, decision)
+    decided = source.scalar(
+        sa.text("SELECT decision FROM scoring.challenge_decision WHERE challenge_id = :challenge_id"),
+        {"challenge_id": challenge_id},
+    )
+    if decided not in {None, decision}:
+        raise InvalidRequest(
+            f"Challenge {challenge_id} was {decided} before, see analyst.challenge: retrain again, so that the question"
+            " is asked anew, or promote the model by `scoring promote VERSION --reason ...`."
+        )
+    return None
+
+
 def record_decision(engine: Engine, challenge_id: int, decision: str, decided_by: str, reason: str) -> bool:
     """Write down what was decided on a challenge: `promoted` or `refused`.
 
@@ -116,15 +137,7 @@ def record_decision(engine: Engine, challenge_id: int, decision: str, decided_by
             ),
             {"challenge_id": challenge_id, "decision": decision, "decided_by": decided_by, "reason": reason},
         )
-        decided = connection.scalar(
-            sa.text("SELECT decision FROM scoring.challenge_decision WHERE challenge_id = :challenge_id"),
-            {"challenge_id": challenge_id},
-        )
-    if decided != decision:
-        raise InvalidRequest(
-            f"Challenge {challenge_id} was {decided} before, see analyst.challenge: promote a model with"
-            " `scoring promote VERSION --reason ...`."
-        )
+        check_decision(connection, challenge_id, decision)
     return inserted.rowcount == 1
 
 

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from scoring.errors import BadInput, BooksDoNotBalance, InvalidRequest, ModelRefused, WarehouseUnavailable
+from scoring.errors import (
+    BadInput,
+    BooksDoNotBalance,
+    InvalidRequest,
+    ModelRefused,
+    StorageUnavailable,
+    WarehouseUnavailable,
+)
 from scoring.phantom.faults import FAULTS
 from scoring.phantom.nights import write_nights
 from scoring.pipeline import models, nightly, rescoring, retraining, status
@@ -194,6 +201,20 @@ def test_an_image_that_changes_between_validation_and_scoring_is_set_aside(site,
     assert counts["scored"] == two_nights[0].n_images - 2
     images = reads.night_books(warehouse.engine(), opened.run_id).set_index("dataset").loc["images"]
     assert (images["quarantined"], images["balanced"]) == (2, True)
+
+
+def test_a_landing_zone_that_goes_while_it_is_scored_stops_the_night(site, warehouse, two_nights):
+    opened = nightly.open_run(site, NIGHT, trigger="cli", triggered_by="tester")
+    validate_and_publish(site, opened)
+    files = sorted((Path(site.landing_url) / NIGHT.isoformat() / "joints").glob("*.jpg"))
+    # One image is still there: not the whole shard is gone.
+    for file in files[1:]:
+        file.rename(file.with_suffix(".away"))
+    with pytest.raises(StorageUnavailable, match=rf"{len(files) - 1} of {len(files)} images .* still mounted"):
+        score_and_publish(site, opened)
+    for file in files[1:]:
+        file.with_suffix(".away").rename(file)
+    assert score_and_publish(site, opened)["scored"] == two_nights[0].n_images
 
 
 def test_steps_cleared_after_the_file_was_mended_count_anew_in_the_same_run(site, warehouse, two_nights):

@@ -1,9 +1,11 @@
 """DAG files: they parse, they parse light, and they keep the house's policy."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -112,6 +114,77 @@ def test_only_named_approvers_may_answer(airflow_home, monkeypatch):
         env=os.environ | {"SCORING_APPROVERS": "anna, dr.b"},
     )
     assert done.stdout.splitlines()[-1] == "[{'id': 'anna', 'name': 'anna'}, {'id': 'dr.b', 'name': 'dr.b'}]"
+
+
+def test_where_approvers_are_named_no_run_does_without_them():
+    from scoring.errors import InvalidRequest
+    from scoring.pipeline.retraining import check_approval
+
+    check_approval("person", ["anna"])
+    check_approval("none", [])
+    with pytest.raises(InvalidRequest, match="SCORING_APPROVERS names who decides"):
+        check_approval("none", ["anna"])
+
+
+def test_the_night_is_in_front_of_all_that_waits_for_its_pool(dag_bag):
+    def in_pool(dag):
+        return {task.task_id: task for task in dag.tasks if task.pool == "gpu"}
+
+    (night,) = in_pool(dag_bag.dags["nightly_scoring"]).values()
+    assert night.weight_rule == "absolute"
+    others = {**in_pool(dag_bag.dags["retraining"]), **in_pool(dag_bag.dags["rescoring"])}
+    assert set(others) == {"train", "compare", "score", "activate"}
+    # Downstream tasks add to a weight, one each.
+    assert all(task.priority_weight == 1 for task in others.values())
+    assert night.priority_weight > max(len(dag.tasks) for dag in dag_bag.dags.values())
+
+
+@pytest.mark.parametrize(
+    ("extra", "query"),
+    [
+        ({}, {}),
+        ({"sslmode": "verify-full"}, {"sslmode": "verify-full"}),
+        ({"connect_timeout": 10, "keepalives_idle": 30}, {"connect_timeout": "10", "keepalives_idle": "30"}),
+    ],
+)
+def test_a_connection_may_have_parameters_of_the_driver(dag_bag, extra, query):
+    from airflow.sdk import Connection
+    from psycopg2.extensions import parse_dsn
+    from scoring_airflow import warehouse_url
+
+    connection = Connection(
+        conn_id="warehouse",
+        conn_type="postgres",
+        host="db",
+        port=5433,
+        login="job",
+        password="p@ss/word",  # noqa: S106 - of nobody
+        schema="hospital",
+        extra=json.dumps(extra) if extra else None,
+    )
+    expected = {"host": "db", "port": "5433", "user": "job", "password": "p@ss/word", "dbname": "hospital"}
+    assert parse_dsn(warehouse_url(connection)) == expected | query
+
+
+def test_an_extra_that_no_driver_knows_is_named(dag_bag):
+    from airflow.sdk import Connection
+    from scoring_airflow import warehouse_url
+
+    from scoring.errors import InvalidRequest
+
+    nested = Connection(conn_id="warehouse", conn_type="postgres", host="db", extra='{"options": {"a": 1}}')
+    with pytest.raises(InvalidRequest, match="no parameter of libpq: options"):
+        warehouse_url(nested)
+
+
+def test_a_step_that_this_attempt_did_not_reach_is_not_finished_though_its_result_is_there(dag_bag, monkeypatch):
+    import scoring_airflow
+
+    states = {"land": "success", "score_0": "failed", "publish": "upstream_failed", "plan": "failed"}
+    instance = SimpleNamespace(dag_id="a", run_id="manual", get_task_states=lambda **_: {"manual": states})
+    monkeypatch.setattr(scoring_airflow, "get_current_context", lambda: {"ti": instance})
+    results = {"land": 3, "plan": [], "publish": {"scored": 1}, "analyse": None}
+    assert scoring_airflow.unfinished(results) == ["plan", "publish", "analyse"]
 
 
 def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):

@@ -1,8 +1,14 @@
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+
 import pytest
 from pydantic import ValidationError
 
 from scoring.errors import InvalidRequest
-from scoring.settings import IMAGE_PATTERN, Settings, get_settings
+from scoring.settings import IMAGE_PATTERN, PACKAGE_DIR, Settings, get_settings
 
 
 def settings(**values):
@@ -53,6 +59,38 @@ def test_a_wrong_variable_is_named_and_its_value_is_not(monkeypatch):
     assert "SCORING_SHARD_SIZE" in str(refused.value)
     assert "SCORING_TIMEZONE" in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+def test_a_file_of_settings_may_be_named(monkeypatch, tmp_path):
+    file = tmp_path / "hospital.env"
+    file.write_text("SCORING_SHARD_SIZE=7\nSCORING_BATCH_SIZE=3\n")
+    monkeypatch.setenv("SCORING_ENV_FILE", str(file))
+    monkeypatch.setenv("SCORING_BATCH_SIZE", "5")
+    get_settings.cache_clear()
+    assert (get_settings().shard_size, get_settings().batch_size) == (7, 5)
+    file.unlink()
+    get_settings.cache_clear()
+    with pytest.raises(InvalidRequest, match=r"SCORING_ENV_FILE names a file that is not there: .*hospital.env"):
+        get_settings()
+    get_settings.cache_clear()
+
+
+def test_an_installed_package_takes_settings_and_data_from_the_working_directory(tmp_path):
+    installed, work = tmp_path / "site-packages", tmp_path / "work"
+    shutil.copytree(PACKAGE_DIR, installed / "scoring", ignore=shutil.ignore_patterns("shipped", "__pycache__"))
+    work.mkdir()
+    (work / ".env").write_text("SCORING_SHARD_SIZE=7\n")
+    code = "from scoring.settings import get_settings as s; print(s().shard_size, s().landing_url, s().revision)"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SCORING_")}
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=work,
+        env=environment | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.split() == ["7", str(work / "var" / "landing"), version("bone-erosion-scoring")]
 
 
 def test_a_password_is_not_printed():

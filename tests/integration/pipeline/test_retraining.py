@@ -283,16 +283,25 @@ def test_who_refuses_and_why_is_written_down(site, warehouse):
     assert champion(warehouse) == "ignorant-1"
     (row,) = rows(warehouse, "SELECT decision, decided_by, decision_reason FROM analyst.challenge")
     assert row == {"decision": "refused", "decided_by": "a doctor", "decision_reason": "the wrists look wrong"}
-    # The same again is no news; the opposite would be a second decision.
+    # The same again is no news; the opposite would be a second decision, and promotes nothing.
     assert retraining.decide(site, run, challenge, refused) == "refused"
+    with pytest.raises(InvalidRequest, match=r"was refused before.*retrain again"):
+        retraining.decide(site, run, challenge, Decision(True, "a doctor", "after all"))
+    assert promoted(warehouse) == "ignorant-1"
     # Who promotes it by hand all the same has the last word.
     models.promote(site, version=challenge.challenger, promoted_by="a steward", reason="they were read anew")
     (row,) = rows(warehouse, "SELECT decision, decided_by, decision_reason FROM analyst.challenge")
     assert row == {"decision": "promoted", "decided_by": "a steward", "decision_reason": "they were read anew"}
+
+
+def test_a_challenger_that_was_compared_with_a_former_champion_is_not_promoted(site, warehouse):
+    run = open_run(site)
+    taken = retraining.snapshot(site, run)
+    challenge = retraining.compare(site, run, taken, [retraining.train(site, run, taken, "tiny")], "accuracy_and_kappa")
     store_model(site, "other-1", models.load(site, "ignorant-1").files)
     models.promote(site, version="other-1", promoted_by="somebody", reason="meanwhile")
     with pytest.raises(InvalidRequest, match=r"other-1 was promoted since .* was compared with ignorant-1"):
-        retraining.decide(site, run, challenge, Decision(True, "a doctor", "after all"))
+        retraining.decide(site, run, challenge, Decision(True, "a doctor", "it is better"))
     assert promoted(warehouse) == "other-1"
 
 
@@ -444,7 +453,7 @@ def test_a_disk_that_is_full_is_said_in_words(unpractised, warehouse):
     work_dir.mkdir(parents=True, exist_ok=True)
     # What is written there ends as on a disk without a free byte.
     (work_dir / ".checkpoint.npz.part").symlink_to("/dev/full")
-    with pytest.raises(StorageUnavailable, match=r"the disk is full .*free space for the training and try again"):
+    with pytest.raises(StorageUnavailable, match=r"the disk is full .*free space and try again"):
         retraining.train(site, run, taken, "lazy")
     with pytest.raises(ScoringError, match="is not finished: train_lazy failed: StorageUnavailable: the disk is full"):
         retraining.close_run(site, run)
