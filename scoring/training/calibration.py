@@ -14,6 +14,8 @@ from scoring.errors import InvalidRequest
 from scoring.networks.readout import WEIGHTED_MEDIAN, ReadOutRule, make_monotone, read_out
 from scoring.training import metrics
 
+# More than the rounding of a level of the read-out, less than what float32 tells apart near 1.
+_HAIR = 1e-7
 _POWERS = tuple(round(step / 20, 2) for step in range(21))
 
 
@@ -50,8 +52,8 @@ def conformal_level(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha
 
     Returns:
         The `interval_level` for a `ReadOutRule`, 0 to 1; 1, all that the network does not rule out, if there are too
-        few joints to promise less. A reading lies inside its interval if its score is below the level, and outside if
-        it is above.
+        few joints to promise less, or the network rules out what is read too often for any level to hold. A reading
+        lies inside its interval if its score is below the level, and outside if it is above.
 
     Raises:
         InvalidRequest: alpha is out of range, or there is no joint.
@@ -65,7 +67,8 @@ def conformal_level(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha
     score = np.sort(np.maximum(1 - 2 * upto, 2 * below - 1))
     rank = int(np.ceil((len(score) + 1) * (1 - alpha)))
     # Below 0 the ends of an interval would cross.
-    return max(0.0, float(score[rank - 1])) if rank <= len(score) else 1.0
+    # A hair above the score, or the joint that it is of would lie outside.
+    return min(max(0.0, float(score[rank - 1])) + _HAIR, 1.0) if rank <= len(score) else 1.0
 
 
 def grade_weights(probability: npt.NDArray[Any], grade: npt.ArrayLike) -> tuple[float, ...]:

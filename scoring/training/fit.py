@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scoring.errors import InvalidRequest, TrainingDiverged
 from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule
 from scoring.training import metrics
+from scoring.training.calibration import calibrated_rule
 from scoring.training.dataset import JointSet, sample_epoch, snapshot_sha256
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ _PREDICT_BATCH = 128
 
 # Name of the head that tells apart the readings of the grid, and of its layer.
 _GRID = "grid"
+_MOST_STEPS = 1_000_000  # of an epoch, far from reached
 
 CHECKPOINT = "checkpoint.npz"
 """File that a training which was stopped goes on from."""
@@ -128,7 +130,8 @@ class TrainingRecipe:
 class Epoch:
     """What one epoch came to: mean loss of its steps, and `score`, which the best epoch is chosen by.
 
-    The score is `accuracy_and_kappa` of the validation set (`scoring.training.metrics.of_confusions`).
+    The score is `accuracy_and_kappa` of the validation set (`scoring.training.metrics.of_confusions`), with grades read
+    as the model would read them if this were its last epoch; of equal scores the one with the lower CRPS is better.
     """
 
     epoch: int
@@ -269,10 +272,12 @@ class _Run:
         self.history: list[Epoch] = []
         keras.utils.set_random_seed(recipe.seed)
         self.network = build(recipe.architecture, dict(recipe.arguments))
+        self.shift = _prior_shift(recipe, training, occurring)
         if start is not None:
             self._start_from(start)
+            # It answers as often as readings occur; here it learns from them as often as they are shown.
+            self._move_grid(-1)
         self._compile(frozen=recipe.frozen_epochs > 0)
-        self.shift = _prior_shift(recipe, training, occurring)
         self.batches = EpochBatches(recipe, training)
         self.best = self._weights()
         self.checkpoint = None if work_dir is None else work_dir / CHECKPOINT
@@ -290,6 +295,12 @@ class _Run:
             raise InvalidRequest(
                 f"the model to start from is not a {self.recipe.architecture} like this: {error}"
             ) from error
+
+    def _move_grid(self, sign: int) -> None:
+        """Answer by the prior of what occurs (1), or of what is shown (-1), if the two differ."""
+        if self.shift is not None:
+            bias = self.network.get_layer(_GRID).bias
+            bias.assign(bias + sign * self.shift)
 
     def _compile(self, *, frozen: bool) -> None:
         """Begin a phase: what stands still is only left out of training by compiling anew."""
@@ -342,17 +353,17 @@ class _Run:
         loss = self._fit_once(number, on_step)
         if not math.isfinite(loss):
             raise TrainingDiverged(
-                f"the loss became {loss} in epoch {number}; lower the learning rate ({self.recipe.learning_rate}) and"
-                " look for damaged images or readings in the training set"
+                f"the loss became {loss} in epoch {number}: look for damaged images or readings in the training set, or"
+                f" train by another recipe than this one (learning rate {self.recipe.learning_rate})"
             )
         trained = self._weights()
         if self.recipe.average:
             self.network.optimizer.finalize_variable_values(self.network.trainable_variables)
-        if self.shift is not None:
-            bias = self.network.get_layer(_GRID).bias
-            bias.assign(bias + self.shift)
+        self._move_grid(1)
         cdf = predict(self.network, self.validation.images, stretched=self.recipe.stretch)
-        measures = metrics.evaluate(cdf, self.validation.reading, self.recipe.rule)
+        # As the model will read grades: of a rule that it never uses the best epoch is another one.
+        rule = calibrated_rule(cdf, self.validation.reading) if self.recipe.calibrated else self.recipe.rule
+        measures = metrics.evaluate(cdf, self.validation.reading, rule)
         epoch = Epoch(number, loss, measures["accuracy_and_kappa"], measures)
         self.history.append(epoch)
         if self.best_epoch == number:
@@ -375,14 +386,15 @@ class _Run:
 
     @property
     def best_epoch(self) -> int:
-        return max(self.history, key=lambda epoch: epoch.score).epoch
+        return max(self.history, key=lambda epoch: (epoch.score, -epoch.validation["crps"])).epoch
 
     def _fit_once(self, number: int, on_step: Callable[[int, int], None] | None) -> float:
         from scoring.training.devices import divided
 
-        for layer in self.network.layers:
-            if hasattr(layer, "seed_generator"):
-                layer.seed_generator.state.assign([self.recipe.seed, number])
+        # A stream of its own for each layer and epoch, whatever was drawn before: else layers drop the same units.
+        drawing = [layer for layer in self.network.layers if hasattr(layer, "seed_generator")]
+        for i, layer in enumerate(drawing):
+            layer.seed_generator.state.assign([self.recipe.seed * len(drawing) + i, number * _MOST_STEPS])
         rng = np.random.default_rng([self.recipe.seed, number])
         order = sample_epoch(self.training.grades, self.recipe.balance, rng)
         losses = []
