@@ -77,7 +77,7 @@ APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if nam
             type=["null", "integer"],
             minimum=1,
             title="Epochs",
-            description="At most so many; empty takes the recipe's own.",
+            description="At most so many; empty takes the recipe's own, 12.",
         ),
     },
     doc_md=Path(__file__).with_suffix(".md").read_text(encoding="utf-8"),

@@ -156,12 +156,13 @@ def open_run(
         triggered_by: Who or what started it.
 
     Raises:
-        InvalidRequest: A recipe or the metric is unknown, no recipe is named or one twice, or a model is promoted and
-            waits for the history to be rescored.
+        InvalidRequest: A recipe or the metric is unknown, no recipe is named or one twice, nothing trained by one could
+            score, or a model is promoted and waits for the history to be rescored.
         BadInput: The warehouse has no night yet.
         WarehouseNotMigrated: The warehouse does not have this version's tables.
         ModelRefused: The champion's files are missing or were changed.
     """
+    from scoring.training.candidate import refuse_unfit_recipe
     from scoring.training.promotion import check_metric
     from scoring.training.recipes import recipe_named
     from scoring.warehouse import migrate, runs, training_data
@@ -184,6 +185,8 @@ def open_run(
     cut_off = cut_off or training_data.newest_folder(engine)
     if cut_off is None:
         raise BadInput("there are no readings at all: the warehouse has no night yet, so run `scoring nightly` first")
+    for name in recipes:
+        refuse_unfit_recipe(recipe_named(name, seed=0))
     run = Run(str(uuid4()), cut_off, model.version)
     runs.open_run(
         engine,

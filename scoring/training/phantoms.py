@@ -1,10 +1,11 @@
 """Train and evaluate on synthetic phantoms: the public steps behind `scoring train` and `scoring evaluate`."""
 
 import hashlib
+import json
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,13 @@ from scoring.phantom import difficulty as difficulties
 from scoring.phantom.difficulty import PLAIN, Difficulty, difficulty_named
 from scoring.phantom.registry import LIMB_JOINTS, Limb
 from scoring.training import store
-from scoring.training.candidate import TrainingData, evaluate_stored, refuse_taken_version, train_candidate
+from scoring.training.candidate import (
+    TrainingData,
+    evaluate_stored,
+    refuse_taken_version,
+    refuse_unfit_recipe,
+    train_candidate,
+)
 from scoring.training.dataset import JointSet, cached, parts_of, snapshot_sha256
 from scoring.training.evaluate import Evaluation
 from scoring.training.fit import Epoch, TrainingRecipe
@@ -125,6 +132,7 @@ def train_on_phantoms(
             f"test_seed and seed are both {seed}: the held-out patients would be those of the training"
         )
     recipe = replace(recipe or TrainingRecipe(seed=seed), epochs=epochs)
+    refuse_unfit_recipe(recipe)
     drawing: dict[str, Any] = {
         "difficulty": difficulty,
         "cache_dir": cache_dir,
@@ -261,7 +269,9 @@ def draw_phantoms(
     if cache_dir is None:
         joints = make()
     else:
-        key = f"{limb}-{difficulty.name}-{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
+        # By all of its numbers, not by its name alone: one of them may have been replaced.
+        hard = hashlib.sha256(json.dumps(asdict(difficulty), sort_keys=True).encode()).hexdigest()[:8]
+        key = f"{limb}-{difficulty.name}-{hard}-{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
         joints = cached(cache_dir / f"phantoms-{key}.npz", make)
     enriched = np.char.endswith(joints.joint, "+enriched")
     return PhantomData(replace(joints, joint=np.char.replace(joints.joint, "+enriched", "")), enriched)

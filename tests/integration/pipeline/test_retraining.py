@@ -31,7 +31,11 @@ TINY = TrainingRecipe(
 )  # fmt: skip
 
 
-KNOWN = {"tiny": TINY, "lazy": replace(TINY, epochs=1, learning_rate=1e-9)}
+KNOWN = {
+    "tiny": TINY,
+    "lazy": replace(TINY, epochs=1, learning_rate=1e-9),
+    "stretched": replace(TINY, stretch=True),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +102,7 @@ def built(new_warehouse, write_plain_nights, untrained_files, tmp_path_factory) 
             trained = settings_of(folder, practice)
             run = open_run(trained)
             taken = retraining.snapshot(trained, run)
-            for name in KNOWN:
+            for name in ("tiny", "lazy"):
                 retraining.train(trained, run, taken, name)
             forget_connections()
         yield Built(folder, Path(shutil.copytree(folder, folder.with_name("pristine"))), warehouse.name)
@@ -393,8 +397,9 @@ def test_a_set_that_nothing_can_be_learnt_from_is_refused_before_training(site, 
 
 def test_nonsense_is_refused_before_anything_is_read(site, warehouse):
     for asked, why in (
-        ({"recipes": ["cold-fusion"]}, "no recipe 'cold-fusion'; the recipes are lazy, tiny"),
+        ({"recipes": ["cold-fusion"]}, "no recipe 'cold-fusion'; the recipes are lazy, stretched, tiny"),
         ({"recipes": []}, "needs one or more recipes"),
+        ({"recipes": ["tiny", "stretched"]}, "for `scoring benchmark` only"),
         ({"recipes": ["tiny", "tiny"]}, "each once; asked for: tiny, tiny"),
         ({"metric": "luck"}, "no metric 'luck'; there are accuracy_and_kappa"),
     ):

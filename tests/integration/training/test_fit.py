@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,8 +14,10 @@ from scoring.networks.stored import StoredModel
 from scoring.networks.weights import get_weights
 from scoring.training import export, metrics
 from scoring.training.augment import EpochBatches, augment, class_weights, stretch
+from scoring.training.calibration import calibrated_rule
 from scoring.training.dataset import JointSet, split
-from scoring.training.fit import TENSORBOARD, TrainingRecipe, predict, train
+from scoring.training.devices import strategy_for
+from scoring.training.fit import TENSORBOARD, TrainingRecipe, _Run, predict, train
 
 ARGUMENTS = {"side": 16, "filters": [4, 8], "dense": [16], "dropout": 0.2}
 RECIPE = TrainingRecipe(
@@ -102,6 +105,47 @@ def test_fine_tuning_goes_on_from_the_given_weights(bars, trained):
     np.testing.assert_allclose(tuned["block1_conv1/kernel"], known["block1_conv1/kernel"], atol=1e-6)
     fresh = get_weights(train(still, bars["train"], bars["validation"]).network)
     assert not np.allclose(fresh["block1_conv1/kernel"], known["block1_conv1/kernel"], atol=1e-2)
+
+
+GRID = replace(RECIPE, balance=1.0, loss="grid_crossentropy", calibrated=True, arguments=ARGUMENTS | {"head": "grid"})
+
+
+def test_fine_tuning_on_other_proportions_does_not_correct_the_prior_twice(bars):
+    known = get_weights(train(GRID, bars["train"], bars["validation"]).network)
+    still = replace(GRID, epochs=1, learning_rate=1e-9, schedule="constant", weight_decay=0.0)
+    tuned = get_weights(train(still, bars["train"], bars["validation"], start=known).network)
+    np.testing.assert_allclose(tuned["grid/bias"], known["grid/bias"], atol=1e-5)
+
+
+def test_the_best_epoch_is_chosen_by_the_rule_that_the_model_will_use(bars):
+    learnt = train(GRID, bars["train"], bars["validation"])
+    cdf = predict(learnt.network, bars["validation"].images)
+    rule = calibrated_rule(cdf, bars["validation"].reading)
+    best = learnt.history[learnt.best_epoch - 1]
+    assert best.score == pytest.approx(metrics.evaluate(cdf, bars["validation"].reading, rule)["accuracy_and_kappa"])
+    assert best.score != pytest.approx(metrics.evaluate(cdf, bars["validation"].reading)["accuracy_and_kappa"])
+
+
+def test_of_epochs_with_one_score_the_better_distribution_is_kept(bars, monkeypatch):
+    whole = metrics.evaluate
+    monkeypatch.setattr(metrics, "evaluate", lambda *given: whole(*given) | {"accuracy_and_kappa": 0.1})
+    learnt = train(RECIPE, bars["train"], bars["validation"])
+    assert learnt.best_epoch == min(learnt.history, key=lambda epoch: epoch.validation["crps"]).epoch
+
+
+def test_layers_drop_units_of_their_own_in_each_epoch(bars):
+    """The masks of two layers of one size, in two epochs; none is another's, nor another's a step later."""
+    recipe = replace(RECIPE, epochs=2, arguments=ARGUMENTS | {"dense": [16, 16], "dropout": 0.5})
+    masks = []
+
+    def note(*_):
+        drawing = [layer.seed_generator for layer in run.network.layers if hasattr(layer, "seed_generator")]
+        masks.extend(keras.random.dropout(np.ones((1, 64)), 0.5, seed=seed).numpy().tobytes() for seed in drawing)
+
+    run = _Run(recipe, bars["train"], bars["validation"], None, None, None, strategy_for([], recipe.batch_size))
+    run.one_epoch(note)
+    run.one_epoch(note)
+    assert len(set(masks)) == len(masks) >= 4
 
 
 def test_weights_of_another_shape_to_start_from_are_refused(bars, trained):
@@ -210,7 +254,7 @@ def test_progress_ends_at_the_total(bars):
 
 def test_a_loss_that_is_no_number_is_an_error_in_words(bars):
     spoilt = replace(bars["train"], reading=np.full(len(bars["train"]), 5, np.float32))
-    with pytest.raises(TrainingDiverged, match=r"the loss became (nan|inf) in epoch 1; lower the learning rate"):
+    with pytest.raises(TrainingDiverged, match=r"the loss became (nan|inf) in epoch 1: look for damaged images"):
         train(replace(RECIPE, learning_rate=float("nan"), warmup_steps=0), spoilt, bars["validation"])
 
 

@@ -77,11 +77,22 @@ def test_the_rank_of_the_level_by_hand():
     """Nine joints at 10 %: the ceil(10 * .9) = 9th, the largest score. Eight promise nothing."""
     cdf, reading = _joints(9, 4)
     below, upto = metrics.around(make_monotone(cdf), reading)
-    assert calibration.conformal_level(cdf, reading) == np.maximum(1 - 2 * upto, 2 * below - 1).max()
+    level = calibration.conformal_level(cdf, reading)
+    assert level == pytest.approx(np.maximum(1 - 2 * upto, 2 * below - 1).max(), abs=2e-7)
     assert calibration.conformal_level(cdf[:8], reading[:8]) == 1
     low, high = _interval(cdf, 1.0)
     assert (low == 0).all()
     assert (make_monotone(cdf)[np.arange(9), high] == 1).all()
+
+
+@pytest.mark.parametrize("steps", [50, 100, 1000])
+def test_intervals_cover_where_distributions_rise_in_steps(steps):
+    """Many joints then have the very score that is the level; none of them may fall out."""
+    cdf, reading = _joints(4000, 5)
+    stepped = np.round(make_monotone(cdf) * steps) / steps
+    level = calibration.conformal_level(stepped[:2000], reading[:2000])
+    assert level < 1
+    assert _covered(stepped[:2000], reading[:2000], level).mean() >= 0.9
 
 
 def _agreement(probability, grade, weights):

@@ -8,9 +8,11 @@ import pytest
 
 from scoring.errors import InvalidRequest
 from scoring.networks.stored import NOTICE, StoredModel
+from scoring.phantom.difficulty import LIFELIKE
 from scoring.phantom.training_set import TrainingSet
 from scoring.training import phantoms
 from scoring.training.dataset import split_of
+from scoring.training.recipes import recipe_named
 
 
 @pytest.fixture
@@ -59,6 +61,12 @@ def test_other_drawing_code_is_another_cache(drawn, tmp_path, monkeypatch):
     phantoms.draw_phantoms(2, 1, cache_dir=tmp_path)
     monkeypatch.setattr(phantoms, "phantom_revision", lambda: "changed")
     phantoms.draw_phantoms(2, 1, cache_dir=tmp_path)
+    assert len(drawn) == 2
+
+
+def test_a_difficulty_with_another_number_is_another_cache_whatever_it_is_called(drawn, tmp_path):
+    phantoms.draw_phantoms(2, 1, difficulty=LIFELIKE, cache_dir=tmp_path)
+    phantoms.draw_phantoms(2, 1, difficulty=replace(LIFELIKE, cysts=0.0), cache_dir=tmp_path)
     assert len(drawn) == 2
 
 
@@ -123,6 +131,12 @@ def test_a_version_is_refused_before_anything_is_drawn(drawn, tmp_path):
         phantoms.train_on_phantoms(2, 1, 1, str(tmp_path), "v1")
     with pytest.raises(InvalidRequest, match="model version"):
         phantoms.train_on_phantoms(2, 1, 1, str(tmp_path), "../v1")
+    assert not drawn
+
+
+def test_a_recipe_that_could_not_score_is_refused_before_anything_is_drawn(drawn, tmp_path):
+    with pytest.raises(InvalidRequest, match="for `scoring benchmark` only"):
+        phantoms.train_on_phantoms(2, 1, 1, str(tmp_path), "v1", recipe=recipe_named("regression-stretched", seed=1))
     assert not drawn
 
 
