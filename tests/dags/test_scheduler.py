@@ -190,6 +190,9 @@ def test_a_challenger_is_refused_by_one_person_promoted_by_the_next_and_a_worse_
             return found.json() if found.is_success else None
 
         asking = wait_for(the_question, seconds=900)
+        # A person takes longer than this. An answer before the scheduler has seen the worker off, a second later, is to
+        # it a task that was killed: it asks again.
+        time.sleep(10)
         answered = airflow.patch(question, json={"chosen_options": [option], "params_input": {"reason": reason}})
         answered.raise_for_status()
         assert end_of(run) == "success"
