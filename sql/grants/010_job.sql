@@ -1,8 +1,8 @@
 -- Title: What the nightly job may do
 -- Description: It reads everything and writes rows. It never deletes, truncates or changes structure. A fault in the
--- job, or somebody who gets hold of its login, can add wrong rows, and can replace what is computed (Rau scores and the
--- figures of analytics), which a new run computes again. What the registry said, what was predicted of a joint, and the audit
--- trail cannot be made to disappear.
+-- job, or somebody who gets hold of its login, can add wrong rows, and can replace what is computed (Rau scores and
+-- the figures of analytics), which a new run computes again. What the registry said, what was predicted of a joint,
+-- and the audit trail cannot be made to disappear.
 
 GRANT USAGE ON SCHEMA registry, imaging, scoring, analytics, analyst TO scoring_job;
 
