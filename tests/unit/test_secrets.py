@@ -13,7 +13,7 @@ SECRET = re.compile(
     r"""|(?i:\b\w*(?:password|passwd|secret|token)\w*\s*=\s*['"]?[\w!$%&*+.-]{4,})"""  # a setting
 )
 # Code that names a variable for it, or reads it from somewhere.
-IN_CODE = re.compile(r"=\s*(?:\w+\.|\w+\(|None)")
+IN_CODE = re.compile(r"=\s*(?:\w+\.|\w+\(|None|False)")
 
 
 def secrets(text: str) -> list[str]:

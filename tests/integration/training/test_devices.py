@@ -78,11 +78,13 @@ def trained(tmp_path_factory):
     return {n: on(n) for n in (1, 2)}
 
 
+@pytest.mark.slow
 def test_two_devices_share_every_batch(trained):
     assert trained[1]["seen"] == [16]
     assert trained[2]["seen"] == [8, 8]
 
 
+@pytest.mark.slow
 def test_two_devices_learn_what_one_learns(trained):
     """Batch normalisation sees eight joints instead of sixteen, so the losses are alike and not equal."""
     assert trained[2]["losses"] == pytest.approx(trained[1]["losses"], rel=0.1)

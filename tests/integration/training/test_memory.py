@@ -37,6 +37,7 @@ print(json.dumps(resident))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not STATM.exists(), reason="asks Linux how much memory is resident")
 def test_memory_stays_flat_over_the_epochs():
     """An epoch's batches are 16 MiB: if they were kept, those of the last five epochs would be 80."""

@@ -74,6 +74,7 @@ def test_transfer_freezes_and_then_unfreezes(few, weights_file, tmp_path):
     assert not np.array_equal(after[1][head], get_weights(build("inception_network", dict(ARGUMENTS)))["dense1/kernel"])
 
 
+@pytest.mark.slow
 def test_frozen_epochs_use_up_no_patience(few, weights_file, monkeypatch):
     """New layers on frozen ones may be at their best at once; what comes of all of them shows only afterwards."""
     path, _ = weights_file
