@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 Progress = Callable[[int], None]
 """Called with the number of images done since the last call."""
 
-# A few files may be taken away; when a large share of at least so many is gone, it is the storage that went.
-WHOLE_STORAGE = 20
+# Of fewer images even all may have been taken away.
+_WHOLE_STORAGE = 20
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ def require_run(values: dict[str, str] | None) -> Run:
     if values is None:
         raise InvalidRequest("the run was never opened; the log of open_run says why")
     return Run.from_dict(values)
+
+
+def storage_went(settings: Settings, n_refused: int, n_planned: int) -> bool:
+    """Whether so many images of a shard are gone or changed that it is the storage: a few files may be taken away."""
+    return n_planned >= _WHOLE_STORAGE and n_refused > settings.max_bad_share * n_planned
 
 
 def shards_of(n_images: int, shard_size: int) -> list[Shard]:
@@ -260,7 +265,7 @@ def score(settings: Settings, run: Run, shard: Shard, progress: Progress | None 
         batch_size=settings.batch_size,
         on_scored=progress,
     )
-    if len(planned) >= WHOLE_STORAGE and len(result.refused) > settings.max_bad_share * len(planned):
+    if storage_went(settings, len(result.refused), len(planned)):
         raise StorageUnavailable(
             f"{len(result.refused)} of {len(planned)} images that were validated are gone or changed, such as "
             f"{result.refused[0].uri}: is the landing zone still mounted? (SCORING_MAX_BAD_SHARE allows "

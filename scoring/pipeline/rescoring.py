@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from scoring.errors import BadInput, BooksDoNotBalance, InvalidRequest, StorageUnavailable
 from scoring.pipeline import correlation, course, installation, models
-from scoring.pipeline.nightly import WHOLE_STORAGE, Progress, Run
+from scoring.pipeline.nightly import Progress, Run, storage_went
 from scoring.pipeline.staged import Shard, Staging, explained
 from scoring.settings import Settings
 
@@ -135,8 +135,7 @@ def score(
         on_scored=progress,
     )
     refused = {image.image_sha256: image.reason for image in result.refused}
-    too_many = len(planned) >= WHOLE_STORAGE and len(refused) > settings.max_bad_share * len(planned)
-    if too_many and not accept_missing:
+    if storage_went(settings, len(refused), len(planned)) and not accept_missing:
         raise StorageUnavailable(
             f"{len(refused)} of {len(planned)} images of the history are gone or changed, such as "
             f"{result.refused[0].uri}: is the landing zone still mounted? If they are gone for good, rescore with "

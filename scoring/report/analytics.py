@@ -17,9 +17,6 @@ from scoring.report.figures import ACTIVITY_LABELS, DAMAGE_LABELS, DAS28_FORMS, 
 from scoring.report.model_figures import standalone
 from scoring.report.page import environment, thousands
 
-MIN_PATIENTS = 5
-"""A correlation of fewer patients is not drawn: it would speak of persons."""
-
 
 @dataclass(frozen=True, eq=False)
 class AnalyticsReport:
@@ -102,7 +99,8 @@ def _scatter(report: AnalyticsReport) -> dict[str, dict[str, str]]:
 
 
 def _over_time(report: AnalyticsReport) -> dict[str, dict[str, str]]:
-    shown = report.correlation[report.correlation["n_patients"] >= MIN_PATIENTS].dropna(subset=["estimate"])
+    # Of few patients the view gives no estimate: it would speak of persons.
+    shown = report.correlation.dropna(subset=["estimate"])
     n_dates = shown.groupby("activity")["as_of"].nunique()
     return {
         f"correlation-{form}".replace("_", "-"): {

@@ -81,7 +81,7 @@ def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_ba
 
     from scoring.pipeline import retraining
     from scoring.training.promotion import METRICS
-    from scoring.training.recipes import FOR_A_SITE
+    from scoring.training.recipes import FOR_A_SITE, RECIPES
 
     dag = dag_bag.dags["retraining"]
     # It has no data interval to fill: it takes what has landed when it runs. And unpausing it starts nothing.
@@ -99,6 +99,7 @@ def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_ba
     assert dag.params.get_param("metric").schema["enum"] == list(METRICS)
     assert dag.params.dump()["metric"] == METRICS[0]
     assert dag.params.dump()["recipes"] == [FOR_A_SITE]
+    assert dag.params.get_param("epochs").description.endswith(f"own, {RECIPES[FOR_A_SITE].epochs}.")
 
 
 def test_only_named_approvers_may_answer(airflow_home, monkeypatch):
