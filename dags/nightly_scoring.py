@@ -18,8 +18,8 @@ from airflow.sdk import CronDataIntervalTimetable, Param, chain, dag, get_curren
 from scoring_airflow import SCORING_POOL, TASK_DEFAULTS, installation, started_by, unfinished
 
 from scoring.pipeline import nightly
-from scoring.pipeline.batch import batch_date_of_run
-from scoring.pipeline.staged import Shard
+from scoring.pipeline.batch_date import batch_date_of_run
+from scoring.pipeline.run import Run, Shard, require_run
 from scoring.settings import get_settings
 
 TIMEZONE = get_settings().timezone
@@ -66,44 +66,44 @@ def nightly_scoring() -> None:
     # 16 attempts a quarter of an hour apart: the extractor has until the morning round.
     @task(retries=16)
     def land(run: dict[str, Any]) -> dict[str, int]:
-        return nightly.land(installation(), nightly.Run.from_dict(run))
+        return nightly.land(installation(), Run.from_dict(run))
 
     @task
     def validate(run: dict[str, Any]) -> dict[str, int]:
-        return nightly.validate(installation(), nightly.Run.from_dict(run))
+        return nightly.validate(installation(), Run.from_dict(run))
 
     @task
     def publish_registry(run: dict[str, Any]) -> dict[str, int]:
-        return nightly.publish_registry(installation(), nightly.Run.from_dict(run))
+        return nightly.publish_registry(installation(), Run.from_dict(run))
 
     @task
     def plan(run: dict[str, Any]) -> list[dict[str, int]]:
-        return [asdict(shard) for shard in nightly.plan(installation(), nightly.Run.from_dict(run))]
+        return [asdict(shard) for shard in nightly.plan(installation(), Run.from_dict(run))]
 
     # In front of every training and rescoring that waits for the pool.
     @task(pool=SCORING_POOL, priority_weight=100, weight_rule="absolute", map_index_template="{{ shard_name }}")
     def score(run: dict[str, Any], shard: dict[str, int]) -> int:
         get_current_context()["shard_name"] = f"joints {shard['first']}-{shard['first'] + shard['count'] - 1}"  # type: ignore[typeddict-unknown-key]
-        return nightly.score(installation(), nightly.Run.from_dict(run), Shard(**shard))
+        return nightly.score(installation(), Run.from_dict(run), Shard(**shard))
 
     # A night with nothing new maps `score` over nothing: it is skipped, and publishing goes on.
     @task(trigger_rule="none_failed")
     def publish_predictions(run: dict[str, Any]) -> dict[str, int]:
-        return nightly.publish_predictions(installation(), nightly.Run.from_dict(run))
+        return nightly.publish_predictions(installation(), Run.from_dict(run))
 
     @task
     def analyse(run: dict[str, Any]) -> int:
-        return nightly.analyse(installation(), nightly.Run.from_dict(run))
+        return nightly.analyse(installation(), Run.from_dict(run))
 
     # A failed night gets its page too: that is the morning on which somebody reads it.
     @task(trigger_rule="all_done")
     def write_report(run: dict[str, Any] | None, steps: dict[str, Any]) -> str:
-        return nightly.write_report(installation(), nightly.require_run(run), unfinished=unfinished(steps))
+        return nightly.write_report(installation(), require_run(run), unfinished=unfinished(steps))
 
     # The gate. `all_done` alone would turn a failed night green, so it looks at what every step left behind.
     @task(trigger_rule="all_done")
     def close_run(run: dict[str, Any] | None, steps: dict[str, Any]) -> dict[str, int]:
-        return nightly.close_run(installation(), nightly.require_run(run), unfinished=unfinished(steps))
+        return nightly.close_run(installation(), require_run(run), unfinished=unfinished(steps))
 
     run = open_run()
     landed = land(run)

@@ -15,8 +15,7 @@ from airflow.sdk import Param, chain, dag, get_current_context, task
 from scoring_airflow import SCORING_POOL, TASK_DEFAULTS, installation, started_by, unfinished
 
 from scoring.pipeline import rescoring
-from scoring.pipeline.nightly import Run, require_run
-from scoring.pipeline.staged import Shard
+from scoring.pipeline.run import Run, Shard, require_run
 from scoring.settings import get_settings
 
 

@@ -20,7 +20,12 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import CronTriggerTimetable, Param, chain, dag, get_current_context, task
 from scoring_airflow import SCORING_POOL, TASK_DEFAULTS, installation, started_by, unfinished
 
+from scoring.pipeline import approval, candidates
 from scoring.pipeline import retraining as steps
+from scoring.pipeline import snapshot as snapshot_steps
+from scoring.pipeline.candidates import Candidate
+from scoring.pipeline.run import Run, require_run
+from scoring.pipeline.snapshot import Snapshot
 from scoring.settings import get_settings
 
 TIMEZONE = get_settings().timezone
@@ -90,7 +95,7 @@ def retraining() -> None:
     def open_run() -> dict[str, Any]:
         context = get_current_context()
         params, dag_run = context["params"], context["dag_run"]
-        steps.check_approval(params["approval"], APPROVERS)
+        approval.check_approval(params["approval"], APPROVERS)
         run = steps.open_run(
             installation(),
             date.fromisoformat(params["cut_off"]) if params["cut_off"] else None,
@@ -103,11 +108,11 @@ def retraining() -> None:
 
     @task
     def snapshot(run: dict[str, Any]) -> dict[str, Any]:
-        return asdict(steps.snapshot(installation(), steps.Run.from_dict(run)))
+        return asdict(snapshot_steps.snapshot(installation(), Run.from_dict(run)))
 
     @task
     def validate(run: dict[str, Any], taken: dict[str, Any]) -> dict[str, int]:
-        return steps.validate(installation(), steps.Run.from_dict(run), steps.Snapshot(**taken))
+        return snapshot_steps.validate(installation(), Run.from_dict(run), Snapshot(**taken))
 
     @task
     def recipes() -> list[str]:
@@ -119,10 +124,10 @@ def retraining() -> None:
     def train(run: dict[str, Any], taken: dict[str, Any], recipe: str) -> dict[str, Any]:
         context = get_current_context()
         context["recipe_name"] = recipe  # type: ignore[typeddict-unknown-key]
-        candidate = steps.train(
+        candidate = candidates.train(
             installation(),
-            steps.Run.from_dict(run),
-            steps.Snapshot(**taken),
+            Run.from_dict(run),
+            Snapshot(**taken),
             recipe,
             epochs=context["params"]["epochs"],
         )
@@ -132,9 +137,9 @@ def retraining() -> None:
     def compare(run: dict[str, Any], taken: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any]:
         challenge = steps.compare(
             installation(),
-            steps.Run.from_dict(run),
-            steps.Snapshot(**taken),
-            [steps.Candidate(**each) for each in candidates],
+            Run.from_dict(run),
+            Snapshot(**taken),
+            [Candidate(**each) for each in candidates],
             get_current_context()["params"]["metric"],
         )
         return asdict(challenge)
@@ -142,17 +147,17 @@ def retraining() -> None:
     # Only the question depends on it; what comes after the question runs in any case.
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def worth_asking(challenge: dict[str, Any]) -> bool:
-        return bool(challenge["promote"]) and get_current_context()["params"]["approval"] == "person"
+        return bool(challenge["proposed"]) and get_current_context()["params"]["approval"] == "person"
 
     @task(trigger_rule="none_failed")
     def decide(run: dict[str, Any], challenge: dict[str, Any], answer: dict[str, Any] | None) -> str:
         context = get_current_context()
-        decision = steps.decision_of(
+        decision = approval.decision_of(
             answer,
             approval=context["params"]["approval"],
             started_by=started_by(context["dag_run"]),
         )
-        return steps.decide(installation(), steps.Run.from_dict(run), steps.Challenge(**challenge), decision)
+        return steps.decide(installation(), Run.from_dict(run), steps.Challenge(**challenge), decision)
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def was_promoted(decision: str) -> bool:
@@ -164,7 +169,7 @@ def retraining() -> None:
         if results["decide"] == steps.PROMOTED:
             started = get_current_context()["ti"].xcom_pull(task_ids="rescore", key="trigger_run_id")
             results = {**results, "rescore": started}
-        steps.close_run(installation(), steps.require_run(run), unfinished=unfinished(results))
+        steps.close_run(installation(), require_run(run), unfinished=unfinished(results))
 
     run = open_run()
     taken = snapshot(run)
@@ -178,9 +183,9 @@ def retraining() -> None:
         task_display_name="Shall the challenger become the champion?",
         subject="Shall {{ ti.xcom_pull(task_ids='compare')['challenger'] }} become the champion?",
         body="{{ ti.xcom_pull(task_ids='compare')['question'] }}",
-        options=[steps.APPROVE, steps.REFUSE],
+        options=[approval.APPROVE, approval.REJECT],
         # Who does not answer has not approved.
-        defaults=steps.REFUSE,
+        defaults=approval.REJECT,
         response_timeout=timedelta(days=14),
         params={
             "reason": Param(

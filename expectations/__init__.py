@@ -5,7 +5,7 @@ told about a row that breaks it: `reason` (what is wrong) and `remedy` (what a d
 the row out of the warehouse; `warning` and `info` let it in and list it.
 
 A rule about single rows (`scope` row) quarantines rows. A rule about the table (`scope` table) stops the night.
-Columns that no landed file has, such as `film_known`, are facts that `scoring.validation.facts` adds beforehand. A null
+Columns that no landed file has, such as `radiograph_known`, are facts that `scoring.validation.facts` adds beforehand. A null
 is never judged by a rule other than "is present".
 """
 

@@ -1,4 +1,4 @@
-"""Consultations: one row for each scoring of a film (thesis, Table 2)."""
+"""Consultations: one row for each scoring of a radiograph (thesis, Table 2)."""
 
 from collections.abc import Collection
 from datetime import date, datetime, time
@@ -34,9 +34,9 @@ REQUIRED = (
 BODY_PARTS = ("HAND_LEFT", "HAND_RIGHT", "HAND_BOTH", "FOOT_LEFT", "FOOT_RIGHT", "FOOT_BOTH")
 
 EARLIEST_VISIT = date(1900, 1, 1)
-"""Röntgen described his rays in 1895; a film older than this is a placeholder or a slip of the keyboard."""
+"""Röntgen described his rays in 1895; a radiograph older than this is a placeholder or a slip of the keyboard."""
 
-FILM_ID = r"\A[0-9A-Za-z][0-9A-Za-z.\-]{0,63}\Z"
+RADIOGRAPH_ID = r"\A[0-9A-Za-z][0-9A-Za-z.\-]{0,63}\Z"
 """A DICOM UID (digits and dots, at most 64) or a registry's pseudonym of one. Nothing that could be part of a path."""
 
 
@@ -104,11 +104,11 @@ def consultations(batch_date: date, *, body_parts: Collection[str] = BODY_PARTS)
             ExpectColumnValuesToNotBeNull(
                 column="date_x_text",
                 severity=CRITICAL,
-                description="A consultation has the date of its film (date_x).",
+                description="A consultation has the date of its radiograph (date_x).",
                 meta=about(
                     "consultations.date_x_present",
                     reason="The row has no date_x.",
-                    remedy="Fill the date of the film in the registry and export the row again.",
+                    remedy="Fill the date of the radiograph in the registry and export the row again.",
                 ),
             ),
             ExpectColumnValuesToBeInSet(
@@ -126,22 +126,22 @@ def consultations(batch_date: date, *, body_parts: Collection[str] = BODY_PARTS)
                 column="date_x",
                 max_value=tonight,
                 severity=CRITICAL,
-                description="The film was not taken after the night it came in.",
+                description="The radiograph was not taken after the night it came in.",
                 meta=about(
                     "consultations.date_x_not_future",
                     reason="date_x lies after the date of the batch.",
-                    remedy="Correct the date of the film in the registry and export the row again.",
+                    remedy="Correct the date of the radiograph in the registry and export the row again.",
                 ),
             ),
             ExpectColumnValuesToBeBetween(
                 column="date_x",
                 min_value=datetime.combine(EARLIEST_VISIT, time.min),
                 severity=CRITICAL,
-                description="The film was taken in 1900 or later.",
+                description="The radiograph was taken in 1900 or later.",
                 meta=about(
                     "consultations.date_x_not_ancient",
                     reason="date_x lies before 1900, which is a placeholder or a slip.",
-                    remedy="Replace the placeholder by the date of the film and export the row again.",
+                    remedy="Replace the placeholder by the date of the radiograph and export the row again.",
                 ),
             ),
             ExpectColumnValuesToBeInSet(
@@ -159,10 +159,10 @@ def consultations(batch_date: date, *, body_parts: Collection[str] = BODY_PARTS)
                 column="date_y_before_date_x",
                 value_set=[False],
                 severity=CRITICAL,
-                description="A film is read on the day it was taken or later.",
+                description="A radiograph is read on the day it was taken or later.",
                 meta=about(
                     "consultations.date_y_not_before_date_x",
-                    reason="date_y (the reading) lies before date_x (the film).",
+                    reason="date_y (the reading) lies before date_x (the radiograph).",
                     remedy="Check both dates in the registry, they may be swapped, and export the row again.",
                 ),
             ),
@@ -170,46 +170,46 @@ def consultations(batch_date: date, *, body_parts: Collection[str] = BODY_PARTS)
                 column="date_y",
                 max_value=tonight,
                 severity=CRITICAL,
-                description="The film was not read after the night it came in.",
+                description="The radiograph was not read after the night it came in.",
                 meta=about(
                     "consultations.date_y_not_future",
                     reason="date_y lies after the date of the batch.",
                     remedy="Correct the date of the reading in the registry and export the row again.",
                 ),
             ),
-            # ---- which film
+            # ---- which radiograph
             ExpectColumnValuesToMatchRegex(
                 column="sop_iuid",
-                regex=FILM_ID,
+                regex=RADIOGRAPH_ID,
                 severity=CRITICAL,
-                description="A film's id has letters, digits, dots and hyphens only, at most 64.",
+                description="A radiograph's id has letters, digits, dots and hyphens only, at most 64.",
                 meta=about(
-                    "consultations.film_id_well_formed",
-                    reason="sop_iuid is not the id of a film: it is too long or has characters no such id has.",
+                    "consultations.radiograph_id_well_formed",
+                    reason="sop_iuid is not the id of a radiograph: it is too long or has characters no such id has.",
                     remedy="Correct sop_iuid in the registry and export the row again.",
                 ),
             ),
             ExpectColumnValuesToBeBetween(
-                column="film_patients",
+                column="radiograph_patients",
                 max_value=1,
                 severity=CRITICAL,
-                description="A film shows one patient.",
+                description="A radiograph shows one patient.",
                 meta=about(
-                    "consultations.film_one_patient",
-                    reason="The same film (sop_iuid) is given to different patients, tonight or by an earlier night.",
-                    remedy="Find out whose film it is; correct the export, or the warehouse if that is wrong.",
+                    "consultations.radiograph_one_patient",
+                    reason="The same radiograph (sop_iuid) is given to different patients, tonight or by an earlier night.",
+                    remedy="Find out whose radiograph it is; correct the export, or the warehouse if that is wrong.",
                 ),
             ),
             ExpectColumnValuesToBeBetween(
-                column="film_dates",
+                column="radiograph_dates",
                 max_value=1,
                 severity=WARNING,
-                description="A film was taken on one day.",
+                description="A radiograph was taken on one day.",
                 meta=about(
-                    "consultations.film_one_date",
-                    reason="Rows of this export give the film (sop_iuid) different dates (date_x); all are kept, under "
+                    "consultations.radiograph_one_date",
+                    reason="Rows of this export give the radiograph (sop_iuid) different dates (date_x); all are kept, under "
                     "the date that its latest reading gives.",
-                    remedy="Correct date_x of the film's consultations in the registry and export the rows again.",
+                    remedy="Correct date_x of the radiograph's consultations in the registry and export the rows again.",
                 ),
             ),
             ExpectColumnValuesToBeInSet(

@@ -1,4 +1,4 @@
-"""Joint images: one JPEG a joint, cut from a film by the extractor."""
+"""Joint images: one JPEG a joint, cut from a radiograph by the extractor."""
 
 from collections.abc import Collection
 
@@ -37,7 +37,7 @@ def images(
         expectations=[
             *columns_exist("images", [*REQUIRED, "dark_share", "bright_share"]),
             *columns_are_numbers("images", ["width", "height", "contrast", "dark_share", "bright_share"]),
-            # ---- which joint of which film
+            # ---- which joint of which radiograph
             ExpectColumnValuesToBeInSet(
                 column="name_matches",
                 value_set=[True],
@@ -45,7 +45,7 @@ def images(
                 description="The file's name is <sop_iuid>_<joint>.jpg.",
                 meta=about(
                     "images.name_matches",
-                    reason="The file's name does not say which joint of which film it shows.",
+                    reason="The file's name does not say which joint of which radiograph it shows.",
                     remedy="Have the extractor name the file <sop_iuid>_<joint>.jpg and deliver it again.",
                 ),
             ),
@@ -61,14 +61,14 @@ def images(
                 ),
             ),
             ExpectColumnValuesToBeInSet(
-                column="film_known",
+                column="radiograph_known",
                 value_set=[True],
                 severity=CRITICAL,
-                description="The film belongs to a consultation that was accepted, tonight or before.",
+                description="The radiograph belongs to a consultation that was accepted, tonight or before.",
                 meta=about(
-                    "images.film_known",
-                    reason="No accepted consultation, of this night or an earlier one, has this film.",
-                    remedy="Deliver or correct the film's consultation; the image comes in with the next night.",
+                    "images.radiograph_known",
+                    reason="No accepted consultation, of this night or an earlier one, has this radiograph.",
+                    remedy="Deliver or correct the radiograph's consultation; the image comes in with the next night.",
                 ),
             ),
             # ---- can it be read
@@ -104,7 +104,7 @@ def images(
                     meta=about(
                         f"images.{side}_in_range",
                         reason=f"The image's {side} is not within {min_side} to {max_side} pixels.",
-                        remedy="Check that the file shows one joint, not a whole film, and extract it again.",
+                        remedy="Check that the file shows one joint, not a whole radiograph, and extract it again.",
                     ),
                 )
                 for side in ("width", "height")
@@ -118,7 +118,7 @@ def images(
                 meta=about(
                     "images.not_blank",
                     reason="The image is blank.",
-                    remedy="Look at the film: extract the joint again, or leave it out if the film does not show it.",
+                    remedy="Look at the radiograph: extract the joint again, or leave it out if the radiograph does not show it.",
                 ),
             ),
             ExpectColumnValuesToBeBetween(
@@ -129,7 +129,7 @@ def images(
                 meta=about(
                     "images.not_too_dark",
                     reason="Most of the image is black.",
-                    remedy="Check where the film was cut and its window, and extract the joint again.",
+                    remedy="Check where the radiograph was cut and its window, and extract the joint again.",
                 ),
             ),
             ExpectColumnValuesToBeBetween(
@@ -140,7 +140,7 @@ def images(
                 meta=about(
                     "images.not_saturated",
                     reason="Much of the image is saturated: pure white, without any detail.",
-                    remedy="Check the film's window (or a metal implant in the joint) and extract the joint again.",
+                    remedy="Check the radiograph's window (or a metal implant in the joint) and extract the joint again.",
                 ),
             ),
             # ---- one joint, one image
@@ -148,11 +148,11 @@ def images(
                 column="rival_files",
                 max_value=0,
                 severity=CRITICAL,
-                description="There is one image of a joint of a film.",
+                description="There is one image of a joint of a radiograph.",
                 meta=about(
                     "images.one_file_per_joint",
-                    reason="There is a different image of the same joint of the same film.",
-                    remedy="Decide which image is right; deliver that one under a film id of its own or have the "
+                    reason="There is a different image of the same joint of the same radiograph.",
+                    remedy="Decide which image is right; deliver that one under a radiograph id of its own or have the "
                     "other removed.",
                 ),
             ),
@@ -160,10 +160,10 @@ def images(
                 column="same_bytes_joints",
                 max_value=1,
                 severity=CRITICAL,
-                description="An image shows one joint of one film.",
+                description="An image shows one joint of one radiograph.",
                 meta=about(
                     "images.bytes_of_one_joint",
-                    reason="The very same file was delivered under the names of different joints or films.",
+                    reason="The very same file was delivered under the names of different joints or radiographs.",
                     remedy="Extract these joints again: the extractor wrote one cut under several names.",
                 ),
             ),

@@ -13,11 +13,11 @@ from expectations.rule import CRITICAL, about, columns_exist
 REQUIRED = (
     "image_sha256",
     "cdf",
-    "erosion_mean",
-    "erosion_median",
-    "erosion_q05",
-    "erosion_q95",
-    "ratingen_grade",
+    "predicted_percent",
+    "predicted_median",
+    "predicted_q05",
+    "predicted_q95",
+    "predicted_grade",
     "grade_probability",
 )
 
@@ -66,13 +66,13 @@ def predictions() -> gx.ExpectationSuite:
                 )
             ),
             ExpectColumnValuesToNotBeNull(
-                column="erosion_mean",
+                column="predicted_percent",
                 severity=CRITICAL,
                 description="A prediction has a mean.",
                 meta=about("predictions.mean_present", reason="The mean is missing.", remedy=_RESCORE),
             ),
             ExpectColumnValuesToBeBetween(
-                column="erosion_mean",
+                column="predicted_percent",
                 min_value=0,
                 max_value=100,
                 severity=CRITICAL,

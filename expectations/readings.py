@@ -8,7 +8,7 @@ from great_expectations.expectations.core.expect_column_values_to_be_in_set impo
 
 from expectations.rule import CRITICAL, INFO, about, columns_are_numbers, columns_exist
 
-REQUIRED = ("id_x", "joint", "erosion_text", "erosion_percent")
+REQUIRED = ("id_x", "joint", "erosion_text", "reading_percent")
 
 
 def readings(joints: Collection[str]) -> gx.ExpectationSuite:
@@ -21,7 +21,7 @@ def readings(joints: Collection[str]) -> gx.ExpectationSuite:
         name="readings",
         expectations=[
             *columns_exist("readings", REQUIRED),
-            *columns_are_numbers("readings", ["erosion_percent"]),
+            *columns_are_numbers("readings", ["reading_percent"]),
             ExpectColumnValuesToBeInSet(
                 column="parent_accepted",
                 value_set=[True],
@@ -57,7 +57,7 @@ def readings(joints: Collection[str]) -> gx.ExpectationSuite:
                 ),
             ),
             ExpectColumnValuesToBeBetween(
-                column="erosion_percent",
+                column="reading_percent",
                 min_value=0,
                 max_value=100,
                 severity=CRITICAL,

@@ -19,7 +19,7 @@ from great_expectations.expectations.row_conditions import Column
 
 from expectations.rule import CRITICAL, WARNING, about, columns_are_numbers, columns_exist
 
-REQUIRED = ("pixels_sha256", "joint", "patient_id", "part", "erosion_percent", "grade")
+REQUIRED = ("pixels_sha256", "joint", "patient_id", "part", "reading_percent", "grade")
 
 PARTS = ("train", "validation", "test")
 GRADES = range(6)
@@ -37,7 +37,7 @@ def training_set(*, min_joints_of_grade: int, min_patients: int, min_test_patien
         name="training_set",
         expectations=[
             *columns_exist("training_set", REQUIRED),
-            *columns_are_numbers("training_set", ["erosion_percent"]),
+            *columns_are_numbers("training_set", ["reading_percent"]),
             # ---- is there enough
             ExpectTableRowCountToBeBetween(
                 min_value=1,
@@ -47,7 +47,7 @@ def training_set(*, min_joints_of_grade: int, min_patients: int, min_test_patien
                     "training_set.has_readings",
                     scope="table",
                     reason="Nobody has read any joint of which there is an image.",
-                    remedy="Load nights that hold readings and images of the same films, or choose a later cut-off.",
+                    remedy="Load nights that hold readings and images of the same radiographs, or choose a later cut-off.",
                 ),
             ),
             ExpectColumnUniqueValueCountToBeBetween(
@@ -59,7 +59,7 @@ def training_set(*, min_joints_of_grade: int, min_patients: int, min_test_patien
                     "training_set.enough_patients",
                     scope="table",
                     reason=f"The readings are of fewer than {min_patients} patients.",
-                    remedy="Have films of more patients read; SCORING_MIN_TRAINING_PATIENTS sets the number.",
+                    remedy="Have radiographs of more patients read; SCORING_MIN_TRAINING_PATIENTS sets the number.",
                 ),
             ),
             ExpectColumnDistinctValuesToContainSet(
@@ -71,7 +71,7 @@ def training_set(*, min_joints_of_grade: int, min_patients: int, min_test_patien
                     "training_set.has_every_part",
                     scope="table",
                     reason="There is no patient to learn from, to choose by or to test on.",
-                    remedy="Have films of more patients read: which part a patient belongs to is fixed.",
+                    remedy="Have radiographs of more patients read: which part a patient belongs to is fixed.",
                 ),
             ),
             ExpectColumnUniqueValueCountToBeBetween(
@@ -84,13 +84,13 @@ def training_set(*, min_joints_of_grade: int, min_patients: int, min_test_patien
                     "training_set.enough_test_patients",
                     scope="table",
                     reason=f"There are fewer than {min_test_patients} patients to test on, one in ten of all.",
-                    remedy="Have films of more patients read: no model could be shown to be better on so few.",
+                    remedy="Have radiographs of more patients read: no model could be shown to be better on so few.",
                 ),
             ),
             *(_enough_of_grade(grade, min_joints_of_grade) for grade in GRADES),
             # ---- is it sound
             ExpectColumnValuesToBeBetween(
-                column="erosion_percent",
+                column="reading_percent",
                 min_value=0,
                 max_value=100,
                 severity=CRITICAL,
@@ -131,7 +131,7 @@ def training_set(*, min_joints_of_grade: int, min_patients: int, min_test_patien
                 meta=about(
                     "training_set.image_read_once",
                     reason="The very same image stands in the set with different readings.",
-                    remedy="Find out which joint of which film it shows, and have the other file extracted again.",
+                    remedy="Find out which joint of which radiograph it shows, and have the other file extracted again.",
                 ),
             ),
         ],
@@ -148,6 +148,6 @@ def _enough_of_grade(grade: int, at_least: int) -> Expectation:
             f"training_set.enough_of_grade_{grade}",
             scope="table",
             reason=f"There are fewer than {at_least} joints of grade {grade} to learn from.",
-            remedy="Have more films with such joints read; SCORING_MIN_JOINTS_OF_GRADE sets the number.",
+            remedy="Have more radiographs with such joints read; SCORING_MIN_JOINTS_OF_GRADE sets the number.",
         ),
     )

@@ -1,76 +1,76 @@
-"""What can go wrong, as one exception class for each thing an operator would do about it.
+"""Errors, one class per action of the operator.
 
-Every class carries the exit code of the `scoring` command, so that a scheduler or a shell script can tell bad data
-from a lost connection without reading the log. `retry` says whether trying again without a person can help: the DAG's
-retry policies are made of it.
+Every class has the exit code of the `scoring` command, so a scheduler or shell script can distinguish bad data from a
+lost connection without reading the log. `retry` states whether trying again without a person can help; the retry policy
+of the DAGs uses it.
 """
 
 
 class ScoringError(Exception):
-    """Base of all errors that the job explains itself. The message is written for the operator: what, where, remedy."""
+    """Base class. The message is written for the operator: what happened, where, and what to do."""
 
     exit_code = 1
     retry = False
 
 
 class BadInput(ScoringError):
-    """Landed data cannot be used as a whole: a missing column, an unreadable file, too large a share of bad rows."""
+    """Delivered data cannot be used as a whole: a missing column, an unreadable file, or too many bad rows."""
 
     exit_code = 3
 
 
 class LandingNotReady(ScoringError):
-    """The night's folder is absent or has no `_SUCCESS` yet; the extractor may still be writing."""
+    """The landing folder is missing or has no `_SUCCESS` yet; the extractor may still be writing."""
 
     exit_code = 4
     retry = True
 
 
 class WarehouseUnavailable(ScoringError):
-    """PostgreSQL cannot be reached, went away, or refused a lock for now. Nothing half-written was left behind."""
+    """PostgreSQL cannot be reached, closed the connection, or did not grant a lock in time. Nothing was half-written."""
 
     exit_code = 5
     retry = True
 
 
 class WarehouseNotMigrated(ScoringError):
-    """The warehouse's schema is older or newer than this code expects."""
+    """The schema of the warehouse is older or newer than this code expects."""
 
     exit_code = 6
 
 
-class ModelRefused(ScoringError):
-    """A model's files are missing, do not match their manifest, or two engines disagree about it."""
+class ModelRejected(ScoringError):
+    """Files of a model are missing or differ from their manifest, or two engines disagree about the model."""
 
     exit_code = 7
 
 
-class BooksDoNotBalance(ScoringError):
-    """Landed rows are not accounted for: landed differs from scored + already scored + quarantined."""
+class ReconciliationFailed(ScoringError):
+    """The row counts of a run do not reconcile: a received row has no outcome, or a step did not finish."""
 
     exit_code = 8
 
 
 class InvalidRequest(ScoringError):
-    """The caller asked for something that has no meaning, such as a run without any batch date."""
+    """The arguments or settings are invalid, such as a run without a batch date."""
 
     exit_code = 9
 
 
 class RuleNotComputed(ScoringError):
-    """A validation rule broke down without a verdict: staging and suite disagree. It says nothing about the data."""
+    """A validation rule failed without a verdict: staged columns and suite do not match. The data may be good."""
 
     exit_code = 10
 
 
 class StorageUnavailable(ScoringError):
-    """A storage does not answer, such as a share that timed out, or is full. What lies in it may be well."""
+    """A storage does not respond, such as a share that timed out, or is full. The files in it may be intact."""
 
     exit_code = 11
     retry = True
 
 
 class TrainingDiverged(ScoringError):
-    """The loss of a training is not a number any more. Nothing was written to the model store."""
+    """The loss of a training became NaN. Nothing was written to the model store."""
 
     exit_code = 12

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     migration_url: SecretStr | None = Field(None, description="The same database as a role that may create schemas.")
 
     timezone: str = Field("Europe/Zurich", description="Time zone in which a night begins and ends.")
-    lookback_nights: Annotated[int, Field(ge=0, le=366)] = Field(
+    lookback_days: Annotated[int, Field(ge=0, le=366)] = Field(
         7, description="How many earlier folders are searched for files that came late."
     )
     success_marker: str = "_SUCCESS"
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
 
     @field_validator("image_pattern")
     @classmethod
-    def _pattern_names_film_and_joint(cls, pattern: str) -> str:
+    def _pattern_names_radiograph_and_joint(cls, pattern: str) -> str:
         if not {"sop_iuid", "joint"} <= set(re.compile(pattern).groupindex):
             raise ValueError("image_pattern needs the named groups (?P<sop_iuid>...) and (?P<joint>...)")
         return pattern

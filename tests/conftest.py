@@ -154,9 +154,9 @@ def fill_warehouse() -> Callable[[Warehouse, int], None]:
     """
     import sqlalchemy as sa
 
-    from scoring.warehouse.bridge import publish_bridge
     from scoring.warehouse.engine import transaction
     from scoring.warehouse.migrate import run_script
+    from scoring.warehouse.publish.model_comparison import publish_model_comparison
 
     def fill(warehouse: Warehouse, n: int) -> None:
         superuser = warehouse.engine(warehouse.superuser_url)
@@ -167,7 +167,7 @@ def fill_warehouse() -> Callable[[Warehouse, int], None]:
         with superuser.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             connection.exec_driver_sql("VACUUM ANALYZE")
         with transaction(warehouse.engine()) as connection:
-            publish_bridge(connection, "former-1", "champion-1", None)
+            publish_model_comparison(connection, "former-1", "champion-1", None)
 
     return fill
 
@@ -175,9 +175,9 @@ def fill_warehouse() -> Callable[[Warehouse, int], None]:
 @pytest.fixture
 def write_other_model() -> Callable[..., str]:
     """Write the shipped model under another name with slightly other weights, so that every score moves a little."""
-    from scoring.networks.stored import GRAPH_WEIGHTS, WEIGHTS
+    from scoring.model_store.store import SHIPPED_VERSION, find_model, write_model
+    from scoring.model_store.stored_model import GRAPH_WEIGHTS, WEIGHTS
     from scoring.networks.weights import to_npz
-    from scoring.training.store import SHIPPED_VERSION, find_model, write_model
 
     def write(store_url: str, version: str = "other-1", shift: float = -0.3) -> str:
         shipped = find_model(SHIPPED_VERSION, store_url)
@@ -201,7 +201,7 @@ def write_other_model() -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def write_plain_nights() -> Callable[..., object]:
-    """`write_nights` with five joints a film and an erosion that anybody can see: a bright bar as high as it is large.
+    """`write_batches` with five joints a radiograph and an erosion that anybody can see: a bright bar as high as it is large.
 
     All grades are as frequent, and read as they are. The phantoms' own joints take a large network minutes to learn;
     these take a tiny one seconds.
@@ -209,14 +209,14 @@ def write_plain_nights() -> Callable[..., object]:
     import numpy as np
     from simplejpeg import encode_jpeg
 
-    from scoring.phantom import nights
+    from scoring.phantom import batches
     from scoring.phantom.registry import JOINT_COLUMNS, simulate_registry
     from scoring.phantom.seeds import stream
 
     def registry(n_patients, seed, first_visit, years, difficulty):
         made = simulate_registry(n_patients, seed, first_visit, years, difficulty)
-        n_films = len(made.consultations)
-        percent = stream(seed, "plain").choice([0.0, 10.0, 30.0, 50.0, 70.0, 90.0], (n_films, len(JOINT_COLUMNS)))
+        n_radiographs = len(made.consultations)
+        percent = stream(seed, "plain").choice([0.0, 10.0, 30.0, 50.0, 70.0, 90.0], (n_radiographs, len(JOINT_COLUMNS)))
         percent[:, 5:] = np.nan
         made.consultations[list(JOINT_COLUMNS)] = percent
         made.consultations["rau_score"] = np.nan
@@ -230,8 +230,8 @@ def write_plain_nights() -> Callable[..., object]:
 
     def write(landing_url, **options):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(nights, "simulate_registry", registry)
-            patch.setattr(nights, "joint_jpeg", bar)
-            return nights.write_nights(landing_url, **options)
+            patch.setattr(batches, "simulate_registry", registry)
+            patch.setattr(batches, "joint_jpeg", bar)
+            return batches.write_batches(landing_url, **options)
 
     return write

@@ -1,1 +1,1 @@
-"""Tables made of the scores: Rau per film and visit, and the relation of joint damage to disease activity."""
+"""Tables made of the scores: Rau per radiograph and visit, and the relation of joint damage to disease activity."""

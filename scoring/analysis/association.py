@@ -2,19 +2,19 @@
 
 Four relations, each asked of its own rows, so that nothing is counted twice:
 
-- level: one row a film, with the visit nearest to it in a window of days (`LEVEL_WINDOWS`);
-- change: one row for two successive films, with the change of activity between the visits nearest to them;
-- progression: one row for two successive films, with the activity summed over that interval, over the same span a year
+- level: one row a radiograph, with the visit nearest to it in a window of days (`LEVEL_WINDOWS`);
+- change: one row for two successive radiographs, with the change of activity between the visits nearest to them;
+- progression: one row for two successive radiographs, with the activity summed over that interval, over the same span a year
   before, and over the same span a year after. Damage cannot follow from what came later: the year after is a control,
   and an effect there says that patients differ in something that drives both;
-- course: one row a film, damage over the years since the patient's first film.
+- course: one row a radiograph, damage over the years since the patient's first radiograph.
 
 Patients return, so every interval is patient-clustered: correlations as in `scoring.analysis.correlation`, slopes as in
 `scoring.analysis.regression`. Repeated-measures correlation (Bakdash, Marusich, Front Psychol 2017;8:456) is Pearson's
 of the deviations from the patient's own means; its interval is clustered too, because a patient's deviations are not
 independent, as theirs has to assume. The mixed model has a random intercept for each patient and tells the effect
 within patients from that between them by the patient's mean (Mundlak, Econometrica 1978;46:69-85), given the years
-since the first film.
+since the first radiograph.
 
 Each form of DAS28 is a series of its own. Hundreds of figures are asked at once, so some lie far from 0 by chance:
 `q_value` is the p value after Benjamini and Hochberg (J R Stat Soc B 1995;57:289-300), over all of them.
@@ -47,13 +47,13 @@ LEVEL_WINDOWS = {
     "1_to_180_days_after": (1, 180),
     "181_to_365_days_after": (181, 365),
 }
-"""Day of activity relative to the film's, first and last. The first window is that of all strata and of change."""
+"""Day of activity relative to the radiograph's, first and last. The first window is that of all strata and of change."""
 
 PROGRESSION_WINDOWS = {"year_before": -1, "during": 0, "year_after": 1}
-"""By how many years the span of activity is shifted against the interval between two films."""
+"""By how many years the span of activity is shifted against the interval between two radiographs."""
 
 SEVERITY_BOUNDS = (10.0, 30.0)
-"""Points of the first film's Rau score between the strata of severity. Set here; no published ones are known."""
+"""Points of the first radiograph's Rau score between the strata of severity. Set here; no published ones are known."""
 
 STRATA = ("overall", "year", "severity")
 SHORTEST_INTERVAL_YEARS, LONGEST_INTERVAL_YEARS = 0.5, 3.0
@@ -120,7 +120,7 @@ _Asking = Callable[[_Rows, str, float], _Found]
 
 
 def associate(
-    films: pd.DataFrame,
+    radiographs: pd.DataFrame,
     visits: pd.DataFrame,
     *,
     damages: Sequence[str] = DAMAGES,
@@ -132,14 +132,14 @@ def associate(
     """Relate damage to activity, each measure of damage with each form of DAS28.
 
     Args:
-        films: One row a patient and day with films: patient_id, visit_date, n_scored (joints behind predicted_rau), and
+        radiographs: One row a patient and day with radiographs: patient_id, visit_date, n_scored (joints behind predicted_rau), and
             the damages, 0-190 points. Missing values are NaN or null.
         visits: One row a patient and day with activity: patient_id, visit_date, and the forms of DAS28.
-        damages: Columns of films to ask about.
+        damages: Columns of radiographs to ask about.
         forms: Columns of visits to ask about.
         level_windows: Of LEVEL_WINDOWS, the first of these among them; the others are asked of all patients only.
-        strata: overall; year (calendar year of the film, or of the interval's last film); severity (the patient's first
-            film below 10, up to 30, or above; that film itself is left out, as its error would look like a course).
+        strata: overall; year (calendar year of the radiograph, or of the interval's last radiograph); severity (the patient's first
+            radiograph below 10, up to 30, or above; that radiograph itself is left out, as its error would look like a course).
         confidence: Of the intervals, between 0 and 1.
 
     Returns:
@@ -147,10 +147,10 @@ def associate(
         of LEVEL_WINDOWS, of PROGRESSION_WINDOWS, or none. method: pearson, spearman, kendall (once, of level, as it is
         slow and says what Spearman says), repeated_measures, mixed_within and mixed_between (points for each
         unit of DAS28), regression (points for each unit of DAS28 that lasts a year, given the other two windows),
-        mixed_model (of course: points a year; no p value, as nobody asks whether it is 0). n_visits: films, or of
+        mixed_model (of course: points a year; no p value, as nobody asks whether it is 0). n_visits: radiographs, or of
         change and progression intervals. Figures are NaN with fewer than 5 patients and where nothing varies.
 
-        An interval between two films counts if it has half a year to three years and, for predicted_rau, equally many
+        An interval between two radiographs counts if it has half a year to three years and, for predicted_rau, equally many
         joints on both.
 
     Raises:
@@ -161,10 +161,12 @@ def associate(
         raise ValueError("confidence must be between 0 and 1")
     if unknown := set(strata) - set(STRATA):
         raise ValueError(f"no such strata: {', '.join(sorted(unknown))}")
-    _check("films", films, (*damages, "n_scored"))
+    _check("radiographs", radiographs, (*damages, "n_scored"))
     _check("visits", visits, forms)
-    patients = pd.factorize(pd.concat([films["patient_id"], visits["patient_id"]], ignore_index=True), sort=True)[0]
-    films_of, visits_of = patients[: len(films)], patients[len(films) :]
+    patients = pd.factorize(pd.concat([radiographs["patient_id"], visits["patient_id"]], ignore_index=True), sort=True)[
+        0
+    ]
+    radiographs_of, visits_of = patients[: len(radiographs)], patients[len(radiographs) :]
     activity = {form: _series(visits, visits_of, form) for form in forms}
 
     def figures(damage: str, form: str, relation: str, asked: _Rows, ask: _Asking) -> list[dict[str, Any]]:
@@ -189,16 +191,25 @@ def associate(
         ]
 
     def of_damage(damage: str) -> tuple[Series, _Rows, Codes]:
-        film = _series(films, films_of, damage)
-        joints = _series(films.dropna(subset=[damage]), films_of[films[damage].notna()], "n_scored", keep_missing=True)
-        return film, _film_rows(film), _intervals(film, joints.value if damage == "predicted_rau" else None)
+        radiograph = _series(radiographs, radiographs_of, damage)
+        joints = _series(
+            radiographs.dropna(subset=[damage]),
+            radiographs_of[radiographs[damage].notna()],
+            "n_scored",
+            keep_missing=True,
+        )
+        return (
+            radiograph,
+            _radiograph_rows(radiograph),
+            _intervals(radiograph, joints.value if damage == "predicted_rau" else None),
+        )
 
     def of_form(damage: str, form: str) -> list[dict[str, Any]]:
-        film, marked, intervals = followed[damage]
+        radiograph, marked, intervals = followed[damage]
         if form == TIME:
             return figures(damage, TIME, "course", marked, _course)
-        near = _nearby(film, activity[form], level_windows)
-        between = _summed_activity(film, marked, intervals, activity[form])
+        near = _nearby(radiograph, activity[form], level_windows)
+        between = _summed_activity(radiograph, marked, intervals, activity[form])
         return [
             *figures(damage, form, "level", replace(marked, figures=marked.figures | near), _level),
             *figures(damage, form, "change", _changes(marked, intervals, near[_PRIMARY]), _change),
@@ -227,7 +238,7 @@ def _level(rows: _Rows, kind: str, confidence: float) -> _Found:
         yield from _correlations(damage, activity, patient, window, confidence)
         if kind == "overall" and window == _PRIMARY:
             yield window, "kendall", _correlation(damage, activity, patient, "kendall", confidence), patient
-        # Within a year a patient has about one film.
+        # Within a year a patient has about one radiograph.
         if kind == "year":
             continue
         again = np.bincount(patient)[patient] > 1 if len(patient) else np.zeros(0, dtype=bool)
@@ -316,31 +327,31 @@ def _series(frame: pd.DataFrame, patient: Codes, name: str, *, keep_missing: boo
     return Series(patient[order], day[order], value[order])
 
 
-def _film_rows(film: Series) -> _Rows:
-    """Each film with its year, the years since the patient's first one, and that one's severity (-1 of itself)."""
-    begins = np.append(True, np.diff(film.patient) != 0)[: len(film.day)]
+def _radiograph_rows(radiograph: Series) -> _Rows:
+    """Each radiograph with its year, the years since the patient's first one, and that one's severity (-1 of itself)."""
+    begins = np.append(True, np.diff(radiograph.patient) != 0)[: len(radiograph.day)]
     first = np.flatnonzero(begins)[np.cumsum(begins) - 1]
-    severity = np.where(begins, -1, np.searchsorted(SEVERITY_BOUNDS, film.value[first], side="right"))
-    year = film.day.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
-    years = (film.day - film.day[first]) / DAYS_PER_YEAR
-    return _Rows(film.patient, year, severity, {"damage": film.value, "years": years})
+    severity = np.where(begins, -1, np.searchsorted(SEVERITY_BOUNDS, radiograph.value[first], side="right"))
+    year = radiograph.day.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
+    years = (radiograph.day - radiograph.day[first]) / DAYS_PER_YEAR
+    return _Rows(radiograph.patient, year, severity, {"damage": radiograph.value, "years": years})
 
 
-def _nearby(film: Series, activity: Series, windows: Iterable[str]) -> dict[str, Floats]:
-    """Activity nearest to each film in each window; NaN where there is none."""
+def _nearby(radiograph: Series, activity: Series, windows: Iterable[str]) -> dict[str, Floats]:
+    """Activity nearest to each radiograph in each window; NaN where there is none."""
     near = {}
     padded = np.append(activity.value, np.nan)
     for window in windows:
         earliest, latest = LEVEL_WINDOWS[window]
-        near[window] = padded[nearest(activity, film.patient, film.day, earliest, latest)]
+        near[window] = padded[nearest(activity, radiograph.patient, radiograph.day, earliest, latest)]
     return near
 
 
-def _intervals(film: Series, joints: Floats | None) -> Codes:
-    """Places of films that begin an interval which counts; it ends with the next film."""
-    begin = np.arange(len(film.day) - 1) if len(film.day) else np.zeros(0, dtype=np.int64)
-    years = (film.day[begin + 1] - film.day[begin]) / DAYS_PER_YEAR
-    counts = film.patient[begin + 1] == film.patient[begin]
+def _intervals(radiograph: Series, joints: Floats | None) -> Codes:
+    """Places of radiographs that begin an interval which counts; it ends with the next radiograph."""
+    begin = np.arange(len(radiograph.day) - 1) if len(radiograph.day) else np.zeros(0, dtype=np.int64)
+    years = (radiograph.day[begin + 1] - radiograph.day[begin]) / DAYS_PER_YEAR
+    counts = radiograph.patient[begin + 1] == radiograph.patient[begin]
     counts &= (years >= SHORTEST_INTERVAL_YEARS) & (years <= LONGEST_INTERVAL_YEARS)
     if joints is not None:
         counts &= joints[begin + 1] == joints[begin]
@@ -348,7 +359,7 @@ def _intervals(film: Series, joints: Floats | None) -> Codes:
 
 
 def _between(marked: _Rows, intervals: Codes, figures: dict[str, Floats]) -> _Rows:
-    """Rows of intervals: the year of the last film; an interval that begins with the first film has no severity."""
+    """Rows of intervals: the year of the last radiograph; an interval that begins with the first radiograph has no severity."""
     end = intervals + 1
     severity = np.where(marked.severity[intervals] < 0, -1, marked.severity[end])
     damage = marked.figures["damage"][end] - marked.figures["damage"][intervals]
@@ -361,11 +372,11 @@ def _changes(marked: _Rows, intervals: Codes, activity: Floats) -> _Rows:
     return rows.only(np.isfinite(rows.figures["activity"]))
 
 
-def _summed_activity(film: Series, marked: _Rows, intervals: Codes, activity: Series) -> _Rows:
+def _summed_activity(radiograph: Series, marked: _Rows, intervals: Codes, activity: Series) -> _Rows:
     windows = {}
     for window, shift in PROGRESSION_WINDOWS.items():
-        day = film.day.astype(np.float64) + shift * DAYS_PER_YEAR
-        windows[window] = summed(activity, film.patient[intervals], day[intervals], day[intervals + 1])
+        day = radiograph.day.astype(np.float64) + shift * DAYS_PER_YEAR
+        windows[window] = summed(activity, radiograph.patient[intervals], day[intervals], day[intervals + 1])
     return _between(marked, intervals, windows)
 
 

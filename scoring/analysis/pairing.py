@@ -1,6 +1,6 @@
-"""What belongs together in time: the visit nearest to a film, and a patient's activity summed over a span of days.
+"""What belongs together in time: the visit nearest to a radiograph, and a patient's activity summed over a span of days.
 
-Nothing here multiplies rows: a film gets one visit or none.
+Nothing here multiplies rows: a radiograph gets one visit or none.
 """
 
 from dataclasses import dataclass

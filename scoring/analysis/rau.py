@@ -1,4 +1,4 @@
-"""Rau scores of films and visits from the predictions of their joints."""
+"""Rau scores of radiographs and visits from the predictions of their joints."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,29 +9,29 @@ from scoring.clinical.rau import USUAL_SET, expectation, quantile, rau_distribut
 SCORE_COLUMNS = ("rau_expected", "rau_median", "rau_q05", "rau_q95", "rau_from_grades")
 COLUMNS = ("scope", "patient_id", "visit_date", "sop_iuid", *SCORE_COLUMNS, "n_scored", "extrapolated")
 
-# Films convolved together; bounds memory to some tens of MB whatever the number of films.
+# Radiographs convolved together; bounds memory to some tens of MB whatever the number of radiographs.
 _BATCH = 10_000
 
 
 def rau_predictions(joint_predictions: pd.DataFrame) -> pd.DataFrame:
-    """Rau score with a 90 % interval for each film and each visit.
+    """Rau score with a 90 % interval for each radiograph and each visit.
 
-    A visit may have several films that show the same joint. The joint then counts once, from the film with more joints
-    scored, and among equals from the film with the smaller sop_iuid. The choice looks at nothing that was predicted, so
-    a visit's score does not drift to the worse or the better film.
+    A visit may have several radiographs that show the same joint. The joint then counts once, from the radiograph with more joints
+    scored, and among equals from the radiograph with the smaller sop_iuid. The choice looks at nothing that was predicted, so
+    a visit's score does not drift to the worse or the better radiograph.
 
     Args:
-        joint_predictions: One row a joint of a film: sop_iuid, patient_id, visit_date, joint, ratingen_grade (0-5),
+        joint_predictions: One row a joint of a radiograph: sop_iuid, patient_id, visit_date, joint, predicted_grade (0-5),
             grade_probability (the six probabilities, as list or array).
 
     Returns:
-        One row a film (scope "film"), then one row a visit (scope "visit", sop_iuid ""), each sorted by patient, date
-        and film: scope, patient_id, visit_date, sop_iuid, rau_expected, rau_median, rau_q05, rau_q95, rau_from_grades
+        One row a radiograph (scope "radiograph"), then one row a visit (scope "visit", sop_iuid ""), each sorted by patient, date
+        and radiograph: scope, patient_id, visit_date, sop_iuid, rau_expected, rau_median, rau_q05, rau_q95, rau_from_grades
         (the score of the predicted grades, without uncertainty), n_scored, extrapolated (fewer than 32 joints). A row
-        depends on the joints of that film or visit only, to the last digit.
+        depends on the joints of that radiograph or visit only, to the last digit.
 
     Raises:
-        ValueError: A column is missing, a key is null, a joint of a film is there twice, or a grade or probability is
+        ValueError: A column is missing, a key is null, a joint of a radiograph is there twice, or a grade or probability is
             missing or outside its range.
     """
     _check(joint_predictions)
@@ -44,22 +44,24 @@ def rau_predictions(joint_predictions: pd.DataFrame) -> pd.DataFrame:
         name: pd.factorize(joints[name], sort=True)[0] for name in ("patient_id", "visit_date", "sop_iuid", "joint")
     }
     visit = _number([code["patient_id"], code["visit_date"]])
-    film = _number([visit, code["sop_iuid"]])
-    of_visit = _one_film_a_joint(visit, code["joint"], np.bincount(film)[film], code["sop_iuid"])
-    films = _scores(joints, probability, film, np.argsort(film, kind="stable"))
+    radiograph = _number([visit, code["sop_iuid"]])
+    of_visit = _one_radiograph_a_joint(visit, code["joint"], np.bincount(radiograph)[radiograph], code["sop_iuid"])
+    radiographs = _scores(joints, probability, radiograph, np.argsort(radiograph, kind="stable"))
     visits = _scores(joints, probability, visit, of_visit)
-    found = pd.concat([films.assign(scope="film"), visits.assign(scope="visit", sop_iuid="")], ignore_index=True)
+    found = pd.concat(
+        [radiographs.assign(scope="radiograph"), visits.assign(scope="visit", sop_iuid="")], ignore_index=True
+    )
     return found[list(COLUMNS)]
 
 
-def _one_film_a_joint(
+def _one_radiograph_a_joint(
     visit: npt.NDArray[np.int64],
     joint: npt.NDArray[np.int64],
-    joints_of_film: npt.NDArray[np.int64],
+    joints_of_radiograph: npt.NDArray[np.int64],
     sop_iuid: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """Rows that stand for their visit, by visit and joint: the first of each by film size, then by film."""
-    order = np.lexsort((sop_iuid, -joints_of_film, joint, visit))
+    """Rows that stand for their visit, by visit and joint: the first of each by radiograph size, then by radiograph."""
+    order = np.lexsort((sop_iuid, -joints_of_radiograph, joint, visit))
     repeats = (np.diff(visit[order], prepend=-1) == 0) & (np.diff(joint[order], prepend=-1) == 0)
     return np.asarray(order[~repeats], dtype=np.int64)
 
@@ -80,7 +82,7 @@ def _scores(
     rows: npt.NDArray[np.int64],
 ) -> pd.DataFrame:
     """Score each group from its rows, which are ordered by group; groups of equal size are convolved together."""
-    grades = joints["ratingen_grade"].to_numpy(dtype=np.float64)
+    grades = joints["predicted_grade"].to_numpy(dtype=np.float64)
     size = np.bincount(group[rows])
     start = np.cumsum(size) - size
     score = {name: np.empty(len(size)) for name in SCORE_COLUMNS}
@@ -100,7 +102,7 @@ def _scores(
 
 def _check(joint_predictions: pd.DataFrame) -> None:
     keys = ["patient_id", "visit_date", "sop_iuid", "joint"]
-    needed = [*keys, "ratingen_grade", "grade_probability"]
+    needed = [*keys, "predicted_grade", "grade_probability"]
     lacking = [name for name in needed if name not in joint_predictions.columns]
     if lacking:
         raise ValueError(f"joint predictions lack the columns {', '.join(lacking)}")
@@ -110,7 +112,7 @@ def _check(joint_predictions: pd.DataFrame) -> None:
             raise ValueError(f"{n_null} joint predictions have no {name}; leave them out")
     n_repeated = int(joint_predictions.duplicated(keys).sum())
     if n_repeated:
-        raise ValueError(f"{n_repeated} joint predictions repeat a joint of a film; choose one model version")
+        raise ValueError(f"{n_repeated} joint predictions repeat a joint of a radiograph; choose one model version")
 
 
 def _empty() -> pd.DataFrame:

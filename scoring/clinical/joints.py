@@ -26,7 +26,7 @@ class Joint:
             sites of a wrist share the column of that wrist.
         name: Anatomical name within its limb: PIP2-5, MCP1-5, IP1, MTP2-5, wrist, or a site of the wrist.
         side: Side of the body, not of the image.
-        limb: The kind of film that shows it; the wrist is on the film of the hand.
+        limb: The kind of radiograph that shows it; the wrist is on the radiograph of the hand.
         kind: PIP proximal interphalangeal, MCP metacarpophalangeal, IP interphalangeal (thumb, great toe),
             MTP metatarsophalangeal, wrist.
     """

@@ -62,7 +62,7 @@ def rau_distribution(grade_probability: npt.ArrayLike) -> tuple[npt.NDArray[np.f
 
     The grade distributions are convolved. That takes the grades of a patient's joints to be independent **given their
     images**: what the network does not know about one joint says nothing about the next. An error that all joints of a
-    film share (exposure, a habit of the readers the network learned from) makes the true spread wider. Joints that were
+    radiograph share (exposure, a habit of the readers the network learned from) makes the true spread wider. Joints that were
     not scored add no spread either: the distribution is that of the scaled score, not of a full set of 38 joints.
 
     Args:

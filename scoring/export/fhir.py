@@ -1,8 +1,8 @@
 """Predictions as FHIR R4 Observations, one JSON document a line.
 
 Structure: https://hl7.org/fhir/R4/observation.html. LOINC and SNOMED CT have no code for these scores that this project
-is certain of, so codes and body sites carry a code of the project's own and the words; a site maps them. A film is one
-DICOM SOP instance, which R4 keeps as `Media`; the warehouse does not know its study. Patients, films and models are
+is certain of, so codes and body sites carry a code of the project's own and the words; a site maps them. A radiograph is one
+DICOM SOP instance, which R4 keeps as `Media`; the warehouse does not know its study. Patients, radiographs and models are
 named by identifier, as the warehouse has no resources of them.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from scoring.clinical.joints import Joint, joint_by_column
-from scoring.export.folder import SYNTHETIC
+from scoring.contract import SYNTHETIC_NOTICE
 
 SYSTEM = "urn:x-bone-erosion-scoring"
 """Namespace of the codes and identifiers that are this project's own."""
@@ -47,13 +47,13 @@ def joint_observation(prediction: Record) -> Json:
         **_common(prediction, f"{prediction['image_sha256']}/{prediction['model_version']}"),
         "code": _concept("erosion-percent", "Share of the joint surface that is eroded"),
         "bodySite": _concept(joint.column, body_site(joint), of="joint"),
-        "valueQuantity": _quantity(prediction["erosion_mean"], _PERCENT),
-        "derivedFrom": [_film(prediction["sop_iuid"])],
+        "valueQuantity": _quantity(prediction["predicted_percent"], _PERCENT),
+        "derivedFrom": [_radiograph(prediction["sop_iuid"])],
         "component": [
-            *_interval(prediction["erosion_q05"], prediction["erosion_q95"], _PERCENT),
+            *_interval(prediction["predicted_q05"], prediction["predicted_q95"], _PERCENT),
             {
                 "code": _concept("ratingen-grade", "Ratingen grade, 0-5"),
-                "valueInteger": prediction["ratingen_grade"],
+                "valueInteger": prediction["predicted_grade"],
             },
         ],
     }
@@ -66,7 +66,7 @@ def rau_observation(prediction: Record) -> Json:
         **_common(prediction, f"rau/{key}"),
         "code": _concept("rau-score", "Rau score, 0-190 points"),
         "valueQuantity": _quantity(prediction["rau_expected"], _SCORE),
-        "derivedFrom": [_film(sop_iuid) for sop_iuid in prediction["sop_iuids"]],
+        "derivedFrom": [_radiograph(sop_iuid) for sop_iuid in prediction["sop_iuids"]],
         "component": [
             *_interval(prediction["rau_q05"], prediction["rau_q95"], _SCORE),
             {"code": _concept("n-scored", "Number of joints scored"), "valueInteger": prediction["n_scored"]},
@@ -107,7 +107,7 @@ def _common(prediction: Record, key: str) -> Json:
         },
     }
     if prediction["trained_on_synthetic"]:
-        observation["note"] = [{"text": SYNTHETIC}]
+        observation["note"] = [{"text": SYNTHETIC_NOTICE}]
     return observation
 
 
@@ -115,10 +115,10 @@ def _reference(resource: str, system: str, value: str) -> Json:
     return {"type": resource, "identifier": {"system": f"{SYSTEM}:{system}", "value": value}}
 
 
-def _film(sop_iuid: str) -> Json:
+def _radiograph(sop_iuid: str) -> Json:
     if _UID.fullmatch(sop_iuid):
         return {"type": "Media", "identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{sop_iuid}"}}
-    return _reference("Media", "film", sop_iuid)
+    return _reference("Media", "radiograph", sop_iuid)
 
 
 def _concept(code: str, text: str, of: str = "measure") -> Json:

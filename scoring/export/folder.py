@@ -13,7 +13,6 @@ from scoring.errors import InvalidRequest, StorageUnavailable
 
 MANIFEST = "manifest.json"
 MADE_BY = "scoring export"
-SYNTHETIC = "The model was trained on synthetic phantoms: its predictions say nothing about patients."
 
 
 @contextmanager

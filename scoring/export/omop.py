@@ -66,9 +66,11 @@ Record = Mapping[str, Any]
 def joint_rows(prediction: Record) -> Iterator[dict[str, Any]]:
     """Eroded share and Ratingen grade of one joint: two measurements."""
     joint = prediction["joint"]
-    interval = f"{prediction['erosion_mean']:.1f} [{prediction['erosion_q05']:.1f}, {prediction['erosion_q95']:.1f}]"
-    yield _row(prediction, f"erosion {joint}", prediction["erosion_mean"], PERCENT, interval)
-    grade = prediction["ratingen_grade"]
+    interval = (
+        f"{prediction['predicted_percent']:.1f} [{prediction['predicted_q05']:.1f}, {prediction['predicted_q95']:.1f}]"
+    )
+    yield _row(prediction, f"erosion {joint}", prediction["predicted_percent"], PERCENT, interval)
+    grade = prediction["predicted_grade"]
     yield _row(prediction, f"ratingen {joint}", float(grade), SCORE, str(grade))
 
 

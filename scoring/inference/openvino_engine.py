@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import ModelRefused
-from scoring.inference.engines import available_cpus, predict_in_batches
+from scoring.errors import ModelRejected
+from scoring.inference.engine import available_cpus, predict_in_batches
+from scoring.model_store.stored_model import GRAPH, GRAPH_WEIGHTS, StoredModel
 from scoring.networks.openvino_graph import import_openvino
-from scoring.networks.stored import GRAPH, GRAPH_WEIGHTS, StoredModel
 
 
 class OpenVinoEngine:
@@ -20,7 +20,7 @@ class OpenVinoEngine:
         threads: Default: the CPUs that this process may use.
 
     Raises:
-        ModelRefused: OpenVINO cannot read the graph.
+        ModelRejected: OpenVINO cannot read the graph.
     """
 
     name = "openvino"
@@ -45,7 +45,7 @@ class OpenVinoEngine:
                 },
             )
         except RuntimeError as error:
-            raise ModelRefused(f"model {model.version}: OpenVINO cannot load {GRAPH}: {error}") from error
+            raise ModelRejected(f"model {model.version}: OpenVINO cannot load {GRAPH}: {error}") from error
         self.precision = precision
         self.side = model.side
         self._batch_size = batch_size

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import ModelRefused
-from scoring.inference.engines import predict_in_batches
-from scoring.networks.stored import WEIGHTS, StoredModel
+from scoring.errors import ModelRejected
+from scoring.inference.engine import predict_in_batches
+from scoring.model_store.stored_model import WEIGHTS, StoredModel
 
 
 class TensorFlowEngine:
@@ -19,7 +19,7 @@ class TensorFlowEngine:
         batch_size: Images a call, fixed in the compiled function.
 
     Raises:
-        ModelRefused: The weights do not fit the architecture that the manifest names.
+        ModelRejected: The weights do not fit the architecture that the manifest names.
     """
 
     name = "tensorflow"
@@ -36,7 +36,7 @@ class TensorFlowEngine:
             network = build(model.manifest["architecture"], dict(model.manifest["arguments"]))
             set_weights(network, from_npz(model.files[WEIGHTS]))
         except (ValueError, TypeError) as error:
-            raise ModelRefused(f"model {model.version}: {error}") from error
+            raise ModelRejected(f"model {model.version}: {error}") from error
         self.side = model.side
         self._batch_size = batch_size
         self._function = tf.function(

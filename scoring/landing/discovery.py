@@ -11,8 +11,9 @@ from typing import Any
 from fsspec.implementations.local import LocalFileSystem
 from upath import UPath
 
+from scoring.contract import DATASET_SUFFIXES, DATASETS, JOINTS_FOLDER
 from scoring.errors import BadInput, LandingNotReady
-from scoring.landing.layout import DATASET_SUFFIXES, DATASETS, JOINTS_FOLDER, landing_root, night_folder
+from scoring.landing.layout import batch_folder, landing_root
 
 logger = logging.getLogger(__name__)
 
@@ -26,14 +27,14 @@ class LandedFile:
 
     Attributes:
         source_file: Path below the landing folder, with forward slashes: the name the file has in every table.
-        folder_date: Date of the night's folder it lies in.
+        batch_date: Date of the folder that contains it.
         path: Path as its file system wants it.
         size_bytes: Size by the listing, 0 if the file system does not say.
         refused: Why the file must not be opened (a link that leaves the landing folder, a pipe), or None.
     """
 
     source_file: str
-    folder_date: date
+    batch_date: date
     path: str
     size_bytes: int
     refused: str | None = None
@@ -50,7 +51,7 @@ class LandedFile:
 
 
 @dataclass(frozen=True)
-class NightFiles:
+class BatchFiles:
     """What one night has to read, oldest folder first, then by name.
 
     Attributes:
@@ -73,21 +74,21 @@ def discover(
     landing_url: str,
     batch_date: date,
     *,
-    lookback_nights: int,
+    lookback_days: int,
     success_marker: str,
     with_datasets: bool = True,
     late_folders: Collection[date] | None = None,
-) -> NightFiles:
+) -> BatchFiles:
     """List the files of a night's folder and of the closed folders in its look-back window.
 
     An earlier folder that is missing or not closed is left out: its own night will wait for it. What somebody did
-    wrong in an earlier folder is left out too and told in `NightFiles.unusable`. A dataset that is absent is no error:
+    wrong in an earlier folder is left out too and told in `BatchFiles.unusable`. A dataset that is absent is no error:
     nothing of it arrived.
 
     Args:
         landing_url: Any fsspec URL or a local path.
         batch_date: The night.
-        lookback_nights: How many dates before it are searched too.
+        lookback_days: How many dates before it are searched too.
         success_marker: Name of the file that closes a folder.
         with_datasets: False if the registry is read by SQL, so that table files are not looked for.
         late_folders: Dates whose folders may hold something late, the nights that have run; others in the window are
@@ -103,19 +104,19 @@ def discover(
     datasets: list[LandedFile] = []
     images: list[LandedFile] = []
     unusable: dict[str, str] = {}
-    for folder_date in _window(batch_date, lookback_nights, late_folders):
-        folder = night_folder(root, folder_date)
-        complain = _stop if folder_date == batch_date else partial(_leave_out, unusable)
+    for day in _window(batch_date, lookback_days, late_folders):
+        folder = batch_folder(root, day)
+        complain = _stop if day == batch_date else partial(_leave_out, unusable)
         entries = _list(root, (folder.name,), complain)
         if not any(_name(entry) == success_marker for entry in entries or ()):
-            if folder_date == batch_date:
+            if day == batch_date:
                 raise _not_ready(folder, success_marker, exists=entries is not None)
             continue
-        files = _files(root, folder_date, (folder.name,), entries or ())
+        files = _files(root, day, (folder.name,), entries or ())
         if with_datasets:
             datasets += _dataset_files(folder.name, files, complain)
         in_joints = (folder.name, JOINTS_FOLDER)
-        images += _files(root, folder_date, in_joints, _list(root, in_joints, complain) or ())
+        images += _files(root, day, in_joints, _list(root, in_joints, complain) or ())
     logger.info(
         "discovered batch_date=%s tables=%d images=%d unusable=%d",
         batch_date,
@@ -123,12 +124,12 @@ def discover(
         len(images),
         len(unusable),
     )
-    return NightFiles(landing_url, batch_date, tuple(datasets), tuple(images), unusable)
+    return BatchFiles(landing_url, batch_date, tuple(datasets), tuple(images), unusable)
 
 
-def _window(batch_date: date, lookback_nights: int, late_folders: Collection[date] | None) -> list[date]:
+def _window(batch_date: date, lookback_days: int, late_folders: Collection[date] | None) -> list[date]:
     """The night and the dates before it that are searched, oldest first."""
-    earlier = (batch_date - timedelta(days=back) for back in range(lookback_nights, 0, -1))
+    earlier = (batch_date - timedelta(days=back) for back in range(lookback_days, 0, -1))
     return [*(night for night in earlier if late_folders is None or night in late_folders), batch_date]
 
 
@@ -179,9 +180,7 @@ def _name(entry: dict[str, Any]) -> str:
     return str(entry["name"]).rstrip("/").rsplit("/", 1)[-1]
 
 
-def _files(
-    root: UPath, folder_date: date, parents: tuple[str, ...], entries: Sequence[dict[str, Any]]
-) -> list[LandedFile]:
+def _files(root: UPath, day: date, parents: tuple[str, ...], entries: Sequence[dict[str, Any]]) -> list[LandedFile]:
     files = []
     for entry in entries:
         # Object stores keep an empty object "joints/" to remember a folder.
@@ -192,7 +191,7 @@ def _files(
         files.append(
             LandedFile(
                 source_file="/".join((*parents, name)),
-                folder_date=folder_date,
+                batch_date=day,
                 path=str(entry["name"]),
                 size_bytes=int(entry.get("size") or 0),
                 refused=_refusal(root, entry),

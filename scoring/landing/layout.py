@@ -13,18 +13,10 @@ from datetime import date
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from fsspec import get_filesystem_class
-from fsspec.utils import get_protocol
 from upath import UPath
 
 from scoring.errors import InvalidRequest
-
-DATASETS = ("consultations", "disease_activity")
-DATASET_SUFFIXES = (".csv", ".parquet")
-JOINTS_FOLDER = "joints"
-
-# The optional dependency of this package that brings the file system of a URL; others are fsspec's to name.
-_EXTRAS = {"s3": "s3", "s3a": "s3", "sftp": "sftp", "ssh": "sftp"}
+from scoring.storage import open_url
 
 # What no honest image name contains: ways out of a folder, plain or escaped, and bytes that end or hide a name.
 _UNSAFE_IN_NAME = re.compile(r"\.\.|[/\\%\x00-\x1f\x7f]")
@@ -32,7 +24,7 @@ _LONGEST_NAME = 255
 
 
 class ImageName(NamedTuple):
-    """The film and the joint that an image's file name claims to show."""
+    """The radiograph and the joint that an image's file name claims to show."""
 
     sop_iuid: str
     joint: str
@@ -54,36 +46,12 @@ def landing_root(landing_url: str) -> UPath:
     return root.absolute() if root.protocol in {"", "file", "local"} else root
 
 
-def open_url(url: str, setting: str) -> UPath:
-    """A local path or fsspec URL as a path, once its file system is known to be installed.
-
-    Args:
-        url: The path or URL.
-        setting: Name of the setting it comes from, for the message.
-
-    Raises:
-        InvalidRequest: The file system is unknown or not installed; names the package to install.
-    """
-    protocol = get_protocol(url)
-    try:
-        get_filesystem_class(protocol)
-    except ImportError as error:
-        extra = _EXTRAS.get(protocol)
-        remedy = f"Run: pip install bone-erosion-scoring[{extra}]" if extra else str(error)
-        raise InvalidRequest(
-            f"{setting} is a {protocol}:// URL, and the package for such storage is not installed. {remedy}"
-        ) from error
-    except ValueError as error:
-        raise InvalidRequest(f"{setting} is a {protocol}:// URL, and there is no such storage") from error
-    return UPath(url)
-
-
-def night_folder(landing: UPath, batch_date: date) -> UPath:
+def batch_folder(landing: UPath, batch_date: date) -> UPath:
     """The folder that holds what was extracted on one date."""
     return landing / batch_date.isoformat()
 
 
-def closed_nights(landing_url: str, success_marker: str) -> list[date]:
+def closed_batches(landing_url: str, success_marker: str) -> list[date]:
     """Dates of all folders that the extractor has closed, oldest first; none if there is no landing folder yet."""
     root = landing_root(landing_url)
     root.fs.invalidate_cache(root.path)
@@ -99,7 +67,7 @@ def closed_nights(landing_url: str, success_marker: str) -> list[date]:
 
 
 def parse_image_name(file_name: str, pattern: re.Pattern[str]) -> ImageName | None:
-    """Read film and joint from a file name; None if the name does not match or could lead out of its folder.
+    """Read radiograph and joint from a file name; None if the name does not match or could lead out of its folder.
 
     Args:
         file_name: The last part of the file's path.

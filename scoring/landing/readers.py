@@ -8,7 +8,7 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -18,23 +18,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scoring.clinical.joints import COLUMNS, LEFT_HAND
+from scoring import contract
+from scoring.clinical.joints import COLUMNS
+from scoring.contract import MEASURES, column_names
 from scoring.errors import BadInput
-from scoring.landing.schema import CONSULTATIONS, DISEASE_ACTIVITY, MEASURES, READINGS
+from scoring.landing.schema import CONSULTATIONS, DISEASE_ACTIVITY, READINGS
 
 logger = logging.getLogger(__name__)
-
-_CONSULTATION = ("id_x", "patient_id", "date_x", "date_y", "sop_iuid", "body_part")
-_LEFT_HAND = tuple(joint.column for joint in LEFT_HAND)
-
-REQUIRED_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "consultations": (*_CONSULTATION, *_LEFT_HAND, "rau_score"),
-    "disease_activity": ("patient_id", "date", *MEASURES[:4]),
-}
-OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "consultations": tuple(column for column in COLUMNS if column not in _LEFT_HAND),
-    "disease_activity": MEASURES[4:],
-}
 
 # Columns that tell who a patient is, as German and English exports name them.
 IDENTIFYING_COLUMNS = frozenset(
@@ -153,20 +143,18 @@ def text_frame(
     return frame
 
 
-def stage_consultations(
-    text: pd.DataFrame, *, source_file: str, folder_date: date
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def stage_consultations(text: pd.DataFrame, *, source_file: str, batch_date: date) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give consultations their types, and their joint columns the long form: one row a joint that was read.
 
     Args:
         text: Text frame of `read_table`.
         source_file: Where it came from, relative to the landing folder.
-        folder_date: Date of the night's folder.
+        batch_date: Date of the night's folder.
 
     Returns:
         Frames with the columns of `schema.CONSULTATIONS` and `schema.READINGS`.
     """
-    consultations = _with_origin(text, source_file, folder_date)
+    consultations = _with_origin(text, source_file, batch_date)
     for column in ("date_x", "date_y"):
         consultations[f"{column}_text"] = consultations[column]
         consultations[column] = parse_dates(consultations[column])
@@ -174,7 +162,7 @@ def stage_consultations(
     consultations["rau_score"] = parse_numbers(consultations["rau_score"])
 
     joints = [column for column in COLUMNS if column in text]
-    of_the_row = ["source_file", "row_number", "folder_date", "row_key", "id_x", "patient_id", "sop_iuid"]
+    of_the_row = ["source_file", "row_number", "batch_date", "row_key", "id_x", "patient_id", "sop_iuid"]
     readings = (
         consultations[[*of_the_row, *joints]]
         .reset_index(names="row")
@@ -189,22 +177,22 @@ def stage_consultations(
         .reset_index(drop=True)
     )
     readings["row_key"] = readings["row_key"].astype("str") + ":" + readings["joint"].astype("str")
-    readings["erosion_percent"] = parse_numbers(readings["erosion_text"])
+    readings["reading_percent"] = parse_numbers(readings["erosion_text"])
     return consultations[CONSULTATIONS.names], readings[READINGS.names]
 
 
-def stage_disease_activity(text: pd.DataFrame, *, source_file: str, folder_date: date) -> pd.DataFrame:
+def stage_disease_activity(text: pd.DataFrame, *, source_file: str, batch_date: date) -> pd.DataFrame:
     """Give disease activity its types; optional measures that were not delivered are columns without values.
 
     Args:
         text: Text frame of `read_table`.
         source_file: Where it came from, relative to the landing folder.
-        folder_date: Date of the night's folder.
+        batch_date: Date of the night's folder.
 
     Returns:
         A frame with the columns of `schema.DISEASE_ACTIVITY`.
     """
-    activity = _with_origin(text, source_file, folder_date)
+    activity = _with_origin(text, source_file, batch_date)
     activity["date_text"] = activity["date"]
     activity["date"] = parse_dates(activity["date"])
     for measure in MEASURES:
@@ -254,10 +242,10 @@ def _parse_date(text: str) -> date | None:
         return None
 
 
-def _with_origin(text: pd.DataFrame, source_file: str, folder_date: date) -> pd.DataFrame:
+def _with_origin(text: pd.DataFrame, source_file: str, batch_date: date) -> pd.DataFrame:
     frame = text.copy()
     frame["source_file"] = source_file
-    frame["folder_date"] = pd.Series(folder_date, index=frame.index, dtype=object)
+    frame["batch_date"] = pd.Series(batch_date, index=frame.index, dtype=object)
     frame["row_key"] = source_file + ":" + frame["row_number"].astype("str")
     return frame
 
@@ -270,7 +258,7 @@ def _and_others(n: int) -> str:
 def _positions(header: Sequence[str], dataset: str, source_file: str) -> dict[str, int]:
     """Where each known column stands, in the order of the contract."""
     names = [_column_name(name) for name in header]
-    required, optional = REQUIRED_COLUMNS[dataset], OPTIONAL_COLUMNS[dataset]
+    required, optional = column_names(dataset, required=True), column_names(dataset, required=False)
     known = [column for column in (*required, *optional) if column in names]
     # Names that the contract does not know are counted, never quoted: without a header they are a patient's values.
     n_others = sum(1 for name in names if name and name not in known)
@@ -336,7 +324,7 @@ def _decode_text(data: bytes, source_file: str) -> str:
 
 def _delimiter(text: str, dataset: str) -> str:
     """The delimiter under which the header has most of the columns that the contract names."""
-    known = {*REQUIRED_COLUMNS[dataset], *OPTIONAL_COLUMNS[dataset]}
+    known = {column.name for column in contract.COLUMNS[dataset]}
     lines = [line for line in text[:_HEADER_LIES_WITHIN].splitlines() if line.strip()][:2]
 
     def recognised(delimiter: str) -> int:

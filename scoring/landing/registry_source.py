@@ -1,19 +1,38 @@
 """The two datasets by SQL, for a registry that is a database. The queries of `sql/extract/` are a site's to adapt."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError
 
-from scoring.errors import BadInput, LandingNotReady
-from scoring.landing.layout import DATASETS
+from scoring.contract import DATASETS
+from scoring.errors import BadInput, InvalidRequest, LandingNotReady
 from scoring.landing.readers import as_text, text_frame
-from scoring.settings import sql_dir
+from scoring.settings import Settings, sql_dir
 
 _COMMENT_LINE = re.compile(r"^\s*--.*$", re.MULTILINE)
+
+
+def read_configured_registry(settings: Settings, batch_date: date) -> dict[str, pd.DataFrame] | None:
+    """Read both datasets of a batch from the registry's database; None if the settings say that they are files.
+
+    The window includes the look-back, so corrections and late readings are seen; known records are found unchanged.
+
+    Raises:
+        InvalidRequest: SCORING_REGISTRY_SQL_URL is missing.
+    """
+    if settings.registry_source == "files":
+        return None
+    if settings.registry_sql_url is None:
+        raise InvalidRequest("SCORING_REGISTRY_SOURCE=sql needs SCORING_REGISTRY_SQL_URL.")
+    return read_registry(
+        settings.registry_sql_url.get_secret_value(),
+        window_start=batch_date - timedelta(days=settings.lookback_days),
+        window_end=batch_date + timedelta(days=1),
+    )
 
 
 def read_registry(

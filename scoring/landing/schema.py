@@ -5,28 +5,19 @@ Text and typed value stand side by side: a value that was delivered but cannot b
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from uuid import uuid4
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-MEASURES = (
-    "physician_global_disease_activity",
-    "global_patient_estimate_disease_activity",
-    "das28bsr_score",
-    "das283crp_score",
-    "swollen_28",
-    "tender_28",
-    "esr",
-    "crp",
-)
+from scoring.contract import MEASURES
+from scoring.storage import atomic_write
 
 _ORIGIN = (
     pa.field("source_file", pa.string(), nullable=False),
     pa.field("row_number", pa.int64(), nullable=False),
-    pa.field("folder_date", pa.date32(), nullable=False),
+    pa.field("batch_date", pa.date32(), nullable=False),
     pa.field("row_key", pa.string(), nullable=False),
 )
 
@@ -54,7 +45,7 @@ READINGS = pa.schema(
         ("sop_iuid", pa.string()),
         pa.field("joint", pa.string(), nullable=False),
         pa.field("erosion_text", pa.string(), nullable=False),
-        ("erosion_percent", pa.float64()),
+        ("reading_percent", pa.float64()),
     )
 )
 
@@ -95,16 +86,8 @@ IMAGES = pa.schema(
 @contextmanager
 def parquet_writer(path: UPath, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """Write a Parquet file row group by row group; it takes its name only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex}.unfinished")
-    try:
-        with unfinished.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            yield writer
-        path.fs.mv(unfinished.path, path.path)
-    except BaseException:
-        if unfinished.exists():
-            unfinished.unlink()
-        raise
+    with atomic_write(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        yield writer
 
 
 def read_parquet(path: UPath) -> pd.DataFrame:

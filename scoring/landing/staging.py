@@ -21,10 +21,12 @@ from upath import UPath
 
 from scoring.errors import BadInput
 from scoring.imaging.inspect import inspect_image
-from scoring.landing.discovery import LandedFile, NightFiles
-from scoring.landing.layout import landing_root, open_url, parse_image_name
+from scoring.landing.discovery import BatchFiles, LandedFile
+from scoring.landing.layout import landing_root, parse_image_name
 from scoring.landing.readers import read_table, stage_consultations, stage_disease_activity
 from scoring.landing.schema import CONSULTATIONS, DISEASE_ACTIVITY, IMAGES, READINGS, parquet_writer
+from scoring.progress import Progress, no_progress
+from scoring.storage import open_url
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ _PIECE = 2**20
 
 
 @dataclass(frozen=True)
-class StagedNight:
+class StagedBatch:
     """What was staged, small enough for an XCom.
 
     Attributes:
@@ -63,17 +65,17 @@ class StagedNight:
     unreadable_late_files: dict[str, str]
 
 
-def stage_night(
-    files: NightFiles,
+def stage_batch(
+    files: BatchFiles,
     staging_folder: str,
     *,
     image_pattern: str,
     already_accepted: Callable[[Sequence[ImageKey]], set[ImageKey]],
     seen_files: Mapping[str, str] | None = None,
     registry: Mapping[str, pd.DataFrame] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = no_progress,
     threads: int = 8,
-) -> StagedNight:
+) -> StagedBatch:
     """Stage a night's tables and images as `<table>.parquet`; an image that is no image becomes a row that says so.
 
     Of earlier folders, only what is new is staged: images whose content is not yet accepted from that place, table
@@ -86,7 +88,7 @@ def stage_night(
         already_accepted: Which of these images the warehouse has. Asked about earlier folders only.
         seen_files: Content hashes of table files read by earlier runs, by `source_file`.
         registry: Text frames of `read_registry` if the registry is a database.
-        progress: Called with the number of images done since the last call.
+        progress: Called after each group of images.
         threads: How many images are read at once.
 
     Raises:
@@ -100,7 +102,7 @@ def stage_night(
     tables = _read_tables(files, root.fs, seen_files or {}, registry or {})
     counts = {table: _write(tables.frames[table], paths[table], SCHEMAS[table]) for table in tables.frames}
 
-    known = 0
+    done = known = 0
     counts["images"] = 0
     pattern = re.compile(image_pattern)
     facts_of = partial(_facts, file_system=root.fs)
@@ -115,10 +117,10 @@ def stage_night(
             writer.write_table(pa.Table.from_pylist(rows, schema=IMAGES))
             counts["images"] += len(new)
             known += len(group) - len(new)
-            if progress:
-                progress(len(group))
+            done += len(group)
+            progress("reading images", done, len(files.images))
     logger.info("staged batch_date=%s images_known=%d rows=%s", files.batch_date, known, counts)
-    return StagedNight(
+    return StagedBatch(
         counts=counts,
         file_sha256=tables.sha256,
         images_known=known,
@@ -132,26 +134,26 @@ class _Tables:
     sha256: dict[str, str]
     unreadable: dict[str, str]
 
-    def add(self, dataset: str, text: pd.DataFrame, source_file: str, folder_date: date) -> None:
+    def add(self, dataset: str, text: pd.DataFrame, source_file: str, batch_date: date) -> None:
         if dataset == "consultations":
-            consultations, readings = stage_consultations(text, source_file=source_file, folder_date=folder_date)
+            consultations, readings = stage_consultations(text, source_file=source_file, batch_date=batch_date)
             self.frames["consultations"].append(consultations)
             self.frames["readings"].append(readings)
         else:
             self.frames["disease_activity"].append(
-                stage_disease_activity(text, source_file=source_file, folder_date=folder_date)
+                stage_disease_activity(text, source_file=source_file, batch_date=batch_date)
             )
 
 
 def _read_tables(
-    files: NightFiles,
+    files: BatchFiles,
     file_system: AbstractFileSystem,
     seen_files: Mapping[str, str],
     registry: Mapping[str, pd.DataFrame],
 ) -> _Tables:
     tables = _Tables({"consultations": [], "readings": [], "disease_activity": []}, {}, {})
     for file in files.datasets:
-        late = file.folder_date < files.batch_date
+        late = file.batch_date < files.batch_date
         try:
             data = _read_table_file(file, file_system)
             sha256 = hashlib.sha256(data).hexdigest()
@@ -165,7 +167,7 @@ def _read_tables(
             tables.unreadable[file.source_file] = str(error)
             continue
         tables.sha256[file.source_file] = sha256
-        tables.add(file.dataset, text, file.source_file, file.folder_date)
+        tables.add(file.dataset, text, file.source_file, file.batch_date)
     for dataset, text in registry.items():
         # The night is part of the name, so that row 2 of two nights is not the same row.
         tables.add(dataset, text, f"sql:{dataset}/{files.batch_date.isoformat()}", files.batch_date)
@@ -205,7 +207,7 @@ def _accepted_earlier(
     already_accepted: Callable[[Sequence[ImageKey]], set[ImageKey]],
 ) -> set[str]:
     """Source files of earlier folders whose content the warehouse has from there: hashed, not decoded."""
-    late = [file for file in group if file.folder_date < batch_date]
+    late = [file for file in group if file.batch_date < batch_date]
     if not late:
         return set()
     hashes = pool.map(partial(_sha256, file_system=file_system), late)
@@ -260,12 +262,12 @@ def _image_row(
     return {
         "source_file": file.source_file,
         "row_number": 0,
-        "folder_date": file.folder_date,
+        "batch_date": file.batch_date,
         "row_key": file.source_file,
         "file_name": file.name,
         "uri": f"{str(root).rstrip('/')}/{file.source_file}",
         "sop_iuid": name.sop_iuid if name else None,
         "joint": name.joint if name else None,
-        "late": file.folder_date < batch_date,
+        "late": file.batch_date < batch_date,
         **facts,
     }

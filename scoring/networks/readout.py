@@ -37,7 +37,7 @@ class ReadOutRule:
         weights: What the probability of each grade is multiplied by for the weighted median. Larger ones for rare
             grades trade accuracy for class-normalised accuracy.
         interval_level: Probability within the central interval. A network that is too sure of itself needs more than
-            0.90 for an interval that holds 90 of 100 readings (`scoring.training.calibration.conformal_level`).
+            0.90 for an interval that holds 90 of 100 readings (`scoring.training.evaluation.calibration.conformal_level`).
     """
 
     grade_by: str = BY_MEAN

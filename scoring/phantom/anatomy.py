@@ -1,4 +1,4 @@
-"""Bones and joints of the phantom: outlines in joint units, and what stays the same on all films of a patient.
+"""Bones and joints of the phantom: outlines in joint units, and what stays the same on all radiographs of a patient.
 
 Geometry lives in joint units: the base of the distal bone (for a wrist, the end of the radius) is 1 wide, x runs across
 the joint (to the thumb or great toe of a left hand or foot), y along the limb with the tip of the finger or toe at
@@ -132,7 +132,7 @@ LOOKS: dict[str, JointLook] = _LEFT_LOOKS | {
 
 @dataclass(frozen=True)
 class PatientStyle:
-    """What stays the same on all films of a patient."""
+    """What stays the same on all radiographs of a patient."""
 
     seed: int
     patient_id: str

@@ -1,7 +1,7 @@
 """What makes a joint hard to read and is no erosion: spurs, cysts, sclerosis, growth plates, overlap, rings.
 
 Nothing here touches the articular outline, so the true erosion stays what it was. What belongs to a joint is on all
-films of its patient; what lies over it is drawn anew for each film. Each kind has a random stream of its own.
+radiographs of its patient; what lies over it is drawn anew for each radiograph. Each kind has a random stream of its own.
 """
 
 from dataclasses import dataclass, replace
@@ -86,7 +86,7 @@ class BiteLook:
 
 @dataclass(frozen=True)
 class JointTrouble:
-    """What disturbs the picture of one joint on all films of its patient."""
+    """What disturbs the picture of one joint on all radiographs of its patient."""
 
     bones: tuple[BoneTrouble, ...]
     """One a bone of the joint, in the order of `joint_bones`."""
@@ -215,7 +215,7 @@ def paint_growth_plate(bone: Floats, height: float, canvas: Canvas, window: tupl
 def paint_overlap(
     canvas: Canvas, joint: str, patient: PatientStyle, sop_iuid: str, difficulty: Difficulty
 ) -> tuple[Floats, Floats] | None:
-    """Soft tissue and bone of a neighbouring finger that lies over the joint on this film; None: nothing does.
+    """Soft tissue and bone of a neighbouring finger that lies over the joint on this radiograph; None: nothing does.
 
     Returns:
         Thickness of soft tissue and opacity of bone to be added.

@@ -14,7 +14,7 @@ from scoring.errors import InvalidRequest
 class Difficulty:
     """The knobs of a phantom; `Difficulty("mine")` is as easy as `plain`.
 
-    Probabilities are 0 to 1 for each joint of a patient and hold on all his films, unless something else is said.
+    Probabilities are 0 to 1 for each joint of a patient and hold on all his radiographs, unless something else is said.
 
     Attributes:
         name: What it is called where figures appear.
@@ -25,7 +25,7 @@ class Difficulty:
         growth_plates: Probability, for a patient, of open growth plates.
         narrowing: Mean loss of joint space that has nothing to do with erosion, as a share of the space.
         malalignment: Spread of slips and deviations that have nothing to do with erosion, in joint units.
-        overlaps: Probability, for a joint on a film, that a neighbour's soft tissue or bone lies over it.
+        overlaps: Probability, for a joint on a radiograph, that a neighbour's soft tissue or bone lies over it.
         rings: Probability, for a patient, of a ring on the ring finger.
         coupling: Least to greatest share of the usual loss of space, slip and collapse that a severe erosion brings.
         bite_contrast: Least to greatest contrast of a small bite, relative to `plain`: bites seen face-on have bone
@@ -33,16 +33,16 @@ class Difficulty:
         bite_depth: Least to greatest depth of small bites, relative to `plain`.
         bite_softness: How much softer the border of a bite is, in units of its radius.
         bite_hiding: Greatest share by which a place within a bite is less visible than the rest.
-        exposure: Spread of exposure and contrast between films; 0 is the spread of `plain`, 1 is wide.
-        blur: Greatest additional blur of a film, pixels.
-        noise: Mean additional noise of a film, grey values.
+        exposure: Spread of exposure and contrast between radiographs; 0 is the spread of `plain`, 1 is wide.
+        blur: Greatest additional blur of a radiograph, pixels.
+        noise: Mean additional noise of a radiograph, grey values.
         reader_error: Standard deviation of a reading of an intact or a destroyed joint, percentage points.
         reader_error_middle: What each unit of sqrt(t (100 - t)) adds to it, t being the true percentage.
         reader_bias: Spread between readers, percentage points halfway between the ends.
-        halo: Share of the way from a joint's erosion to the mean of its film that a reading goes.
-        copied: Probability that a reading is that of another joint of the film: the halo effect at its strongest, which
-            tells on films with both destroyed and intact joints.
-        blunders: Probability that a reading has nothing to do with the joint: the wrong line, the wrong film.
+        halo: Share of the way from a joint's erosion to the mean of its radiograph that a reading goes.
+        copied: Probability that a reading is that of another joint of the radiograph: the halo effect at its strongest, which
+            tells on radiographs with both destroyed and intact joints.
+        blunders: Probability that a reading has nothing to do with the joint: the wrong line, the wrong radiograph.
         overlooked: Erosion in percent at which 1 in e erosions is overlooked and read as 0.
         operated: Probability that a badly damaged joint is replaced or fused.
     """
@@ -106,7 +106,7 @@ LIFELIKE = Difficulty(
     overlooked=1.5,
     operated=0.25,
 )
-"""Films as a clinic has them, readers as they are; set by hand, see docs/phantom.md."""
+"""Radiographs as a clinic has them, readers as they are; set by hand, see docs/phantom.md."""
 
 DIFFICULTIES = {difficulty.name: difficulty for difficulty in (PLAIN, LIFELIKE)}
 

@@ -1,7 +1,7 @@
 """Faults that real exports have, each done to one clean synthetic night, with what the books must say afterwards.
 
-A fault takes films and joints that no other fault of the night has touched, so several can be done to one night and
-their expected counts add up. The counts hold for a night whose films the warehouse does not know yet.
+A fault takes radiographs and joints that no other fault of the night has touched, so several can be done to one night and
+their expected counts add up. The counts hold for a night whose radiographs the warehouse does not know yet.
 """
 
 import csv
@@ -16,12 +16,13 @@ import simplejpeg
 from PIL import Image
 from upath import UPath
 
+from scoring.contract import SUCCESS_MARKER
 from scoring.errors import BadInput, InvalidRequest, LandingNotReady, ScoringError
 from scoring.imaging.decode import UndecodableImage, decode_grey
 from scoring.phantom.registry import JOINT_COLUMNS
 from scoring.phantom.seeds import stream
+from scoring.storage import atomic_write
 
-SUCCESS_MARKER = "_SUCCESS"
 CONSULTATIONS = "consultations.csv"
 DISEASE_ACTIVITY = "disease_activity.csv"
 
@@ -59,19 +60,19 @@ class Night:
 
     Attributes:
         folder: The night's folder.
-        folder_date: Its date.
+        batch_date: Its date.
         seed: Seed from which faults draw.
     """
 
     folder: UPath
-    folder_date: date
+    batch_date: date
     seed: int
-    films_taken: set[str] = field(default_factory=set)
+    radiographs_taken: set[str] = field(default_factory=set)
     joints_taken: set[tuple[str, str]] = field(default_factory=set)
 
     def rng(self, name: str) -> np.random.Generator:
         """The generator of one fault in this night."""
-        return stream(self.seed, "fault", name, self.folder_date.isoformat())
+        return stream(self.seed, "fault", name, self.batch_date.isoformat())
 
     def rows(self, file_name: str) -> list[_Row]:
         """The data rows of one of the night's CSV files."""
@@ -82,38 +83,38 @@ class Night:
         """Replace one of the night's CSV files; `columns` is needed if there may be no row."""
         put(self.folder / file_name, csv_bytes(rows, columns or list(rows[0])))
 
-    def take_film(self) -> str:
-        """A read film (sop_iuid) with all its images for a fault that touches its whole row."""
-        busy = self.films_taken | {film for film, _ in self.joints_taken}
+    def take_radiograph(self) -> str:
+        """A read radiograph (sop_iuid) with all its images for a fault that touches its whole row."""
+        busy = self.radiographs_taken | {radiograph for radiograph, _ in self.joints_taken}
         for row in self.rows(CONSULTATIONS):
-            film = row["sop_iuid"]
-            if film not in busy and _n_read(row) and self._has_images(film):
-                self.films_taken.add(film)
-                return film
+            radiograph = row["sop_iuid"]
+            if radiograph not in busy and _n_read(row) and self._has_images(radiograph):
+                self.radiographs_taken.add(radiograph)
+                return radiograph
         raise self._too_small()
 
     def take_joint(self) -> tuple[str, str]:
         """A read joint with an image, as (sop_iuid, joint), for a fault that touches nothing else."""
         for row in reversed(self.rows(CONSULTATIONS)):
-            film = row["sop_iuid"]
-            if film in self.films_taken or not self._has_images(film):
+            radiograph = row["sop_iuid"]
+            if radiograph in self.radiographs_taken or not self._has_images(radiograph):
                 continue
             for joint in JOINT_COLUMNS:
-                if row[joint] and (film, joint) not in self.joints_taken:
-                    self.joints_taken.add((film, joint))
-                    return film, joint
+                if row[joint] and (radiograph, joint) not in self.joints_taken:
+                    self.joints_taken.add((radiograph, joint))
+                    return radiograph, joint
         raise self._too_small()
 
-    def image(self, film: str, joint: str) -> UPath:
+    def image(self, radiograph: str, joint: str) -> UPath:
         """The file of one joint image."""
-        return self.folder / "joints" / f"{film}_{joint}.jpg"
+        return self.folder / "joints" / f"{radiograph}_{joint}.jpg"
 
-    def _has_images(self, film: str) -> bool:
-        return all(self.image(film, joint).exists() for joint in JOINT_COLUMNS)
+    def _has_images(self, radiograph: str) -> bool:
+        return all(self.image(radiograph, joint).exists() for joint in JOINT_COLUMNS)
 
     def _too_small(self) -> InvalidRequest:
         return InvalidRequest(
-            f"The night {self.folder_date} has no read film left for another fault; use more patients or fewer faults."
+            f"The night {self.batch_date} has no read radiograph left for another fault; use more patients or fewer faults."
         )
 
 
@@ -121,11 +122,9 @@ Fault = Callable[[Night], FaultEffect]
 
 
 def put(path: UPath, data: bytes) -> None:
-    """Write a file under a temporary name and move it to its place: nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.parent / f".{path.name}.part"
-    part.write_bytes(data)
-    part.rename(path)
+    """Write a file; no reader sees half of it."""
+    with atomic_write(path) as file:
+        file.write(data)
 
 
 def csv_bytes(rows: list[_Row], columns: list[str]) -> bytes:
@@ -141,8 +140,8 @@ def _n_read(row: _Row) -> int:
     return sum(bool(row[joint]) for joint in JOINT_COLUMNS)
 
 
-def _row_of(rows: list[_Row], film: str) -> _Row:
-    return next(row for row in rows if row["sop_iuid"] == film)
+def _row_of(rows: list[_Row], radiograph: str) -> _Row:
+    return next(row for row in rows if row["sop_iuid"] == radiograph)
 
 
 # ---- images
@@ -204,26 +203,26 @@ def _as_text(_: bytes, __: np.random.Generator) -> bytes:
 
 
 def _image_without_record(night: Night) -> FaultEffect:
-    """An image belongs to a film that no consultation names."""
-    film, joint = night.take_joint()
+    """An image belongs to a radiograph that no consultation names."""
+    radiograph, joint = night.take_joint()
     stranger = f"2.25.{int.from_bytes(night.rng('image_without_record').bytes(16))}"
-    grey = decode_grey(night.image(film, joint).read_bytes())
+    grey = decode_grey(night.image(radiograph, joint).read_bytes())
     put(night.image(stranger, joint), _encode(grey[::-1]))
-    return FaultEffect("image_without_record", "images", "images.film_known", {"images": 1})
+    return FaultEffect("image_without_record", "images", "images.radiograph_known", {"images": 1})
 
 
 def _record_without_images(night: Night) -> FaultEffect:
-    """All images of a film are missing."""
-    film = night.take_film()
+    """All images of a radiograph are missing."""
+    radiograph = night.take_radiograph()
     for joint in JOINT_COLUMNS:
-        night.image(film, joint).unlink()
+        night.image(radiograph, joint).unlink()
     return FaultEffect("record_without_images", "images")
 
 
 def _two_images_for_one_joint(night: Night) -> FaultEffect:
     """A .jpeg with other pixels lies beside the .jpg of a joint."""
-    film, joint = night.take_joint()
-    path = night.image(film, joint)
+    radiograph, joint = night.take_joint()
+    path = night.image(radiograph, joint)
     put(path.with_suffix(".jpeg"), _encode(decode_grey(path.read_bytes())[:, ::-1]))
     return FaultEffect("two_images_for_one_joint", "images", "images.one_file_per_joint", {"images": 2})
 
@@ -235,11 +234,11 @@ def _encode(grey: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
 
 def _escaping_name(night: Night) -> FaultEffect:
     """A file name and the sop_iuid of a consultation try to leave the folder."""
-    film, joint = night.take_joint()
-    grey = decode_grey(night.image(film, joint).read_bytes())
+    radiograph, joint = night.take_joint()
+    grey = decode_grey(night.image(radiograph, joint).read_bytes())
     put(night.folder / "joints" / "..%2F..%2Fevil_hand_left_1.jpg", _encode(grey[::-1, ::-1]))
     rows = night.rows(CONSULTATIONS)
-    rows.append({**_row_of(rows, film), "id_x": "999999001", "sop_iuid": "../../x"})
+    rows.append({**_row_of(rows, radiograph), "id_x": "999999001", "sop_iuid": "../../x"})
     night.write_rows(CONSULTATIONS, rows)
     fallen = {"images": 1, "consultations": 1, "readings": _n_read(rows[-1])}
     return FaultEffect("escaping_name", "images", "images.name_matches", fallen)
@@ -252,9 +251,9 @@ def _bad_percent(name: str, text: str, rule: str) -> Fault:
     """A reading that is not a percentage of 0 to 100."""
 
     def fault(night: Night) -> FaultEffect:
-        film, joint = night.take_joint()
+        radiograph, joint = night.take_joint()
         rows = night.rows(CONSULTATIONS)
-        _row_of(rows, film)[joint] = text
+        _row_of(rows, radiograph)[joint] = text
         night.write_rows(CONSULTATIONS, rows)
         return FaultEffect(name, "readings", rule, {"readings": 1})
 
@@ -263,13 +262,13 @@ def _bad_percent(name: str, text: str, rule: str) -> Fault:
 
 
 def _bad_row(name: str, rule: str, what: str, change: Callable[[_Row, date], None]) -> Fault:
-    """A consultation that cannot be accepted; its readings and, without a known film, its images fall with it."""
+    """A consultation that cannot be accepted; its readings and, without a known radiograph, its images fall with it."""
 
     def fault(night: Night) -> FaultEffect:
-        film = night.take_film()
+        radiograph = night.take_radiograph()
         rows = night.rows(CONSULTATIONS)
-        row = _row_of(rows, film)
-        change(row, night.folder_date)
+        row = _row_of(rows, radiograph)
+        change(row, night.batch_date)
         night.write_rows(CONSULTATIONS, rows)
         fallen = {"consultations": 1, "readings": _n_read(row), "images": len(JOINT_COLUMNS)}
         return FaultEffect(name, "consultations", rule, fallen)
@@ -278,8 +277,8 @@ def _bad_row(name: str, rule: str, what: str, change: Callable[[_Row, date], Non
     return fault
 
 
-def _to_future(row: _Row, folder_date: date) -> None:
-    row["date_x"] = row["date_y"] = (folder_date + timedelta(days=400)).isoformat()
+def _to_future(row: _Row, batch_date: date) -> None:
+    row["date_x"] = row["date_y"] = (batch_date + timedelta(days=400)).isoformat()
 
 
 def _read_before_taken(row: _Row, _: date) -> None:
@@ -293,9 +292,9 @@ def _to_day_first(row: _Row, _: date) -> None:
 
 def _duplicate_id_x(night: Night) -> FaultEffect:
     """Two different consultations have the same id_x."""
-    film = night.take_film()
+    radiograph = night.take_radiograph()
     rows = night.rows(CONSULTATIONS)
-    row = _row_of(rows, film)
+    row = _row_of(rows, radiograph)
     other = dict(row)
     joint = next(joint for joint in JOINT_COLUMNS if row[joint])
     other[joint] = "10" if row[joint] != "10" else "15"
@@ -307,9 +306,9 @@ def _duplicate_id_x(night: Night) -> FaultEffect:
 
 def _row_twice(night: Night) -> FaultEffect:
     """A consultation is delivered twice, word for word."""
-    film = night.take_film()
+    radiograph = night.take_radiograph()
     rows = night.rows(CONSULTATIONS)
-    row = _row_of(rows, film)
+    row = _row_of(rows, radiograph)
     night.write_rows(CONSULTATIONS, [*rows, row])
     fallen = {"consultations": 1, "readings": _n_read(row)}
     return FaultEffect("row_twice", "consultations", "consultations.exact_copy", fallen)
@@ -317,9 +316,9 @@ def _row_twice(night: Night) -> FaultEffect:
 
 def _zero_padded_patient(night: Night) -> FaultEffect:
     """A patient is called 00123; the zeros must survive."""
-    film = night.take_film()
+    radiograph = night.take_radiograph()
     rows = night.rows(CONSULTATIONS)
-    _row_of(rows, film)["patient_id"] = "00123"
+    _row_of(rows, radiograph)["patient_id"] = "00123"
     night.write_rows(CONSULTATIONS, rows)
     return FaultEffect("zero_padded_patient", "consultations")
 
@@ -400,17 +399,20 @@ FAULTS: dict[str, Fault] = {
     "date_in_future": _bad_row(
         "date_in_future",
         "consultations.date_x_not_future",
-        "A film and its reading are dated 400 days ahead.",
+        "A radiograph and its reading are dated 400 days ahead.",
         _to_future,
     ),
     "date_y_before_date_x": _bad_row(
         "date_y_before_date_x",
         "consultations.date_y_not_before_date_x",
-        "A film was read a month before it was taken.",
+        "A radiograph was read a month before it was taken.",
         _read_before_taken,
     ),
     "day_first_dates": _bad_row(
-        "day_first_dates", "consultations.date_x_readable", "The dates of a film are written 31.12.2025.", _to_day_first
+        "day_first_dates",
+        "consultations.date_x_readable",
+        "The dates of a radiograph are written 31.12.2025.",
+        _to_day_first,
     ),
     "duplicate_id_x": _duplicate_id_x,
     "row_twice": _row_twice,
@@ -428,7 +430,7 @@ Those that rewrite or remove a whole file (`missing_column` and below) come last
 """
 
 
-def damage_night(night: Night, names: tuple[str, ...]) -> tuple[FaultEffect, ...]:
+def damage_batch(night: Night, names: tuple[str, ...]) -> tuple[FaultEffect, ...]:
     """Do several faults to one night, in the order of the catalogue.
 
     Args:

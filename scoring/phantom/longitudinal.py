@@ -28,10 +28,10 @@ DAYS_PER_YEAR = 365.25
 _FIRST_ENTRY = np.datetime64("2008-01-01")
 _ENTRY_SPAN_DAYS = 730
 _VISITS_A_YEAR = 2
-# Activity has to be there a year before the first film and some weeks after the last visit, where no registry sees it.
+# Activity has to be there a year before the first radiograph and some weeks after the last visit, where no registry sees it.
 _VISITS_BEFORE_ENTRY, _VISITS_AFTER_END = 3, 1
 _JITTER_DAYS = 30
-_SAME_DAY_FILMS, _FILM_LAG_DAYS, _FILMS_MISSING = 0.7, 45, 0.1
+_SAME_DAY_RADIOGRAPHS, _RADIOGRAPH_LAG_DAYS, _RADIOGRAPHS_MISSING = 0.7, 45, 0.1
 
 # Intercept, slope on activity, error, share not measured, smallest value of the formula.
 _OTHER_FORMS = {
@@ -52,7 +52,7 @@ class Planted:
         activity_between: Standard deviation of patients' own levels.
         activity_within: Standard deviation of a patient's visits around his level.
         activity_memory: Years in which the correlation of two visits' deviations falls to 1/e.
-        first_damage: Smallest Rau score of a first film, points.
+        first_damage: Smallest Rau score of a first radiograph, points.
         damage_shape: Shape of the gamma distribution of the first Rau score above that.
         damage_scale: Its scale, points.
         rate: Mean of the patients' own rates, exponentially distributed, points a year.
@@ -94,19 +94,19 @@ class Followed:
     """What a registry would know of the simulated patients.
 
     Attributes:
-        films: One row a film: patient_id, visit_date, reported_rau, predicted_rau (0-190 points), n_scored (38).
+        radiographs: One row a radiograph: patient_id, visit_date, reported_rau, predicted_rau (0-190 points), n_scored (38).
         visits: One row a visit: patient_id, visit_date, das28_esr4, das28_esr3, das28_crp4, das28_crp3; the last three
             are NaN where not measured.
     """
 
-    films: pd.DataFrame
+    radiographs: pd.DataFrame
     visits: pd.DataFrame
 
 
 def simulate_followed(n_patients: int, seed: int, years: int = 10, planted: Planted | None = None) -> Followed:
-    """Follow patients: visits about twice a year, films about once a year and mostly on the day of a visit.
+    """Follow patients: visits about twice a year, radiographs about once a year and mostly on the day of a visit.
 
-    Patients leave when they leave, whatever their disease does. Films are missed at random. All of it is drawn for all
+    Patients leave when they leave, whatever their disease does. Radiographs are missed at random. All of it is drawn for all
     patients at once, so a larger registry does not contain the smaller one.
 
     Args:
@@ -116,7 +116,7 @@ def simulate_followed(n_patients: int, seed: int, years: int = 10, planted: Plan
         planted: The model; default: `Planted()`.
 
     Returns:
-        Films and visits, by patient and date.
+        Radiographs and visits, by patient and date.
 
     Raises:
         InvalidRequest: n_patients or years are below 1.
@@ -127,19 +127,19 @@ def simulate_followed(n_patients: int, seed: int, years: int = 10, planted: Plan
     rng = stream(seed, "followed")
     visit_day = _visit_days(rng, n_patients, years)
     activity = _activity(rng, visit_day, model)
-    film_day = _film_days(rng, visit_day, years)
-    damage = _damage(rng, visit_day, activity, film_day, model)
+    radiograph_day = _radiograph_days(rng, visit_day, years)
+    damage = _damage(rng, visit_day, activity, radiograph_day, model)
 
     entry = _FIRST_ENTRY + rng.integers(0, _ENTRY_SPAN_DAYS, n_patients).astype("timedelta64[D]")
     leaves = rng.exponential(model.stay * DAYS_PER_YEAR, n_patients) + DAYS_PER_YEAR
     numbers = np.array([f"{number:07d}" for number in range(1, n_patients + 1)], dtype=object)
 
-    filmed = (film_day <= leaves[:, None]) & (rng.random(film_day.shape) >= _FILMS_MISSING)
-    films = _rows(numbers, entry, film_day, filmed)
+    radiographed = (radiograph_day <= leaves[:, None]) & (rng.random(radiograph_day.shape) >= _RADIOGRAPHS_MISSING)
+    radiographs = _rows(numbers, entry, radiograph_day, radiographed)
     for name, error in (("reported_rau", model.reader_error), ("predicted_rau", model.model_error)):
         read = damage + rng.normal(0, error, damage.shape)
-        films[name] = np.clip(read, 0, 190)[filmed]
-    films["n_scored"] = 38.0
+        radiographs[name] = np.clip(read, 0, 190)[radiographed]
+    radiographs["n_scored"] = 38.0
 
     attended = (visit_day >= 0) & (visit_day <= leaves[:, None])
     attended[:, -_VISITS_AFTER_END:] = False
@@ -148,7 +148,7 @@ def simulate_followed(n_patients: int, seed: int, years: int = 10, planted: Plan
     for name, (intercept, slope, error, missing, smallest) in _OTHER_FORMS.items():
         measured = intercept + slope * visits["das28_esr4"] + rng.normal(0, error, len(visits))
         visits[name] = np.where(rng.random(len(visits)) < missing, np.nan, np.maximum(measured, smallest))
-    return Followed(films, visits)
+    return Followed(radiographs, visits)
 
 
 def _rows(
@@ -181,21 +181,23 @@ def _activity(rng: np.random.Generator, day: Floats, model: Planted) -> Floats:
     return np.asarray(np.maximum(level + deviation, 0), dtype=np.float64)
 
 
-def _film_days(rng: np.random.Generator, visit_day: Floats, years: int) -> Floats:
-    """Days of the yearly films, (n_patients, years + 1): that of a visit, or some weeks from it."""
+def _radiograph_days(rng: np.random.Generator, visit_day: Floats, years: int) -> Floats:
+    """Days of the yearly radiographs, (n_patients, years + 1): that of a visit, or some weeks from it."""
     at_visit = visit_day[:, _VISITS_BEFORE_ENTRY::_VISITS_A_YEAR][:, : years + 1]
-    lag = rng.integers(-_FILM_LAG_DAYS, _FILM_LAG_DAYS + 1, at_visit.shape)
-    return np.asarray(at_visit + np.where(rng.random(at_visit.shape) < _SAME_DAY_FILMS, 0, lag), dtype=np.float64)
+    lag = rng.integers(-_RADIOGRAPH_LAG_DAYS, _RADIOGRAPH_LAG_DAYS + 1, at_visit.shape)
+    return np.asarray(at_visit + np.where(rng.random(at_visit.shape) < _SAME_DAY_RADIOGRAPHS, 0, lag), dtype=np.float64)
 
 
-def _damage(rng: np.random.Generator, visit_day: Floats, activity: Floats, film_day: Floats, model: Planted) -> Floats:
-    """True Rau score at each film, (n_patients, films)."""
+def _damage(
+    rng: np.random.Generator, visit_day: Floats, activity: Floats, radiograph_day: Floats, model: Planted
+) -> Floats:
+    """True Rau score at each radiograph, (n_patients, radiographs)."""
     n_patients = len(visit_day)
     first = model.first_damage + rng.gamma(model.damage_shape, model.damage_scale, n_patients)
     rate = rng.exponential(model.rate, n_patients)
-    year_before = _integral(visit_day, activity, film_day - DAYS_PER_YEAR)
-    now = _integral(visit_day, activity, film_day)
-    since = film_day - film_day[:, :1]
+    year_before = _integral(visit_day, activity, radiograph_day - DAYS_PER_YEAR)
+    now = _integral(visit_day, activity, radiograph_day)
+    since = radiograph_day - radiograph_day[:, :1]
     return np.asarray(
         first[:, None]
         + rate[:, None] * since / DAYS_PER_YEAR
@@ -206,7 +208,7 @@ def _damage(rng: np.random.Generator, visit_day: Floats, activity: Floats, film_
 
 
 def _integral(day: Floats, activity: Floats, until: Floats) -> Floats:
-    """Activity summed over time from the first visit until given days, DAS28 times years, (n_patients, films)."""
+    """Activity summed over time from the first visit until given days, DAS28 times years, (n_patients, radiographs)."""
     width = np.diff(day, axis=1)
     area = np.cumsum(width * (activity[:, :-1] + activity[:, 1:]) / 2, axis=1)
     area = np.hstack([np.zeros((len(day), 1)), area])

@@ -1,7 +1,7 @@
 """Synthetic radiographs of single joints, drawn from the anatomy, with erosions of a known size.
 
 A beam through a bone meets a shell of compact bone around a spongy core. `anatomy` has the bones, `erosion` what is
-bitten out of them, `confounders` what else a film shows, `raster` the canvas.
+bitten out of them, `confounders` what else a radiograph shows, `raster` the canvas.
 """
 
 from collections.abc import Callable
@@ -56,8 +56,8 @@ from scoring.phantom.seeds import stream
 
 
 @dataclass(frozen=True)
-class FilmStyle:
-    """What all joints of one film share: detector, exposure, how the hand lay."""
+class RadiographStyle:
+    """What all joints of one radiograph share: detector, exposure, how the hand lay."""
 
     sop_iuid: str
     side: int
@@ -74,12 +74,12 @@ class FilmStyle:
     collimated: bool
 
 
-def film_style(seed: int, sop_iuid: str, difficulty: Difficulty = PLAIN) -> FilmStyle:
-    """Draw what all joints of one film share."""
-    rng = stream(seed, "film-style", sop_iuid)
+def radiograph_style(seed: int, sop_iuid: str, difficulty: Difficulty = PLAIN) -> RadiographStyle:
+    """Draw what all joints of one radiograph share."""
+    rng = stream(seed, "radiograph-style", sop_iuid)
     flat = rng.random() < 0.13
     background = rng.uniform(40, 85) if flat else abs(rng.normal(2.0, 2.5))
-    film = FilmStyle(
+    radiograph = RadiographStyle(
         sop_iuid=sop_iuid,
         side=int(rng.choice([84, 96, 112, 128, 144, 150, 160, 176, 190, 216])),
         background=float(background),
@@ -94,22 +94,24 @@ def film_style(seed: int, sop_iuid: str, difficulty: Difficulty = PLAIN) -> Film
         quality=int(rng.integers(60, 96)),
         collimated=bool(rng.random() < 0.05),
     )
-    return _exposed_otherwise(film, stream(seed, "film-difficulty", sop_iuid), difficulty)
+    return _exposed_otherwise(radiograph, stream(seed, "radiograph-difficulty", sop_iuid), difficulty)
 
 
-def _exposed_otherwise(film: FilmStyle, rng: np.random.Generator, difficulty: Difficulty) -> FilmStyle:
-    """The film with more spread of exposure, contrast, sharpness and noise."""
+def _exposed_otherwise(
+    radiograph: RadiographStyle, rng: np.random.Generator, difficulty: Difficulty
+) -> RadiographStyle:
+    """The radiograph with more spread of exposure, contrast, sharpness and noise."""
     wide = difficulty.exposure
     light, contrast, gamma = rng.standard_normal(3).tolist()
     blur, noise, haze = rng.random(), rng.gamma(1.5, 1 / 1.5), rng.exponential()
     return replace(
-        film,
-        background=film.background + 9.0 * wide * float(haze),
-        soft=film.soft * float(np.exp(0.28 * wide * light - 0.12 * wide * contrast)),
-        bone=film.bone * float(np.exp(0.16 * wide * light + 0.24 * wide * min(contrast, 1.5))),
-        gamma=film.gamma * float(np.exp(0.15 * wide * gamma)),
-        noise=film.noise + difficulty.noise * float(noise),
-        blur=film.blur + difficulty.blur * float(blur) ** 2,
+        radiograph,
+        background=radiograph.background + 9.0 * wide * float(haze),
+        soft=radiograph.soft * float(np.exp(0.28 * wide * light - 0.12 * wide * contrast)),
+        bone=radiograph.bone * float(np.exp(0.16 * wide * light + 0.24 * wide * min(contrast, 1.5))),
+        gamma=radiograph.gamma * float(np.exp(0.15 * wide * gamma)),
+        noise=radiograph.noise + difficulty.noise * float(noise),
+        blur=radiograph.blur + difficulty.blur * float(blur) ** 2,
     )
 
 
@@ -228,7 +230,7 @@ def _soft_tissue(look: JointLook, canvas: Canvas, patient: PatientStyle, pitch: 
 
 @dataclass(frozen=True)
 class _Stance:
-    """How the bone ends of a joint stand to each other on one film."""
+    """How the bone ends of a joint stand to each other on one radiograph."""
 
     space: float
     lateral: float
@@ -241,7 +243,7 @@ class _Stance:
 def _stance(
     erosion_percent: float,
     patient: PatientStyle,
-    film: FilmStyle,
+    radiograph: RadiographStyle,
     trouble: JointTrouble,
     *,
     deviation: float,
@@ -257,7 +259,7 @@ def _stance(
         lateral=0.16 * collapse * severe * deviation + rng.normal(0, 0.012) + trouble.slip,
         turn_head=rng.normal(0, 0.035),
         turn_base=rng.normal(0, 0.025) + 0.12 * collapse * severe * deviation + trouble.slip,
-        pitch=1.30 + 0.18 * film.spread + rng.normal(0, 0.05),
+        pitch=1.30 + 0.18 * radiograph.spread + rng.normal(0, 0.05),
     )
 
 
@@ -343,7 +345,7 @@ def draw_joint(
     joint: str,
     erosion_percent: float,
     patient: PatientStyle,
-    film: FilmStyle,
+    radiograph: RadiographStyle,
     rng: np.random.Generator,
     *,
     difficulty: Difficulty = PLAIN,
@@ -355,13 +357,13 @@ def draw_joint(
         joint: Registry column of the joint.
         erosion_percent: Share of the articular outline that is eroded away, 0 to 100.
         patient: Constant looks of the patient.
-        film: What all joints of the film share.
-        rng: Generator of this joint on this film: small pose differences and quantum noise.
+        radiograph: What all joints of the radiograph share.
+        rng: Generator of this joint on this radiograph: small pose differences and quantum noise.
         difficulty: What else the picture shows.
         operation: How the joint was operated on; an operated joint shows no erosion.
 
     Returns:
-        Grey values, uint8, (side, side) of the film.
+        Grey values, uint8, (side, side) of the radiograph.
 
     Raises:
         InvalidRequest: The phantom has no drawing of this joint, or the percentage is outside 0-100.
@@ -369,11 +371,11 @@ def draw_joint(
     if not 0 <= erosion_percent <= 100:
         raise InvalidRequest(f"erosion_percent is {erosion_percent}; it must lie in 0-100.")
     look = joint_look(joint)
-    factor = 2 if film.side < 110 else 1
-    side = film.side * factor
+    factor = 2 if radiograph.side < 110 else 1
+    side = radiograph.side * factor
     view = View(
-        scale=look.zoom * film.zoom * side * float(np.clip(rng.normal(1, 0.04), 0.88, 1.12)),
-        angle=np.deg2rad(look.tilt * film.spread + film.rotation + rng.normal(0, 3)),
+        scale=look.zoom * radiograph.zoom * side * float(np.clip(rng.normal(1, 0.04), 0.88, 1.12)),
+        angle=np.deg2rad(look.tilt * radiograph.spread + radiograph.rotation + rng.normal(0, 3)),
         centre=(side * (0.5 + rng.normal(0, 0.025)), side * (0.5 + rng.normal(0, 0.025))),
     )
     across, along = view.grid(side)
@@ -387,7 +389,7 @@ def draw_joint(
         trouble = replace(trouble, narrowing=1.3)
     lesion = stream(patient.seed, "lesions", patient.patient_id, joint)
     defects = erode(bones, erosion_percent, lesion, trouble.bite.depth)
-    stance = _stance(erosion_percent, patient, film, trouble, deviation=float(lesion.normal()), rng=rng)
+    stance = _stance(erosion_percent, patient, radiograph, trouble, deviation=float(lesion.normal()), rng=rng)
     in_view = _place_joint(look, bones, defects, stance, trouble, lesion=lesion)
     in_view += _place_neighbours(look, bones, stance, rng)
     in_view += _place_bystanders(bystanders(joint, patient), stance)
@@ -400,8 +402,10 @@ def draw_joint(
     soft = _soft_tissue(look, canvas, patient, stance.pitch)
     if operation is not None:
         opacity = _operated(opacity, operation, canvas, joint, patient)
-    soft, opacity = _overlaid(soft, opacity, canvas, joint, patient=patient, film=film, difficulty=difficulty)
-    grey = _expose(soft, opacity, film, factor, rng)
+    soft, opacity = _overlaid(
+        soft, opacity, canvas, joint, patient=patient, radiograph=radiograph, difficulty=difficulty
+    )
+    grey = _expose(soft, opacity, radiograph, factor, rng)
     return np.ascontiguousarray(grey[:, ::-1]) if look.mirrored else grey
 
 
@@ -419,32 +423,32 @@ def _overlaid(
     joint: str,
     *,
     patient: PatientStyle,
-    film: FilmStyle,
+    radiograph: RadiographStyle,
     difficulty: Difficulty,
 ) -> tuple[Floats, Floats]:
     """Soft tissue and bone with what lies over the joint."""
-    overlap = paint_overlap(canvas, joint, patient, film.sop_iuid, difficulty)
+    overlap = paint_overlap(canvas, joint, patient, radiograph.sop_iuid, difficulty)
     if overlap is not None:
         soft, opacity = soft + overlap[0], opacity + overlap[1]
     ring = paint_ring(canvas, joint, patient, difficulty)
     return soft, opacity if ring is None else opacity + ring
 
 
-def _expose(soft: Floats, opacity: Floats, film: FilmStyle, factor: int, rng: np.random.Generator) -> Grey:
+def _expose(soft: Floats, opacity: Floats, radiograph: RadiographStyle, factor: int, rng: np.random.Generator) -> Grey:
     """From thickness to grey values: exposure, blur, collimator, quantum noise."""
-    light = np.float32(film.soft) * soft + np.float32(film.bone) * opacity
+    light = np.float32(radiograph.soft) * soft + np.float32(radiograph.bone) * opacity
     if factor == 2:
-        light = light.reshape(film.side, 2, film.side, 2).mean(axis=(1, 3))
-    light = ndimage.gaussian_filter(light, film.blur)
-    top = np.float32(film.soft + film.bone)
-    light = top * (np.maximum(light, 0) / top) ** np.float32(film.gamma) + np.float32(film.background)
-    if film.collimated and rng.random() < 0.4:
-        edge = rng.uniform(0.15, 0.45) * film.side
+        light = light.reshape(radiograph.side, 2, radiograph.side, 2).mean(axis=(1, 3))
+    light = ndimage.gaussian_filter(light, radiograph.blur)
+    top = np.float32(radiograph.soft + radiograph.bone)
+    light = top * (np.maximum(light, 0) / top) ** np.float32(radiograph.gamma) + np.float32(radiograph.background)
+    if radiograph.collimated and rng.random() < 0.4:
+        edge = rng.uniform(0.15, 0.45) * radiograph.side
         slope = rng.normal(0, 0.03)
-        position = np.arange(film.side, dtype=np.float32)
+        position = np.arange(radiograph.side, dtype=np.float32)
         light *= np.where(position[:, None] + np.float32(slope) * position[None, :] < edge, np.float32(0.72), 1)
     grain = rng.standard_normal(light.shape, dtype=np.float32)
-    light = light + np.float32(film.noise) * grain * np.sqrt((light + 12) / 90)
+    light = light + np.float32(radiograph.noise) * grain * np.sqrt((light + 12) / 90)
     return np.clip(np.rint(light), 0, 255).astype(np.uint8)
 
 
@@ -458,12 +462,12 @@ def joint_image(
     difficulty: Difficulty = PLAIN,
     operation: Operation | None = None,
 ) -> Grey:
-    """Draw one joint of one film, all looks derived from the seed and the ids.
+    """Draw one joint of one radiograph, all looks derived from the seed and the ids.
 
     Args:
         seed: Seed of the phantom.
-        patient_id: Patient on the film.
-        sop_iuid: The film.
+        patient_id: Patient on the radiograph.
+        sop_iuid: The radiograph.
         joint: Registry column of the joint.
         erosion_percent: True erosion, 0 to 100.
         difficulty: What else the picture shows.
@@ -476,8 +480,8 @@ def joint_image(
         joint,
         erosion_percent,
         patient_style(seed, patient_id),
-        film_style(seed, sop_iuid, difficulty),
-        stream(seed, "joint-on-film", sop_iuid, joint),
+        radiograph_style(seed, sop_iuid, difficulty),
+        stream(seed, "joint-on-radiograph", sop_iuid, joint),
         difficulty=difficulty,
         operation=operation,
     )
@@ -493,11 +497,11 @@ def joint_jpeg(
     difficulty: Difficulty = PLAIN,
     operation: Operation | None = None,
 ) -> bytes:
-    """The same as `joint_image`, as the grey JPEG file an extractor would write, at the film's quality."""
+    """The same as `joint_image`, as the grey JPEG file an extractor would write, at the radiograph's quality."""
     import simplejpeg
 
     grey = joint_image(seed, patient_id, sop_iuid, joint, erosion_percent, difficulty=difficulty, operation=operation)
     encoded: bytes = simplejpeg.encode_jpeg(
-        grey[:, :, None], quality=film_style(seed, sop_iuid).quality, colorspace="GRAY"
+        grey[:, :, None], quality=radiograph_style(seed, sop_iuid).quality, colorspace="GRAY"
     )
     return encoded

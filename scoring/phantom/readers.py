@@ -1,7 +1,7 @@
 """Readers: what a person writes down for a true erosion, and how people are known to err.
 
 A reader is least sure of what is half destroyed, has a bias of his own, overlooks what is small, and lets the other
-joints of a film pull his readings (the halo effect; Rohrbach 2017 found it in the registry's outliers).
+joints of a radiograph pull his readings (the halo effect; Rohrbach 2017 found it in the registry's outliers).
 """
 
 import numpy as np
@@ -17,16 +17,16 @@ N_READERS = 12
 _MOOD = 1.2
 
 
-def read_film(
+def read_radiograph(
     erosion_true: Values, rng: np.random.Generator, seed: int, sop_iuid: str, difficulty: Difficulty = PLAIN
 ) -> Values:
-    """What the film's reader writes down for its joints.
+    """What the radiograph's reader writes down for its joints.
 
     Args:
-        erosion_true: True erosion of the film's joints in percent.
+        erosion_true: True erosion of the radiograph's joints in percent.
         rng: Generator of this reading; it moves on equally far at any difficulty.
         seed: Seed of the phantom.
-        sop_iuid: The film.
+        sop_iuid: The radiograph.
         difficulty: How its reader errs.
 
     Returns:
@@ -54,7 +54,7 @@ def _confused(read: Values, seed: int, sop_iuid: str, difficulty: Difficulty) ->
 
 
 def reader_bias(seed: int, sop_iuid: str, difficulty: Difficulty) -> float:
-    """Percentage points by which the film's reader, one of `N_READERS`, always sees more, halfway between the ends."""
+    """Percentage points by which the radiograph's reader, one of `N_READERS`, always sees more, halfway between the ends."""
     if not difficulty.reader_bias:
         return 0.0
     reader = stream(seed, "reader-of", sop_iuid).integers(N_READERS)
@@ -91,7 +91,7 @@ def _doubt(erosion_true: Values) -> Values:
 
 
 def _with_halo(erosion_true: Values, halo: float) -> Values:
-    """Each joint pulled towards the mean of its film, least where there is least doubt."""
+    """Each joint pulled towards the mean of its radiograph, least where there is least doubt."""
     pull = halo * (0.3 + 0.7 * _doubt(erosion_true) / 50)
     pulled: Values = erosion_true + pull * (erosion_true.mean() - erosion_true)
     return pulled

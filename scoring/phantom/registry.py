@@ -1,4 +1,4 @@
-"""A synthetic registry of rheumatoid arthritis: patients, visits, films, erosions, readings and disease activity.
+"""A synthetic registry of rheumatoid arthritis: patients, visits, radiographs, erosions, readings and disease activity.
 
 The true erosion of every joint is known, never heals and grows with the years of disease. A reading is the truth with a
 reader's error on the 5 % grid readers use. Numbers were set so that readings have the published prevalence of Ratingen
@@ -15,20 +15,22 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from scoring import contract
 from scoring.clinical.das28 import das28_crp, das28_esr
 from scoring.clinical.joints import LEFT_HAND, REGISTRY_JOINTS, Joint
 from scoring.clinical.ratingen import grade
 from scoring.clinical.rau import rau_score
+from scoring.contract import column_names
 from scoring.errors import InvalidRequest
 from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.phantom.implants import Operation
-from scoring.phantom.readers import Values, read_film
+from scoring.phantom.readers import Values, read_radiograph
 from scoring.phantom.seeds import stream
 
 JOINT_COLUMNS: tuple[str, ...] = tuple(joint.column for joint in LEFT_HAND)
 
 Limb = Literal["hand_left", "hand_right", "wrists", "feet"]
-"""What a film shows; one film has both wrists or both feet."""
+"""What a radiograph shows; one radiograph has both wrists or both feet."""
 
 LIMB_JOINTS: dict[Limb, tuple[Joint, ...]] = {
     "hand_left": LEFT_HAND,
@@ -37,28 +39,8 @@ LIMB_JOINTS: dict[Limb, tuple[Joint, ...]] = {
     "feet": tuple(joint for joint in REGISTRY_JOINTS if joint.limb == "foot"),
 }
 
-CONSULTATION_COLUMNS: tuple[str, ...] = (
-    "id_x",
-    "patient_id",
-    "date_x",
-    "date_y",
-    "sop_iuid",
-    "body_part",
-    *JOINT_COLUMNS,
-    "rau_score",
-)
-ACTIVITY_COLUMNS: tuple[str, ...] = (
-    "patient_id",
-    "date",
-    "physician_global_disease_activity",
-    "global_patient_estimate_disease_activity",
-    "das28bsr_score",
-    "das283crp_score",
-    "swollen_28",
-    "tender_28",
-    "esr",
-    "crp",
-)
+CONSULTATION_COLUMNS = column_names("consultations", required=True)
+ACTIVITY_COLUMNS = tuple(column.name for column in contract.ACTIVITY_COLUMNS)
 
 DAYS_PER_YEAR = 365.25
 
@@ -71,8 +53,8 @@ _JOINT_SPREAD = 1.25
 _JOINT_LEVEL = {"PIP": -0.05, "MCP": 0.1, "IP": -0.2, "MTP": 0.1, "wrist": 0.1}
 _FAST_JOINTS = {"MCP2": 0.45, "MCP3": 0.3, "PIP3": 0.15, "MCP1": -0.25, "MTP5": 0.45}
 
-_FILM_SHARE_FIRST, _FILM_SHARE_LATER = 0.92, 0.55
-_FILM_READ_SHARE, _JOINT_UNREAD_SHARE = 0.88, 0.015
+_RADIOGRAPH_SHARE_FIRST, _RADIOGRAPH_SHARE_LATER = 0.92, 0.55
+_RADIOGRAPH_READ_SHARE, _JOINT_UNREAD_SHARE = 0.88, 0.015
 
 # A few joints are operated on for another reason than erosion. Most finger joints are fused, most knuckles replaced.
 _OTHER_OPERATIONS = 0.004
@@ -92,10 +74,10 @@ class PhantomRegistry:
         patients: patient_id, first_visit, disease_years (at the first visit).
         visits: patient_id, visit_date and, without any gap, all components and das28_esr4, das28_esr3, das28_crp4,
             das28_crp3.
-        consultations: One row a film in the columns of the landing contract (`CONSULTATION_COLUMNS`): readings in
-            percent, NaN where not read; date_y and rau_score empty where the film was not read.
+        consultations: One row a radiograph in the columns of the landing contract (`CONSULTATION_COLUMNS`): readings in
+            percent, NaN where not read; date_y and rau_score empty where the radiograph was not read.
         disease_activity: One row a visit in the columns of the landing contract (`ACTIVITY_COLUMNS`), with gaps.
-        joints: One row a joint on a film: sop_iuid, patient_id, visit_date, joint, erosion_true, erosion_read and
+        joints: One row a joint on a radiograph: sop_iuid, patient_id, visit_date, joint, erosion_true, erosion_read and
             operation (None, prosthesis or fusion); an operated joint has neither erosion (NaN), and it stays operated.
     """
 
@@ -130,34 +112,34 @@ def simulate_registry(
     patients = [_simulate_patient(number, setting) for number in range(1, n_patients + 1)]
     visits = pd.DataFrame([row for patient in patients for row in patient.visits])
     visits = _with_das28(visits)
-    films = pd.DataFrame(
+    radiographs = pd.DataFrame(
         [row for patient in patients for row in patient.consultations], columns=CONSULTATION_COLUMNS[:6]
     )
-    joints = _joint_rows([film for patient in patients for film in patient.films], LEFT_HAND)
+    joints = _joint_rows([radiograph for patient in patients for radiograph in patient.radiographs], LEFT_HAND)
     return PhantomRegistry(
         patients=pd.DataFrame([patient.row for patient in patients]),
         visits=visits.drop(columns=["u_bsr", "u_crp3"]),
-        consultations=_consultations(films, joints),
+        consultations=_consultations(radiographs, joints),
         disease_activity=_with_gaps(visits, seed),
         joints=joints,
     )
 
 
-def simulate_films(
+def simulate_radiographs(
     n_patients: int, seed: int, first_visit: date, years: float, *, limb: Limb, difficulty: Difficulty = PLAIN
 ) -> pd.DataFrame:
-    """Simulate films of one limb of the registry's patients: their visits and how fast they erode are the registry's.
+    """Simulate radiographs of one limb of the registry's patients: their visits and how fast they erode are the registry's.
 
     Args:
         n_patients: As for `simulate_registry`, like all that follows but the limb.
         seed: Seed of the registry.
         first_visit: No visit is before this day.
         years: No visit and no reading is later than this many years after it.
-        limb: What the films show.
+        limb: What the radiographs show.
         difficulty: How readers err and how many joints are operated on.
 
     Returns:
-        One row a joint on a film, as `PhantomRegistry.joints`; for the left hand it is the same frame.
+        One row a joint on a radiograph, as `PhantomRegistry.joints`; for the left hand it is the same frame.
 
     Raises:
         InvalidRequest: n_patients or years are out of range.
@@ -165,8 +147,10 @@ def simulate_films(
     if limb == "hand_left":
         return simulate_registry(n_patients, seed, first_visit, years, difficulty).joints
     setting = _setting(n_patients, seed, first_visit, years, difficulty)
-    films = [film for number in range(1, n_patients + 1) for film in _simulate_films(number, setting, limb)]
-    return _joint_rows(films, LIMB_JOINTS[limb])
+    radiographs = [
+        radiograph for number in range(1, n_patients + 1) for radiograph in _simulate_radiographs(number, setting, limb)
+    ]
+    return _joint_rows(radiographs, LIMB_JOINTS[limb])
 
 
 @dataclass(frozen=True)
@@ -219,7 +203,7 @@ def _course(number: int, setting: _Setting) -> tuple[_Course, np.random.Generato
 
 
 @dataclass(frozen=True)
-class _Film:
+class _Radiograph:
     sop_iuid: str
     patient_id: str
     visit_date: date
@@ -234,7 +218,7 @@ class _Patient:
     row: dict[str, object]
     visits: list[dict[str, object]]
     consultations: list[dict[str, object]]
-    films: list[_Film]
+    radiographs: list[_Radiograph]
 
 
 def _simulate_patient(number: int, setting: _Setting) -> _Patient:
@@ -244,67 +228,67 @@ def _simulate_patient(number: int, setting: _Setting) -> _Patient:
 
     visits: list[dict[str, object]] = []
     consultations: list[dict[str, object]] = []
-    films: list[_Film] = []
+    radiographs: list[_Radiograph] = []
     for visit in range(len(course.days)):
         visit_rng = stream(setting.seed, "visit", course.patient_id, str(visit))
         visit_date = course.visit_date(visit)
         truth = course.erosion(rates, visit)
         visits.append({"patient_id": course.patient_id, "visit_date": visit_date, **_activity(visit_rng, level, truth)})
-        if visit_rng.random() < (_FILM_SHARE_FIRST if visit == 0 else _FILM_SHARE_LATER):
-            film = _film(setting, course, visit, rates, "hand_left", rng=visit_rng)
-            films.append(film)
+        if visit_rng.random() < (_RADIOGRAPH_SHARE_FIRST if visit == 0 else _RADIOGRAPH_SHARE_LATER):
+            radiograph = _radiograph(setting, course, visit, rates, "hand_left", rng=visit_rng)
+            radiographs.append(radiograph)
             consultations.append(
                 {
                     "id_x": str(number * 1000 + visit),
                     "patient_id": course.patient_id,
                     "date_x": visit_date,
-                    "date_y": film.read_on,
-                    "sop_iuid": film.sop_iuid,
+                    "date_y": radiograph.read_on,
+                    "sop_iuid": radiograph.sop_iuid,
                     "body_part": "HAND_LEFT" if visit_rng.random() < 0.85 else "HAND_BOTH",
                 }
             )
     row = {"patient_id": course.patient_id, "first_visit": course.entry, "disease_years": course.disease_years}
-    return _Patient(row, visits, consultations, films)
+    return _Patient(row, visits, consultations, radiographs)
 
 
-def _simulate_films(number: int, setting: _Setting, limb: Limb) -> list[_Film]:
-    """A patient's films of a limb other than the left hand."""
+def _simulate_radiographs(number: int, setting: _Setting, limb: Limb) -> list[_Radiograph]:
+    """A patient's radiographs of a limb other than the left hand."""
     course, _ = _course(number, setting)
     joints = LIMB_JOINTS[limb]
     rates = _erosion_rates(joints, course.severity, stream(setting.seed, "rates", course.patient_id, limb))
-    films = []
+    radiographs = []
     for visit in range(len(course.days)):
         rng = stream(setting.seed, "visit", course.patient_id, str(visit), limb)
-        if rng.random() < (_FILM_SHARE_FIRST if visit == 0 else _FILM_SHARE_LATER):
-            films.append(_film(setting, course, visit, rates, limb, rng=rng))
-    return films
+        if rng.random() < (_RADIOGRAPH_SHARE_FIRST if visit == 0 else _RADIOGRAPH_SHARE_LATER):
+            radiographs.append(_radiograph(setting, course, visit, rates, limb, rng=rng))
+    return radiographs
 
 
-def _film(
+def _radiograph(
     setting: _Setting, course: _Course, visit: int, rates: Values, limb: Limb, *, rng: np.random.Generator
-) -> _Film:
-    """The film of a visit: what is there, and what its reader writes down."""
-    sop_iuid = _film_uid(setting.seed, course.patient_id, visit, limb)
+) -> _Radiograph:
+    """The radiograph of a visit: what is there, and what its reader writes down."""
+    sop_iuid = _radiograph_uid(setting.seed, course.patient_id, visit, limb)
     truth = course.erosion(rates, visit)
     operations = _operations(setting, course.patient_id, limb, truth)
     own = np.array([operation is None for operation in operations])
-    read = np.where(own, read_film(truth, rng, setting.seed, sop_iuid, setting.difficulty), np.nan)
+    read = np.where(own, read_radiograph(truth, rng, setting.seed, sop_iuid, setting.difficulty), np.nan)
     visit_date = course.visit_date(visit)
     read, read_on = _written_down(read, rng, visit_date, setting.last_day)
-    return _Film(sop_iuid, course.patient_id, visit_date, read_on, np.where(own, truth, np.nan), read, operations)
+    return _Radiograph(sop_iuid, course.patient_id, visit_date, read_on, np.where(own, truth, np.nan), read, operations)
 
 
-def _joint_rows(films: list[_Film], joints: tuple[Joint, ...]) -> pd.DataFrame:
-    """One row a joint on a film."""
+def _joint_rows(radiographs: list[_Radiograph], joints: tuple[Joint, ...]) -> pd.DataFrame:
+    """One row a joint on a radiograph."""
     return pd.DataFrame(
         {
-            "sop_iuid": [film.sop_iuid for film in films for _ in joints],
-            "patient_id": [film.patient_id for film in films for _ in joints],
-            "visit_date": [film.visit_date for film in films for _ in joints],
-            "joint": [joint.column for joint in joints] * len(films),
-            "erosion_true": _joined([film.erosion_true for film in films]),
-            "erosion_read": _joined([film.erosion_read for film in films]),
-            "operation": [operation for film in films for operation in film.operations],
+            "sop_iuid": [radiograph.sop_iuid for radiograph in radiographs for _ in joints],
+            "patient_id": [radiograph.patient_id for radiograph in radiographs for _ in joints],
+            "visit_date": [radiograph.visit_date for radiograph in radiographs for _ in joints],
+            "joint": [joint.column for joint in joints] * len(radiographs),
+            "erosion_true": _joined([radiograph.erosion_true for radiograph in radiographs]),
+            "erosion_read": _joined([radiograph.erosion_read for radiograph in radiographs]),
+            "operation": [operation for radiograph in radiographs for operation in radiograph.operations],
         }
     )
 
@@ -409,35 +393,35 @@ def _operations(setting: _Setting, patient_id: str, limb: Limb, truth: Values) -
 
 @lru_cache(maxsize=1)
 def _operation_chances(seed: int, patient_id: str, limb: Limb) -> list[list[float]]:
-    """For each joint: how badly eroded it must be, and by what chances it is then operated on; once for all films."""
+    """For each joint: how badly eroded it must be, and by what chances it is then operated on; once for all radiographs."""
     return [stream(seed, "operation", patient_id, joint.column).random(4).tolist() for joint in LIMB_JOINTS[limb]]
 
 
 def _written_down(
     read: Values, rng: np.random.Generator, visit_date: date, last_day: date
 ) -> tuple[Values, date | None]:
-    """Readings of a film's joints, and when they were made; all NaN and None for a film that nobody has read."""
+    """Readings of a radiograph's joints, and when they were made; all NaN and None for a radiograph that nobody has read."""
     read[rng.random(len(read)) < _JOINT_UNREAD_SHARE] = np.nan
     delay = int(rng.exponential(20)) if rng.random() < 0.8 else int(rng.exponential(900))
     read_on = visit_date + timedelta(days=delay)
-    if rng.random() >= _FILM_READ_SHARE or read_on > last_day or np.isnan(read).all():
+    if rng.random() >= _RADIOGRAPH_READ_SHARE or read_on > last_day or np.isnan(read).all():
         return np.full(len(read), np.nan), None
     return read, read_on
 
 
-def _consultations(films: pd.DataFrame, joints: pd.DataFrame) -> pd.DataFrame:
-    readings = joints["erosion_read"].to_numpy().reshape(len(films), len(JOINT_COLUMNS))
+def _consultations(radiographs: pd.DataFrame, joints: pd.DataFrame) -> pd.DataFrame:
+    readings = joints["erosion_read"].to_numpy().reshape(len(radiographs), len(JOINT_COLUMNS))
     rau = np.asarray(rau_score(grade(readings)), dtype=np.float64)
-    wide = pd.concat([films, pd.DataFrame(readings, columns=list(JOINT_COLUMNS))], axis=1)
+    wide = pd.concat([radiographs, pd.DataFrame(readings, columns=list(JOINT_COLUMNS))], axis=1)
     return wide.assign(rau_score=np.round(rau, 2))[list(CONSULTATION_COLUMNS)]
 
 
-def _joined(films: list[Values]) -> Values:
-    return np.concatenate([np.zeros(0), *films])
+def _joined(radiographs: list[Values]) -> Values:
+    return np.concatenate([np.zeros(0), *radiographs])
 
 
-def _film_uid(seed: int, patient_id: str, visit: int, limb: Limb) -> str:
+def _radiograph_uid(seed: int, patient_id: str, visit: int, limb: Limb) -> str:
     """A DICOM UID under the root of UUIDs (2.25), as PS3.5 B.2 gives to anybody without a root of his own."""
-    film = f"{seed}/{patient_id}/{visit}" + ("" if limb == "hand_left" else f"/{limb}")
-    digest = blake2b(film.encode(), digest_size=16).digest()
+    radiograph = f"{seed}/{patient_id}/{visit}" + ("" if limb == "hand_left" else f"/{limb}")
+    digest = blake2b(radiograph.encode(), digest_size=16).digest()
     return f"2.25.{int.from_bytes(digest)}"

@@ -10,7 +10,7 @@ def stream(seed: int, *key: str) -> np.random.Generator:
 
     Args:
         seed: Seed of the whole phantom, 0 or more.
-        key: Stable names of the thing drawn, such as `("film", sop_iuid)`.
+        key: Stable names of the thing drawn, such as `("radiograph", sop_iuid)`.
 
     Returns:
         A generator; the same seed and key give the same numbers in any process and in any order.

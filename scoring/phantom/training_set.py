@@ -1,6 +1,6 @@
 """Synthetic joints for training and evaluation, as the network will see them: JPEG, decoder, preprocessing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -17,8 +17,9 @@ from scoring.imaging.preprocess import SIDE, to_network_input
 from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.phantom.radiograph import joint_jpeg
 from scoring.phantom.readers import read_erosion, reader_bias
-from scoring.phantom.registry import LIMB_JOINTS, Limb, simulate_films
+from scoring.phantom.registry import LIMB_JOINTS, Limb, simulate_radiographs
 from scoring.phantom.seeds import stream
+from scoring.progress import Progress, no_progress
 
 FIRST_VISIT, YEARS = date(2005, 1, 1), 12
 _CHUNK = 100
@@ -28,7 +29,7 @@ _Request = tuple[str, str, str, float]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Synthetic joints, one an index, ordered by patient and film.
+    """Synthetic joints, one an index, ordered by patient and radiograph.
 
     Attributes:
         images: uint8 (n, 128, 128), the network's input.
@@ -36,8 +37,8 @@ class TrainingSet:
         erosion_read: float64 (n,), what a reader wrote down, NaN where nobody read the joint.
         patient_id: str (n,); a split must not cross it.
         joint: str (n,), registry column of the joint.
-        sop_iuid: str (n,), the film.
-        year: int64 (n,), the year of the film.
+        sop_iuid: str (n,), the radiograph.
+        year: int64 (n,), the year of the radiograph.
         enriched: bool (n,), True where the erosion was drawn from the flat distribution instead of the registry.
     """
 
@@ -63,23 +64,23 @@ def make_training_set(
     enrich: float = 0.0,
     difficulty: Difficulty = PLAIN,
     limb: Limb = "hand_left",
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
 ) -> TrainingSet:
-    """Draw every joint of every film of a synthetic registry, but the operated ones: nobody reads them.
+    """Draw every joint of every radiograph of a synthetic registry, but the operated ones: nobody reads them.
 
     The prevalence of erosions is the registry's (about two thirds of the readings are 0) unless `enrich` is set.
 
     Args:
         n_patients: Patients of the registry; about 50 joints each, 10 of them for wrists.
         seed: Seed of registry and drawings.
-        max_images: Keep this many joints at most, from films chosen at random.
+        max_images: Keep this many joints at most, from radiographs chosen at random.
         workers: Processes that draw; the result does not depend on it.
         enrich: Share of joints, 0 to 1, whose erosion is drawn anew, flat between 0 and 100 %, so that rare grades are
             seen. Such a joint no longer follows its patient's course, and no halo pulls its reading. A model card must
             state it.
         difficulty: What the pictures show besides erosion, and how readers err.
         limb: Whose joints; whatever it is, the patients are those of the left-hand registry of this seed.
-        progress: Called with (joints drawn, joints in all).
+        progress: Called after each radiograph.
 
     Returns:
         The joints in the order of the registry.
@@ -91,10 +92,10 @@ def make_training_set(
         raise InvalidRequest(f"enrich is {enrich}; it is a share and must lie in 0-1.")
     if max_images is not None and max_images < 1:
         raise InvalidRequest(f"max_images is {max_images}; at least one image is needed.")
-    joints = simulate_films(n_patients, seed, FIRST_VISIT, YEARS, limb=limb, difficulty=difficulty)
+    joints = simulate_radiographs(n_patients, seed, FIRST_VISIT, YEARS, limb=limb, difficulty=difficulty)
     joints = joints[joints["operation"].isna()]
     if max_images is not None:
-        joints = _some_films(joints, -(-max_images // len(LIMB_JOINTS[limb])), seed).head(max_images)
+        joints = _some_radiographs(joints, -(-max_images // len(LIMB_JOINTS[limb])), seed).head(max_images)
     truth, read, enriched = _enrich(joints, enrich, seed, difficulty)
     requests: list[_Request] = list(
         zip(joints["patient_id"], joints["sop_iuid"], joints["joint"], truth.tolist(), strict=True)
@@ -104,8 +105,7 @@ def make_training_set(
     for drawn in _draw(requests, seed, workers, difficulty):
         images[done : done + len(drawn)] = drawn
         done += len(drawn)
-        if progress:
-            progress(done, len(requests))
+        progress("drawing synthetic joints", done, len(requests))
     return TrainingSet(
         images=images,
         erosion_true=truth,
@@ -118,10 +118,10 @@ def make_training_set(
     )
 
 
-def _some_films(joints: pd.DataFrame, n_films: int, seed: int) -> pd.DataFrame:
-    films = joints["sop_iuid"].unique()
-    chosen = stream(seed, "training-films").permutation(len(films))[:n_films]
-    return joints[joints["sop_iuid"].isin(films[chosen])]
+def _some_radiographs(joints: pd.DataFrame, n_radiographs: int, seed: int) -> pd.DataFrame:
+    radiographs = joints["sop_iuid"].unique()
+    chosen = stream(seed, "training-radiographs").permutation(len(radiographs))[:n_radiographs]
+    return joints[joints["sop_iuid"].isin(radiographs[chosen])]
 
 
 def _enrich(

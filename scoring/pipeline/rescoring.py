@@ -1,292 +1,273 @@
-"""The steps of a rescoring, in the order in which they run: the history under the model that is promoted.
+"""The steps of a rescoring, in order: score the history with the promoted model, then make that model the champion.
 
-The views go on showing the former champion until the last step, in which everything is complete and one row switches
-them. Each shard publishes its own predictions and the Rau scores made of them, so a rescoring that was killed goes on
-where it stopped: the next one plans only what has no prediction yet. Nights may run meanwhile; they are scored with the
-former champion, and what they bring is scored here before the switch.
+The views show the former champion until the last step, which makes one row switch them. Each shard publishes its own
+predictions and the Rau scores computed from them, so a rescoring that was killed resumes where it stopped: the next one
+plans only images without a prediction. Nightly runs may take place meanwhile. They score with the former champion, and
+the images that they add are rescored here before the switch.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
-from scoring.errors import BadInput, BooksDoNotBalance, InvalidRequest, StorageUnavailable
-from scoring.pipeline import correlation, course, installation, models
-from scoring.pipeline.nightly import Progress, Run, storage_went
-from scoring.pipeline.staged import Shard, Staging, explained
+from scoring.errors import BadInput, InvalidRequest, StorageUnavailable
+from scoring.pipeline import analytics, models
+from scoring.pipeline.reconciliation import step_discrepancies
+from scoring.pipeline.run import Run, Shard, begin, failure_recorded, finish, shard_progress, storage_unavailable
+from scoring.pipeline.run_folder import RunFolder, step
+from scoring.progress import Progress, no_progress
 from scoring.settings import Settings
+from scoring.warehouse import connect
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from scoring.warehouse.predictions import PredictionRun
+    from scoring.warehouse.publish.predictions import PredictionRun
 
 log = logging.getLogger(__name__)
 
 JOB = "rescoring"
 
-# Airflow maps a task over at most 1024 shards ([core] max_map_length); a long history gets larger ones.
+# Airflow maps a task over at most 1024 shards ([core] max_map_length); a long history gets larger shards.
 MAX_SHARDS = 1000
 
-_NAMED = 5
+_MAX_NAMED = 5
 
 
 def open_run(settings: Settings, *, trigger: str, triggered_by: str) -> Run:
-    """Begin a rescoring with the promoted model.
+    """Open a rescoring with the promoted model.
 
     Raises:
         InvalidRequest: No model was ever promoted.
-        WarehouseNotMigrated: The warehouse does not have this version's tables.
-        ModelRefused: The model's files are missing or were changed.
+        WarehouseNotMigrated: The warehouse does not have the tables of this version.
+        ModelRejected: A file of the model is missing or was changed.
     """
-    from scoring.warehouse import migrate, rescoring, runs
-    from scoring.warehouse import models as known_models
+    from scoring.warehouse import migrate
     from scoring.warehouse.engine import transaction
+    from scoring.warehouse.publish import promotions
+    from scoring.warehouse.queries import models as known_models
+    from scoring.warehouse.queries import rescoring as history
 
-    engine = installation.warehouse(settings)
+    engine = connect.warehouse(settings)
     migrate.check_current(engine)
     promoted = known_models.promoted(engine)
     if promoted is None:
         raise InvalidRequest(
-            "no model is promoted: the first night promotes the shipped one, `scoring promote` another"
+            "No model is promoted. The first nightly run promotes the shipped model; `scoring promote` promotes another."
         )
     model = models.load(settings, promoted["version"])
-    known_models.register_model(engine, model.manifest)
+    promotions.register_model(engine, model.manifest)
     with transaction(engine) as connection:
-        night = rescoring.newest_night(connection) or datetime.now(UTC).date()
-    run = Run(str(uuid4()), night, model.version, model.preprocessing_version)
-    runs.open_run(
-        engine,
-        run.run_id,
-        night,
-        trigger=trigger,
-        triggered_by=triggered_by,
-        code_revision=settings.revision,
-        model_version=model.version,
-        job=JOB,
-    )
-    log.info("rescoring_opened run_id=%s model=%s", run.run_id, run.model_version)
-    return run
+        newest = history.newest_batch(connection) or datetime.now(UTC).date()
+    return begin(settings, JOB, newest, model, trigger=trigger, triggered_by=triggered_by)
 
 
-@explained
+@step
 def plan(settings: Settings, run: Run) -> list[Shard]:
-    """Find every accepted image without a prediction of the promoted model, and cut them into shards.
+    """Find every accepted image without a prediction of the promoted model, and divide these images into shards.
 
     Returns:
-        The shards; empty when nothing waits.
+        The shards; none if every image has a prediction.
     """
-    from scoring.warehouse import rescoring
     from scoring.warehouse.engine import transaction
+    from scoring.warehouse.queries import rescoring as history
 
-    with transaction(installation.warehouse(settings)) as connection:
-        n_images = rescoring.n_waiting(connection, run.model_version)
+    with transaction(connect.warehouse(settings)) as connection:
+        n_images = history.n_waiting(connection, run.model_version)
         shard_size = max(settings.shard_size, -(-n_images // MAX_SHARDS))
         shards = _stage_shards(settings, run, connection, first=0, shard_size=shard_size)
-    staging = Staging(settings, run.run_id)
-    staging.write_json("plan.json", [asdict(shard) for shard in shards])
-    staging.write_json("late.json", [])
-    staging.forget_failed_shards()
+    folder = RunFolder(settings, run.run_id)
+    folder.write_json("plan.json", [asdict(shard) for shard in shards])
+    folder.write_json("late.json", [])
+    folder.clear_shard_failures()
     log.info("rescoring_planned run_id=%s images=%d shards=%d", run.run_id, n_images, len(shards))
     return shards
 
 
-@explained
+@step
 def score(
-    settings: Settings, run: Run, shard: Shard, *, accept_missing: bool = False, progress: Progress | None = None
+    settings: Settings, run: Run, shard: Shard, *, accept_missing: bool = False, progress: Progress = no_progress
 ) -> dict[str, int]:
-    """Score one shard, check it, and publish its predictions and the Rau scores of its visits in one transaction.
+    """Score and check one shard; publish its predictions and the Rau scores of its visits in one transaction.
 
-    An image whose file is no longer what was accepted is written down with the reason.
+    An image whose file differs from the accepted one is recorded as rejected, with the reason.
 
     Args:
-        settings: The installation.
+        settings: Settings of the installation.
         run: The rescoring.
         shard: The shard.
-        accept_missing: A shard of which many files are gone is no reason to doubt the storage.
-        progress: Called with the number of images done since the last call.
+        accept_missing: Publish the shard even if so many files are missing that the storage must be at fault.
+        progress: Called after each batch of images.
 
     Returns:
-        planned, scored, already_scored and refused images.
+        Numbers of planned, scored, already_scored and rejected images.
 
     Raises:
-        ModelRefused: The model's files were changed, or a prediction is missing or impossible.
+        ModelRejected: A file of the model was changed, or a prediction is missing or impossible.
         StorageUnavailable: The storage failed; the shard can be tried again.
     """
     from scoring.inference.engines import choose_engine
     from scoring.inference.scorer import score_images
-    from scoring.validation.night import check_predictions
-    from scoring.warehouse import rescoring, runs
+    from scoring.validation.batch import check_predictions
     from scoring.warehouse.engine import transaction
+    from scoring.warehouse.publish import rescoring, runs
 
-    staging = Staging(settings, run.run_id)
-    planned = staging.read_frame(f"planned_{shard.first}.parquet")
+    folder = RunFolder(settings, run.run_id)
+    planned = folder.read_frame(f"planned_{shard.first}.parquet")
     model = models.load(settings, run.model_version)
     engine = choose_engine(settings.engine, model, settings.batch_size)
     result = score_images(
         planned[["image_sha256", "sop_iuid", "joint", "uri"]].itertuples(index=False, name=None),
         engine,
-        staging.path(f"predictions_{shard.first}.parquet"),
+        folder.path(f"predictions_{shard.first}.parquet"),
         rule=model.rule,
         batch_size=settings.batch_size,
-        on_scored=progress,
+        progress=progress,
     )
-    refused = {image.image_sha256: image.reason for image in result.refused}
-    if storage_went(settings, len(refused), len(planned)) and not accept_missing:
+    rejected = {image.image_sha256: image.reason for image in result.rejected}
+    if storage_unavailable(settings, len(rejected), len(planned)) and not accept_missing:
         raise StorageUnavailable(
-            f"{len(refused)} of {len(planned)} images of the history are gone or changed, such as "
-            f"{result.refused[0].uri}: is the landing zone still mounted? If they are gone for good, rescore with "
-            "--accept-missing (in Airflow the parameter accept_missing)."
+            f"{len(rejected)} of {len(planned)} images of the history are missing or were changed, such as "
+            f"{result.rejected[0].uri}. Check that the landing zone is mounted. If the files are lost, rescore with "
+            "--accept-missing (in Airflow, the parameter accept_missing)."
         )
-    predicted = staging.read_frame(f"predictions_{shard.first}.parquet")
-    check_predictions(predicted, planned[~planned["image_sha256"].isin(refused)], model.rule)
+    predicted = folder.read_frame(f"predictions_{shard.first}.parquet")
+    check_predictions(predicted, planned[~planned["image_sha256"].isin(rejected)], model.rule)
     source = _source(settings, run)
-    with transaction(installation.warehouse(settings)) as connection:
+    with transaction(connect.warehouse(settings)) as connection:
         runs.publish_lock(connection)
         counts = rescoring.publish_shard(
-            connection, source, planned, predicted.assign(engine=f"{engine.name}/{engine.precision}"), refused
+            connection, source, planned, predicted.assign(engine=f"{engine.name}/{engine.precision}"), rejected
         )
         _publish_rau(connection, source, list(planned["sop_iuid"]))
-    staging.write_json(f"published_{shard.first}.json", asdict(counts))
+    folder.write_json(f"published_{shard.first}.json", asdict(counts))
     log.info("shard_published run_id=%s first=%d counts=%s", run.run_id, shard.first, counts)
     return asdict(counts)
 
 
-@explained
-def analyse(settings: Settings, run: Run, progress: Callable[[int, int], None] = lambda *_: None) -> int:
-    """Compute the correlations for every date for which the former champion's are kept, oldest first.
+@step
+def analyse(settings: Settings, run: Run, progress: Progress = no_progress) -> int:
+    """Compute the correlations for every date that has correlations of the former champion, oldest first.
 
     Returns:
         Number of dates.
     """
-    from scoring.warehouse import rescoring
     from scoring.warehouse.engine import transaction
+    from scoring.warehouse.queries import rescoring as history
 
-    with transaction(installation.warehouse(settings)) as connection:
-        dates = rescoring.dates_without_correlation(connection, run.model_version)
+    with transaction(connect.warehouse(settings)) as connection:
+        dates = history.dates_without_correlation(connection, run.model_version)
     for done, as_of in enumerate(dates):
-        progress(done, len(dates))
-        correlation.refresh(settings, as_of, run.model_version, run.run_id)
+        progress("correlating", done, len(dates))
+        analytics.refresh(settings, as_of, run.model_version, run.run_id, forecasts=False)
     return len(dates)
 
 
-@explained
+@step
 def activate(
-    settings: Settings, run: Run, *, accept_missing: bool = False, progress: Progress | None = None
+    settings: Settings, run: Run, *, accept_missing: bool = False, progress: Progress = no_progress
 ) -> dict[str, int]:
-    """Score what has landed meanwhile; then, when nothing waits, make the model the champion and write the bridge.
+    """Score the images that arrived meanwhile; once none waits, make the model the champion and compare the two models.
 
-    The last look and the switch are one transaction under the publishing lock: no night can come between them.
+    The last check and the switch are one transaction under the publishing lock, so no nightly run can publish between
+    them.
 
     Args:
-        settings: The installation.
+        settings: Settings of the installation.
         run: The rescoring.
-        accept_missing: Go on without the images whose files are no longer what was accepted.
-        progress: Called with the number of images done since the last call.
+        accept_missing: Activate the model although the files of some images differ from the accepted ones.
+        progress: Called after each batch of images.
 
     Returns:
-        late: images that were scored here; missing: images that the model goes without.
+        late: Number of images scored here; missing: number of images without a prediction of the model.
 
     Raises:
-        BadInput: Files of accepted images are gone or were changed, and nobody said to go on without them.
+        BadInput: Files of accepted images are missing or were changed, and `accept_missing` is False.
         InvalidRequest: Another model has been promoted since.
     """
-    from scoring.warehouse import models as known_models
-    from scoring.warehouse import rescoring, runs
     from scoring.warehouse.engine import transaction
+    from scoring.warehouse.publish import promotions, runs
+    from scoring.warehouse.queries import rescoring as history
 
     n_late = 0
     while True:
-        with transaction(installation.warehouse(settings)) as connection:
+        with transaction(connect.warehouse(settings)) as connection:
             runs.publish_lock(connection)
             late = _stage_late(settings, run, connection)
             if not late:
-                missing = rescoring.n_waiting(connection, run.model_version)
+                missing = history.n_waiting(connection, run.model_version)
                 if missing and not accept_missing:
                     raise BadInput(_missing_message(connection, run, missing))
                 _complete(settings, run, connection)
-                known_models.activate(connection, run.model_version, run_id=run.run_id, n_missing=missing)
+                promotions.activate(connection, run.model_version, run_id=run.run_id, n_missing=missing)
                 break
         for shard in late:
             score(settings, run, shard, accept_missing=accept_missing, progress=progress)
-            _note_late(settings, run, shard)
+            _record_late(settings, run, shard)
             n_late += shard.count
     log.info("activated run_id=%s model=%s late=%d missing=%d", run.run_id, run.model_version, n_late, missing)
     return {"late": n_late, "missing": missing}
 
 
 def close_run(settings: Settings, run: Run, *, unfinished: Sequence[str] = ()) -> dict[str, int]:
-    """The gate: write the books, planned = scored + already scored + refused, and append the result.
+    """Reconcile the images (planned = scored + already scored + rejected) and append the result of the run.
 
     Args:
-        settings: The installation.
+        settings: Settings of the installation.
         run: The rescoring.
-        unfinished: Steps that left no result.
+        unfinished: Names of steps without a result.
 
     Returns:
-        planned, scored, already_scored and refused images.
+        Numbers of planned, scored, already_scored and rejected images.
 
     Raises:
-        BooksDoNotBalance: An image is unaccounted for, the views do not show the model, or a step did not finish; the
-            run is recorded as failed.
+        ReconciliationFailed: An image is not accounted for, the views do not show the model, or a step did not finish.
+            The run is recorded as failed.
     """
-    from scoring.warehouse import runs
     from scoring.warehouse.engine import transaction
+    from scoring.warehouse.publish import runs
 
-    engine = installation.warehouse(settings)
-    books = _books(settings, run)
-    with transaction(engine) as connection:
-        runs.record_book(connection, run.run_id, "images", [(outcome, n, "") for outcome, n in books.items()])
-    found = _complaints(settings, run, books, unfinished)
-    if found:
-        message = f"the history is not rescored with {run.model_version}: {'; '.join(found)}"
-        runs.close_run(engine, run.run_id, "failed", message)
-        raise BooksDoNotBalance(message)
-    runs.close_run(engine, run.run_id, "succeeded")
-    return books
+    counts = _counts(settings, run)
+    with transaction(connect.warehouse(settings)) as connection:
+        runs.record_counts(connection, run.run_id, "images", [(outcome, n, "") for outcome, n in counts.items()])
+    discrepancies = _discrepancies(settings, run, counts, unfinished)
+    finish(settings, run, discrepancies, summary=f"The history is not rescored with {run.model_version}")
+    return counts
 
 
 def rescore(
-    settings: Settings,
-    *,
-    accept_missing: bool,
-    triggered_by: str,
-    progress: Callable[[str, int, int | None], None] = lambda *_: None,
+    settings: Settings, *, accept_missing: bool, triggered_by: str, progress: Progress = no_progress
 ) -> dict[str, Any]:
-    """All steps of a rescoring in this process: what the DAG does, for a shell.
+    """Run all steps of a rescoring in this process, as the DAG does.
 
     Args:
-        settings: The installation.
-        accept_missing: Go on without the images whose files are no longer what was accepted.
-        triggered_by: Who asks.
-        progress: Called with what is being done, how much of it is done, and how much there is.
+        settings: Settings of the installation.
+        accept_missing: Activate the model although the files of some images differ from the accepted ones.
+        triggered_by: The user.
+        progress: Called during long steps.
 
     Returns:
-        run_id, the model, its books, and how many images came late or are missing.
+        run_id, the model, the counts of images, and the numbers of late and missing images and of dates correlated.
     """
     run = open_run(settings, trigger="cli", triggered_by=triggered_by)
-    try:
+    with failure_recorded(run, partial(close_run, settings, run)):
         shards = plan(settings, run)
-        n_images, n_done = sum(shard.count for shard in shards), 0
-
-        def advance(n: int) -> None:
-            nonlocal n_done
-            n_done += n
-            progress("rescoring joints", n_done, max(n_done, n_images))
-
+        n_images = sum(shard.count for shard in shards)
         for shard in shards:
-            score(settings, run, shard, accept_missing=accept_missing, progress=advance)
-        n_dates = analyse(settings, run, lambda done, total: progress("correlating", done, total))
-        activated = activate(settings, run, accept_missing=accept_missing, progress=advance)
-    except Exception:
-        # The result says what went wrong; the error itself goes on to the caller.
-        _close_failed(settings, run)
-        raise
-    books = close_run(settings, run)
-    return {"run_id": run.run_id, "model": run.model_version, **books, **activated, "dates_correlated": n_dates}
+            score(
+                settings,
+                run,
+                shard,
+                accept_missing=accept_missing,
+                progress=shard_progress(progress, shard, n_images),
+            )
+        n_dates = analyse(settings, run, progress)
+        activated = activate(settings, run, accept_missing=accept_missing, progress=progress)
+    counts = close_run(settings, run)
+    return {"run_id": run.run_id, "model": run.model_version, **counts, **activated, "dates_correlated": n_dates}
 
 
 def _stage_shards(
@@ -296,121 +277,115 @@ def _stage_shards(
     *,
     first: int,
     shard_size: int,
-    not_refused_by: str | None = None,
+    not_rejected_by: str | None = None,
 ) -> list[Shard]:
-    """Leave what waits in the staging folder, one file a shard, so that no task reads the plan of all."""
-    from scoring.warehouse import rescoring
+    """Write the waiting images to the run folder, one file per shard, so that no task reads the whole plan."""
+    from scoring.warehouse.queries import rescoring as history
 
-    staging, shards = Staging(settings, run.run_id), []
-    for frame in rescoring.waiting_images(
-        connection, run.model_version, rows_a_frame=shard_size, not_refused_by=not_refused_by
+    folder, shards = RunFolder(settings, run.run_id), []
+    for frame in history.waiting_images(
+        connection, run.model_version, rows_per_frame=shard_size, not_rejected_by=not_rejected_by
     ):
         shards.append(Shard(first, len(frame)))
-        staging.write_frame(f"planned_{first}.parquet", frame)
+        folder.write_frame(f"planned_{first}.parquet", frame)
         first += len(frame)
     return shards
 
 
 def _stage_late(settings: Settings, run: Run, connection: "Connection") -> list[Shard]:
-    """Shards of what has landed since the plan, numbered on from those that are there."""
+    """Stage the images that arrived since the plan; their shards continue the numbers of the planned ones."""
     first = sum(shard.count for shard in _shards(settings, run))
     return _stage_shards(
-        settings, run, connection, first=first, shard_size=settings.shard_size, not_refused_by=run.run_id
+        settings, run, connection, first=first, shard_size=settings.shard_size, not_rejected_by=run.run_id
     )
 
 
-def _note_late(settings: Settings, run: Run, shard: Shard) -> None:
-    staging = Staging(settings, run.run_id)
-    staging.write_json("late.json", [*staging.read_json("late.json"), asdict(shard)])
+def _record_late(settings: Settings, run: Run, shard: Shard) -> None:
+    folder = RunFolder(settings, run.run_id)
+    folder.write_json("late.json", [*folder.read_json("late.json"), asdict(shard)])
 
 
 def _shards(settings: Settings, run: Run) -> list[Shard]:
-    """The run's shards, those of late images behind the planned ones; none before `plan` has run."""
-    staging = Staging(settings, run.run_id)
-    if not staging.has("plan.json"):
+    """Return the planned shards, then the late ones; none before `plan` has run."""
+    folder = RunFolder(settings, run.run_id)
+    if not folder.has("plan.json"):
         return []
-    return [Shard(**shard) for name in ("plan.json", "late.json") for shard in staging.read_json(name)]
+    return [Shard(**shard) for name in ("plan.json", "late.json") for shard in folder.read_json(name)]
 
 
-def _publish_rau(connection: "Connection", source: "PredictionRun", films: Sequence[str]) -> None:
-    """Rau scores of these films and their visits, each of the newest night of the joints behind it."""
+def _publish_rau(connection: "Connection", source: "PredictionRun", radiographs: Sequence[str]) -> None:
+    """Publish the Rau scores of these radiographs and their visits, each with the newest batch date of its joints."""
     import pandas as pd
 
     from scoring.analysis.rau import rau_predictions
-    from scoring.warehouse import predictions as store
+    from scoring.warehouse.publish import predictions
+    from scoring.warehouse.queries import analysis
 
-    joints = store.film_predictions(connection, source.model_version, source.preprocessing_version, films)
-    of_film_and_visit = pd.concat([joints, joints.assign(sop_iuid="")])
+    joints = analysis.radiograph_predictions(
+        connection, source.model_version, source.preprocessing_version, radiographs
+    )
+    by_radiograph_and_visit = pd.concat([joints, joints.assign(sop_iuid="")])
     keys = ["patient_id", "visit_date", "sop_iuid"]
-    night = of_film_and_visit.groupby(keys)["batch_date"].max().rename("night").reset_index()
-    store.publish_rau(connection, source, rau_predictions(joints).merge(night, on=keys, validate="one_to_one"))
+    newest = by_radiograph_and_visit.groupby(keys)["batch_date"].max().reset_index()
+    predictions.publish_rau(connection, source, rau_predictions(joints).merge(newest, on=keys, validate="one_to_one"))
 
 
 def _complete(settings: Settings, run: Run, connection: "Connection") -> None:
-    """What registry and nights have changed since the shards were published, and the newest date in any case."""
-    from scoring.warehouse import analytics, rescoring
+    """Recompute what changed since the shards were published, and always the analytics of the newest date."""
+    from scoring.warehouse.queries import analysis
+    from scoring.warehouse.queries import rescoring as history
 
-    films = rescoring.films_without_rau(connection, run.model_version)
-    if films:
-        _publish_rau(connection, _source(settings, run), films)
-    newest = analytics.newest_as_of(connection, run.model_version)
-    dates = {*rescoring.dates_without_correlation(connection, run.model_version), *([newest] if newest else [])}
+    radiographs = history.radiographs_without_rau(connection, run.model_version)
+    if radiographs:
+        _publish_rau(connection, _source(settings, run), radiographs)
+    newest = analysis.newest_as_of(connection, run.model_version)
+    dates = {*history.dates_without_correlation(connection, run.model_version), *([newest] if newest else [])}
     for as_of in sorted(dates):
-        correlation.publish_as_of(connection, as_of, run.model_version, run.run_id)
-    if newest:
-        course.publish_as_of(connection, newest, run.model_version, run.run_id)
+        analytics.publish_as_of(connection, as_of, run.model_version, run.run_id, forecasts=as_of == newest)
 
 
 def _source(settings: Settings, run: Run) -> "PredictionRun":
-    from scoring.warehouse.predictions import PredictionRun
+    from scoring.warehouse.publish.predictions import PredictionRun
 
     return PredictionRun(run.run_id, run.batch_date, run.model_version, run.preprocessing_version, settings.revision)
 
 
 def _missing_message(connection: "Connection", run: Run, n_missing: int) -> str:
-    from scoring.warehouse import rescoring
+    from scoring.warehouse.queries import rescoring as history
 
-    named = "; ".join(f"{uri}: {reason}" for uri, reason in rescoring.refusals(connection, run.run_id, _NAMED))
-    more = f"; and {n_missing - _NAMED} more" if n_missing > _NAMED else ""
+    named = "; ".join(f"{uri}: {reason}" for uri, reason in history.rejections(connection, run.run_id, _MAX_NAMED))
+    more = f"; and {n_missing - _MAX_NAMED} more" if n_missing > _MAX_NAMED else ""
     return (
         f"{n_missing} accepted images cannot be scored with {run.model_version} ({named}{more}). The views still show "
-        "the former champion. analyst.rescoring_refusal has them all; restore the files and rescore again, which "
-        "scores only these, or go on without them: --accept-missing (in Airflow the parameter accept_missing)."
+        "the former champion, and analyst.rescoring_rejection lists all of these images. Restore the files and rescore "
+        "again, which scores only these images, or activate the model without them: --accept-missing (in Airflow, the "
+        "parameter accept_missing)."
     )
 
 
-def _books(settings: Settings, run: Run) -> dict[str, int]:
-    """What became of the images: a shard that published nothing leaves its images planned and unaccounted for."""
-    staging = Staging(settings, run.run_id)
-    books = dict.fromkeys(("planned", "scored", "already_scored", "refused"), 0)
+def _counts(settings: Settings, run: Run) -> dict[str, int]:
+    """Count images by outcome. The images of a shard that published nothing count as planned only."""
+    folder = RunFolder(settings, run.run_id)
+    counts = dict.fromkeys(("planned", "scored", "already_scored", "rejected"), 0)
     for shard in _shards(settings, run):
         name = f"published_{shard.first}.json"
-        published = staging.read_json(name) if staging.has(name) else {"planned": shard.count}
+        published = folder.read_json(name) if folder.has(name) else {"planned": shard.count}
         for outcome, n in published.items():
-            books[outcome] += n
-    return books
+            counts[outcome] += n
+    return counts
 
 
-def _complaints(settings: Settings, run: Run, books: dict[str, int], unfinished: Sequence[str]) -> list[str]:
-    from scoring.warehouse import models as known_models
+def _discrepancies(settings: Settings, run: Run, counts: dict[str, int], unfinished: Sequence[str]) -> list[str]:
+    from scoring.warehouse.queries import models as known_models
 
-    failures = Staging(settings, run.run_id).failures()
+    failures = RunFolder(settings, run.run_id).failures()
+    found = step_discrepancies(failures, unfinished)
     if failures:
-        return [f"{step} failed: {message}" for step, message in failures.items()]
-    found = [f"step {name} did not finish" for name in unfinished]
-    accounted = books["scored"] + books["already_scored"] + books["refused"]
-    if books["planned"] != accounted:
-        found.append(f"{books['planned']} images planned but {accounted} accounted for")
-    active = known_models.champion(installation.warehouse(settings))
-    if active is None or active["version"] != run.model_version:
-        found.append(f"the views show {active['version'] if active else 'no model'}")
+        return found
+    accounted_for = counts["scored"] + counts["already_scored"] + counts["rejected"]
+    if counts["planned"] != accounted_for:
+        found.append(f"{counts['planned']} images planned but {accounted_for} accounted for")
+    champion = known_models.champion(connect.warehouse(settings))
+    if champion is None or champion["version"] != run.model_version:
+        found.append(f"the views show {champion['version'] if champion else 'no model'}")
     return found
-
-
-def _close_failed(settings: Settings, run: Run) -> None:
-    try:
-        close_run(settings, run, unfinished=["the one whose error follows"])
-    except BooksDoNotBalance as error:
-        log.info("rescoring_failed run_id=%s message=%s", run.run_id, error)
-    except Exception:
-        log.exception("the failed rescoring could not be closed run_id=%s", run.run_id)

@@ -12,10 +12,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from scoring.clinical.rau import HUMAN_SDC
-from scoring.report import course_figures
-from scoring.report.figures import ACTIVITY_LABELS, DAMAGE_LABELS, DAS28_FORMS, SMOOTHER_SPAN
+from scoring.report import progression_figures
+from scoring.report.formatting import thousands
+from scoring.report.html import environment
 from scoring.report.model_figures import standalone
-from scoring.report.page import environment, thousands
+from scoring.report.nightly_figures import ACTIVITY_LABELS, DAMAGE_LABELS, DAS28_FORMS, SMOOTHER_SPAN
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class AnalyticsReport:
         synthetic_data: Records of the warehouse are phantoms.
         points: One row a visit: activity (form of DAS28), das28, damage, rau.
         correlation: Rows of `analyst.correlation` for every date.
-        changes: damage, change: of the Rau score between consecutive films of a patient.
+        changes: damage, change: of the Rau score between consecutive radiographs of a patient.
         patient_id: Whose course is shown; "" for nobody's.
         scores: His visit_date, reported_rau, rau_expected, rau_q05, rau_q95.
         activity: His visit_date and the forms of DAS28.
@@ -88,7 +89,7 @@ def _scatter(report: AnalyticsReport) -> dict[str, dict[str, str]]:
     n_visits = report.points.groupby(["activity", "damage"]).size()
     return {
         f"scatter-{damage}-{form}".replace("_", "-"): {
-            "svg": course_figures.rau_and_das28(report.points, form, damage, report.mark((damage,))),
+            "svg": progression_figures.rau_and_das28(report.points, form, damage, report.mark((damage,))),
             "caption": f"Rau {DAMAGE_LABELS[damage]}, {thousands(n_visits[form, damage])} visits.",
             "section": "das28",
         }
@@ -104,7 +105,7 @@ def _over_time(report: AnalyticsReport) -> dict[str, dict[str, str]]:
     n_dates = shown.groupby("activity")["as_of"].nunique()
     return {
         f"correlation-{form}".replace("_", "-"): {
-            "svg": course_figures.correlation_over_time(shown, form, report.mark(tuple(DAMAGE_LABELS))),
+            "svg": progression_figures.correlation_over_time(shown, form, report.mark(tuple(DAMAGE_LABELS))),
             "caption": f"{ACTIVITY_LABELS[form]}, {thousands(n_dates[form])} dates.",
             "section": "over-time",
         }
@@ -119,8 +120,8 @@ def _waterfall(report: AnalyticsReport) -> dict[str, dict[str, str]]:
     mark = report.mark(report.changes["damage"])
     return {
         "progression": {
-            "svg": course_figures.progression_waterfall(report.changes, mark),
-            "caption": f"{thousands(len(report.changes))} pairs of consecutive films.",
+            "svg": progression_figures.progression_waterfall(report.changes, mark),
+            "caption": f"{thousands(len(report.changes))} pairs of consecutive radiographs.",
             "section": "progression",
         }
     }
@@ -132,7 +133,7 @@ def _timeline(report: AnalyticsReport) -> dict[str, dict[str, str]]:
     mark = report.mark(tuple(DAMAGE_LABELS))
     return {
         "timeline": {
-            "svg": course_figures.patient_timeline(report.scores, report.activity, report.forecast, mark),
+            "svg": progression_figures.patient_timeline(report.scores, report.activity, report.forecast, mark),
             "caption": f"Patient {report.patient_id}, {thousands(len(report.scores))} visits with a score.",
             "section": "patient",
         }

@@ -73,7 +73,9 @@ TRIPOD_AI: Final = (
     Item("3c", "Known health inequalities", None, _SITE, _NOBODY),
     Item("4", "Objectives", "use"),
     Item("5a", "Sources of data, for training and for evaluation", "data"),
-    Item("5b", "Dates of the data", "subgroups", "the years of the films", "the years of the simulated films"),
+    Item(
+        "5b", "Dates of the data", "subgroups", "the years of the radiographs", "the years of the simulated radiographs"
+    ),
     Item("6a", "Setting, number and location of centres", None, _SITE, _NOBODY),
     Item("6b", "Eligibility", "data", "joints that were read"),
     Item("6c", "Treatments", None, _SITE, _NOBODY),

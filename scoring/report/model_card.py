@@ -16,7 +16,8 @@ from scoring.clinical.rau import HUMAN_SDC, MAX_SCORE
 from scoring.networks.readout import USUAL_RULE
 from scoring.report import checklists, model_figures
 from scoring.report.checklists import CLAIM, SECTIONS, TRIPOD_AI, Item, Section
-from scoring.report.page import DASH, SPACE, environment, joint_term, thousands
+from scoring.report.formatting import DASH, SPACE, joint_term, thousands
+from scoring.report.html import environment
 
 Facts = Mapping[str, Any]
 
@@ -83,10 +84,10 @@ _GROUPS: Final = {
     "side": "Side",
     "exposure": "Exposure (thirds by brightness)",
     "severity": "Severity (grade as read)",
-    "year": "Year (of the film)",
+    "year": "Year (of the radiograph)",
 }
 _ALWAYS: Final = (
-    "Joints are scored one by one: no other side, earlier film or other joint of the patient enters.",
+    "Joints are scored one by one: no other side, earlier radiograph or other joint of the patient enters.",
     (
         "Only erosion is scored. Osteophytes, joint space narrowing from other causes, prostheses and fractures are not"
         " recognised as such; an operated joint must be left out before."
@@ -297,7 +298,7 @@ def _subgroup_row(row: Facts) -> dict[str, Any]:
 
 
 def _rau(evaluations: Mapping[str, Facts]) -> list[dict[str, str]]:
-    """Errors of the Rau score of a film: of the model, and of the simulated reader where the truth is known."""
+    """Errors of the Rau score of a radiograph: of the model, and of the simulated reader where the truth is known."""
     rows = []
     for against, found in evaluations.items():
         who = [("model", found["measures"], found["patient_intervals"])]
@@ -396,12 +397,12 @@ def _limits(synthetic: bool, found: Facts, rau: Sequence[Facts]) -> list[str]:
     limits = []
     if synthetic:
         limits.append(
-            "Trained and evaluated on drawings, with the drawing's own simplifications. On real films the answers are "
+            "Trained and evaluated on drawings, with the drawing's own simplifications. On real radiographs the answers are "
             "arbitrary, whatever they look like. The figures compare methods on equal data and mean nothing clinically."
         )
     else:
         limits.append(
-            "Evaluated on the readings of the site that trained it. Another site's films, readers and patients are "
+            "Evaluated on the readings of the site that trained it. Another site's radiographs, readers and patients are "
             "another matter: without an evaluation there its figures do not hold there."
         )
     if joints:
@@ -413,10 +414,12 @@ def _limits(synthetic: bool, found: Facts, rau: Sequence[Facts]) -> list[str]:
     limits += _ALWAYS
     if rau:
         limits.append(
-            "The Rau score of a film is extrapolated from the joints read on it to 38. From few joints it is noisier,"
-            " so the smallest detectable change here is larger than that of a full set of films."
+            "The Rau score of a radiograph is extrapolated from the joints read on it to 38. From few joints it is noisier,"
+            " so the smallest detectable change here is larger than that of a full set of radiographs."
         )
-    limits.append("Next: an evaluation on another site's films, several readers of the same films, change over time.")
+    limits.append(
+        "Next: an evaluation on another site's radiographs, several readers of the same radiographs, change over time."
+    )
     return limits
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from scoring.report.figures import GRADES, PALETTE, style, svg_element
+from scoring.report.nightly_figures import GRADES, PALETTE, style, svg_element
 
 _BORDERS: Final = (20, 40, 60, 80)
 _DARKEST: Final = 0.5

@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from scoring.networks.losses import cdf_target
-from scoring.training.dataset import JointSet
+from scoring.training.data.joint_set import JointSet
 
 
 class EpochBatches:

@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.errors import InvalidRequest, ModelRefused
+from scoring.errors import InvalidRequest, ModelRejected
 from scoring.imaging import preprocess
-from scoring.inference.engines import DEFAULT_BATCH_SIZE, Engine
+from scoring.inference.engine import DEFAULT_BATCH_SIZE, Engine
+from scoring.model_store import store
+from scoring.model_store.stored_model import NOTICE, WEIGHTS, StoredModel
 from scoring.networks.readout import ReadOutRule
-from scoring.networks.stored import NOTICE, WEIGHTS, StoredModel
 from scoring.networks.weights import from_npz
-from scoring.training import export, store
-from scoring.training.calibration import calibrated_rule
-from scoring.training.dataset import JointSet, snapshot_sha256
-from scoring.training.evaluate import Evaluation, evaluate_answers
+from scoring.progress import Progress, no_progress
+from scoring.training import export_model
+from scoring.training.data.joint_set import JointSet, snapshot_sha256
+from scoring.training.evaluation.bootstrap import Against, Predictions
+from scoring.training.evaluation.calibration import calibrated_rule
+from scoring.training.evaluation.challenge import Verdict, judge
+from scoring.training.evaluation.evaluate import Evaluation, evaluate_predictions
 from scoring.training.fit import Epoch, Trained, TrainingRecipe, train
-from scoring.training.resampling import Against, Answers
 
 NOTICE_OF_SITE = "Trained on readings of one site. Not a medical device, and not for clinical use."
 
@@ -30,24 +33,24 @@ class TrainingData:
     """What a candidate is made of, and what its manifest says of that.
 
     Attributes:
-        learning: Joints to learn from.
-        choosing: Joints to choose the best epoch by; other patients.
+        training: The training set.
+        validation: The validation set, which chooses the best epoch; other patients.
         test: Joints that are looked at once, at the end; other patients again.
         facts: The manifest's `data`, besides the description of the first two.
         test_facts: The manifest's `test_set`, besides number and hash of its joints.
         synthetic: Whether any joint that is learnt from is a phantom.
         against: What the answers are compared with; only phantoms have a truth.
-        occurring: Readings as they occur, per cent, if those of the joints to learn from were enriched.
+        prior_readings: Readings as they occur, per cent, if those of the joints to learn from were enriched.
     """
 
-    learning: JointSet
-    choosing: JointSet
+    training: JointSet
+    validation: JointSet
     test: JointSet
     facts: Mapping[str, Any]
     test_facts: Mapping[str, Any]
     synthetic: bool
     against: Sequence[Against] = ("reading",)
-    occurring: NDArray[np.float32] | None = None
+    prior_readings: NDArray[np.float32] | None = None
 
 
 def train_candidate(
@@ -59,7 +62,7 @@ def train_candidate(
     start: StoredModel | None = None,
     work_dir: Path | None = None,
     code_revision: str = "unknown",
-    on_step: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> dict[str, Any]:
     """Train, export, prove that the engines agree, evaluate on the test joints, store. Promotes nothing.
@@ -72,7 +75,7 @@ def train_candidate(
         start: A model of the same architecture whose weights are gone on from (fine-tuning); None begins anew.
         work_dir: Local folder for checkpoints, to resume a stopped training; None keeps nothing.
         code_revision: Goes into the manifest.
-        on_step: Called with steps trained and steps in all.
+        progress: Called during training.
         on_epoch: Called after each epoch.
 
     Returns:
@@ -82,27 +85,27 @@ def train_candidate(
         InvalidRequest: The version exists or is no fit name, a set is too small, or nothing trained by the recipe could
             score.
         TrainingDiverged: The loss became NaN.
-        ModelRefused: The engines disagree.
+        ModelRejected: The engines disagree.
     """
-    refuse_taken_version(version, store_url)
-    refuse_unfit_recipe(recipe)
+    check_version_is_free(version, store_url)
+    check_recipe(recipe)
     trained = train(
         recipe,
-        data.learning,
-        data.choosing,
+        data.training,
+        data.validation,
         start=None if start is None else from_npz(start.files[WEIGHTS]),
-        occurring=data.occurring,
+        prior_readings=data.prior_readings,
         work_dir=work_dir,
-        on_step=on_step,
+        progress=progress,
         on_epoch=on_epoch,
     )
-    files = export.model_files(trained.network)
+    files = export_model.model_files(trained.network)
     facts = _network_facts(version, recipe, trained, synthetic=data.synthetic)
     facts["started_from"] = None if start is None else start.version
-    facts["read_out"] = asdict(_rule(recipe, StoredModel(facts, files), data.choosing))
+    facts["read_out"] = asdict(_rule(recipe, StoredModel(facts, files), data.validation))
     draft = StoredModel(facts, files)
-    facts["engines"] = export.agreement_facts(
-        export.measure_agreement(draft, data.test.images[: export.AGREEMENT_JOINTS])
+    facts["engines"] = export_model.agreement_facts(
+        export_model.measure_agreement(draft, data.test.images[: export_model.AGREEMENT_JOINTS])
     )
     facts["metrics"] = {
         against: evaluation.to_dict() for against, evaluation in evaluate_stored(draft, data.test, data.against).items()
@@ -112,7 +115,7 @@ def train_candidate(
         "n_joints": len(data.test),
         "snapshot_sha256": snapshot_sha256(data.test),
     }
-    facts["data"] = {**data.facts, "training": _describe(data.learning), "validation": _describe(data.choosing)}
+    facts["data"] = {**data.facts, "training": _describe(data.training), "validation": _describe(data.validation)}
     facts["recipe"] = asdict(recipe)
     facts["training"] = _history(trained)
     facts["code_revision"] = code_revision
@@ -120,7 +123,7 @@ def train_candidate(
     return dict(store.write_model(store_url, facts, files).manifest)
 
 
-def refuse_taken_version(version: str, store_url: str) -> None:
+def check_version_is_free(version: str, store_url: str) -> None:
     """Refuse a name that is not fit for a new model, before hours are spent on it.
 
     Raises:
@@ -131,7 +134,7 @@ def refuse_taken_version(version: str, store_url: str) -> None:
         raise InvalidRequest(f"model {version} exists; choose another version")
 
 
-def refuse_unfit_recipe(recipe: TrainingRecipe) -> None:
+def check_recipe(recipe: TrainingRecipe) -> None:
     """Refuse a recipe whose network no engine could run as it was trained, before hours are spent on it.
 
     Raises:
@@ -155,33 +158,64 @@ def evaluate_stored(model: StoredModel, joints: JointSet, against: Sequence[Agai
 
     In float32, so that every processor prints the figures of the manifest; the manifest bounds what bfloat16 changes.
     """
-    given, engine = answer(model, joints)
+    given, engine = predict_joints(model, joints)
     label = f"{engine.name} {engine.precision}"
-    return {one: evaluate_answers(given, joints, against=one, engine=label) for one in against}
+    return {one: evaluate_predictions(given, joints, against=one, engine=label) for one in against}
 
 
-def answer(model: StoredModel, joints: JointSet) -> tuple[Answers, Engine]:
+def predict_joints(model: StoredModel, joints: JointSet) -> tuple[Predictions, Engine]:
     """What a model says of every joint, and what computed it: the engine that every machine has.
 
     Raises:
-        ModelRefused: The model reads images of another size.
+        ModelRejected: The model reads images of another size.
     """
     from scoring.inference.openvino_engine import OpenVinoEngine
 
     if model.side != joints.images.shape[1]:
-        raise ModelRefused(
+        raise ModelRejected(
             f"model {model.version} reads images of {model.side} pixels a side, these joints have "
             f"{joints.images.shape[1]}: train it anew for the preprocessing of this code"
         )
     engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
-    return Answers(export.predict_with(engine, joints.images), model.rule), engine
+    return Predictions(export_model.predict_with(engine, joints.images), model.rule), engine
 
 
-def _rule(recipe: TrainingRecipe, model: StoredModel, choosing: JointSet) -> ReadOutRule:
+def judge_models(
+    champion: StoredModel, challenger: StoredModel, test: JointSet, *, metric: str, max_subgroup_loss: float
+) -> Verdict:
+    """Compare two stored models on the test joints, and decide whether the challenger is proposed.
+
+    Args:
+        champion: The current champion.
+        challenger: The best candidate.
+        test: Joints that neither was trained on.
+        metric: One of `challenge.METRICS`.
+        max_subgroup_loss: Largest tolerated increase of the mean grade difference in any subgroup.
+
+    Raises:
+        ModelRejected: A model reads images of another size, or its files cannot be loaded.
+    """
+    from scoring.inference.tensorflow_engine import TensorFlowEngine
+
+    current, _ = predict_joints(champion, test)
+    proposed, engine = predict_joints(challenger, test)
+    few = test.images[: export_model.AGREEMENT_JOINTS]
+    reference = export_model.predict_with(TensorFlowEngine(challenger, DEFAULT_BATCH_SIZE), few)
+    return judge(
+        test,
+        current,
+        proposed,
+        metric=metric,
+        max_subgroup_loss=max_subgroup_loss,
+        engines_agree=export_model.compare(reference, proposed.cdf[: len(few)], engine).accepted,
+    )
+
+
+def _rule(recipe: TrainingRecipe, model: StoredModel, validation: JointSet) -> ReadOutRule:
     """The recipe's rule, or the one that suits the trained files best on the validation joints."""
     if not recipe.calibrated:
         return recipe.rule
-    return calibrated_rule(answer(model, choosing)[0].cdf, choosing.reading)
+    return calibrated_rule(predict_joints(model, validation)[0].cdf, validation.reading)
 
 
 def _network_facts(version: str, recipe: TrainingRecipe, trained: Trained, *, synthetic: bool) -> dict[str, Any]:

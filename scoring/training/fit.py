@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 
 from scoring.errors import InvalidRequest, TrainingDiverged
 from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule
-from scoring.training import metrics
-from scoring.training.calibration import calibrated_rule
-from scoring.training.dataset import JointSet, sample_epoch, snapshot_sha256
+from scoring.progress import Progress, no_progress
+from scoring.storage import atomic_write
+from scoring.training.data.joint_set import JointSet, snapshot_sha256
+from scoring.training.evaluation import metrics
+from scoring.training.evaluation.calibration import calibrated_rule
+from scoring.training.sampling import sample_epoch
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +62,7 @@ class TrainingRecipe:
             all are trained, with a fresh optimiser.
         rule: How grades are read from what the network gives.
         calibrated: Whether weights of the grades and interval are fitted to the validation joints afterwards, see
-            `scoring.training.calibration.calibrated_rule`.
+            `scoring.training.evaluation.calibration.calibrated_rule`.
         stretch: Whether the grey levels of each image are stretched to 0..1 first.
         augment_repeats_only: Whether a joint is augmented only when it comes again within an epoch, as the copies that
             make rare grades as frequent as common ones.
@@ -130,7 +133,7 @@ class TrainingRecipe:
 class Epoch:
     """What one epoch came to: mean loss of its steps, and `score`, which the best epoch is chosen by.
 
-    The score is `accuracy_and_kappa` of the validation set (`scoring.training.metrics.of_confusions`), with grades read
+    The score is `accuracy_and_kappa` of the validation set (`scoring.training.evaluation.metrics.of_confusions`), with grades read
     as the model would read them if this were its last epoch; of equal scores the one with the lower CRPS is better.
     """
 
@@ -156,9 +159,9 @@ def train(
     validation: JointSet,
     *,
     start: Mapping[str, NDArray[np.floating[Any]]] | None = None,
-    occurring: NDArray[np.float32] | None = None,
+    prior_readings: NDArray[np.float32] | None = None,
     work_dir: Path | None = None,
-    on_step: Callable[[int, int], None] | None = None,
+    progress: Progress = no_progress,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> Trained:
     """Train a network and keep the weights of its best epoch.
@@ -172,10 +175,10 @@ def train(
         training: What the network learns from.
         validation: What the best epoch is chosen by; other patients.
         start: Weights of a network of the same architecture to go on from (fine-tuning); None begins with fresh ones.
-        occurring: Readings as they occur, per cent, if those of the training set were enriched; None: those are.
+        prior_readings: Readings as they occur, per cent, if those of the training set were enriched; None: those are.
         work_dir: Where a checkpoint is kept after each epoch, and the curves for TensorBoard. If it holds a checkpoint
             of the same recipe and data, training goes on from there.
-        on_step: Called now and then with steps done and steps in all, for a progress bar.
+        progress: Called during training.
         on_epoch: Called after each epoch.
 
     Raises:
@@ -193,10 +196,10 @@ def train(
     logger.info("training_begins joints=%d gpus=%d precision=%s", len(training), len(gpus), precision)
     with _policy(precision):
         with strategy.scope():
-            run = _Run(recipe, training, validation, start, occurring, work_dir, strategy)
+            run = _Run(recipe, training, validation, start, prior_readings, work_dir, strategy)
         while not run.finished:
             with strategy.scope():
-                epoch = run.one_epoch(on_step)
+                epoch = run.one_epoch(progress)
             logger.info(
                 "epoch_done epoch=%d loss=%.5f score=%.4f crps=%.5f", epoch.epoch, epoch.loss, epoch.score,
                 epoch.validation["crps"],
@@ -257,7 +260,7 @@ class _Run:
         training: JointSet,
         validation: JointSet,
         start: Mapping[str, NDArray[np.floating[Any]]] | None,
-        occurring: NDArray[np.float32] | None,
+        prior_readings: NDArray[np.float32] | None,
         work_dir: Path | None,
         strategy: Any,
     ) -> None:
@@ -272,7 +275,7 @@ class _Run:
         self.history: list[Epoch] = []
         keras.utils.set_random_seed(recipe.seed)
         self.network = build(recipe.architecture, dict(recipe.arguments))
-        self.shift = _prior_shift(recipe, training, occurring)
+        self.shift = _prior_shift(recipe, training, prior_readings)
         if start is not None:
             self._start_from(start)
             # It answers as often as readings occur; here it learns from them as often as they are shown.
@@ -282,7 +285,7 @@ class _Run:
         self.best = self._weights()
         self.checkpoint = None if work_dir is None else work_dir / CHECKPOINT
         if self.checkpoint is not None:
-            self.identity = _identity(recipe, training, validation, start, occurring)
+            self.identity = _identity(recipe, training, validation, start, prior_readings)
             if self.checkpoint.exists():
                 self._restore(self.checkpoint)
 
@@ -344,13 +347,13 @@ class _Run:
         since = max(self.best_epoch, self.recipe.frozen_epochs)
         return epochs >= self.recipe.epochs or epochs - since >= self.recipe.patience
 
-    def one_epoch(self, on_step: Callable[[int, int], None] | None) -> Epoch:
+    def one_epoch(self, progress: Progress) -> Epoch:
         from scoring.networks.weights import set_weights
 
         number = len(self.history) + 1
         if self.frozen and number > self.recipe.frozen_epochs:
             self._compile(frozen=False)
-        loss = self._fit_once(number, on_step)
+        loss = self._fit_once(number, progress)
         if not math.isfinite(loss):
             raise TrainingDiverged(
                 f"the loss became {loss} in epoch {number}: look for damaged images or readings in the training set, or"
@@ -388,7 +391,7 @@ class _Run:
     def best_epoch(self) -> int:
         return max(self.history, key=lambda epoch: (epoch.score, -epoch.validation["crps"])).epoch
 
-    def _fit_once(self, number: int, on_step: Callable[[int, int], None] | None) -> float:
+    def _fit_once(self, number: int, progress: Progress) -> float:
         from scoring.training.devices import divided
 
         # A stream of its own for each layer and epoch, whatever was drawn before: else layers drop the same units.
@@ -401,8 +404,8 @@ class _Run:
         done = (number - 1) * self.steps_per_epoch
         for step, batch in enumerate(self.batches.epoch(order, number), start=1):
             losses.append(self.network.train_on_batch(*divided(batch, self.strategy), return_dict=True)["loss"])
-            if on_step is not None and (step % 10 == 0 or step == self.steps_per_epoch):
-                on_step(done + step, self.recipe.epochs * self.steps_per_epoch)
+            if step % 10 == 0 or step == self.steps_per_epoch:
+                progress("training", done + step, self.recipe.epochs * self.steps_per_epoch)
         return float(np.mean(losses))
 
     def _weights(self) -> dict[str, NDArray[np.float32]]:
@@ -411,17 +414,14 @@ class _Run:
         return get_weights(self.network)
 
     def _save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"now:{name}": values for name, values in self._weights().items()}
         arrays |= {f"best:{name}": values for name, values in self.best.items()}
         arrays |= {
             f"optimizer:{i}": np.asarray(variable) for i, variable in enumerate(self.network.optimizer.variables)
         }
         record = json.dumps({"identity": self.identity, "history": [asdict(epoch) for epoch in self.history]})
-        partial = path.with_name(f".{path.name}.part")
-        with partial.open("wb") as file:
+        with atomic_write(path) as file:
             np.savez(file, allow_pickle=False, record=np.array(record), **arrays)
-        partial.replace(path)
 
     def _restore(self, path: Path) -> None:
         from scoring.networks.weights import set_weights
@@ -466,15 +466,15 @@ def _learning_rate(recipe: TrainingRecipe, total: int) -> Any:
 
 
 def _prior_shift(
-    recipe: TrainingRecipe, training: JointSet, occurring: NDArray[np.float32] | None
+    recipe: TrainingRecipe, training: JointSet, prior_readings: NDArray[np.float32] | None
 ) -> NDArray[np.float32] | None:
     """What the logits of the grid are moved by before the network answers; None for other heads, as in the thesis."""
-    if recipe.arguments.get("head") != _GRID or (recipe.balance == 0 and occurring is None):
+    if recipe.arguments.get("head") != _GRID or (recipe.balance == 0 and prior_readings is None):
         return None
     from scoring.training.prior import prior_shift, times_shown
 
     weight = times_shown(training.grades, recipe.balance)
-    return prior_shift(training.reading, weight, training.reading if occurring is None else occurring)
+    return prior_shift(training.reading, weight, training.reading if prior_readings is None else prior_readings)
 
 
 def _identity(
@@ -482,10 +482,10 @@ def _identity(
     training: JointSet,
     validation: JointSet,
     start: Mapping[str, NDArray[np.floating[Any]]] | None,
-    occurring: NDArray[np.float32] | None,
+    prior_readings: NDArray[np.float32] | None,
 ) -> str:
     parts = [json.dumps(asdict(recipe), sort_keys=True), snapshot_sha256(training), snapshot_sha256(validation)]
-    arrays = dict(start or {}) | ({} if occurring is None else {"occurring": occurring})
+    arrays = dict(start or {}) | ({} if prior_readings is None else {"prior_readings": prior_readings})
     for name, values in sorted(arrays.items()):
         parts += [name, hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,78 +1,41 @@
-"""Train and evaluate on synthetic phantoms: the public steps behind `scoring train` and `scoring evaluate`."""
+"""Train and evaluate on synthetic phantoms: the steps behind `scoring train` and `scoring evaluate`."""
 
-import hashlib
-import json
 import logging
-import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scoring.errors import InvalidRequest
-from scoring.imaging import decode, preprocess
-from scoring.networks.stored import StoredModel
-from scoring.phantom import (
-    anatomy,
-    confounders,
-    erosion,
-    implants,
-    radiograph,
-    raster,
-    readers,
-    registry,
-    seeds,
-    training_set,
-)
-from scoring.phantom import difficulty as difficulties
+from scoring.model_store import store
+from scoring.model_store.stored_model import StoredModel
 from scoring.phantom.difficulty import PLAIN, Difficulty, difficulty_named
-from scoring.phantom.registry import LIMB_JOINTS, Limb
-from scoring.training import store
+from scoring.progress import Progress, no_progress
 from scoring.training.candidate import (
     TrainingData,
+    check_recipe,
+    check_version_is_free,
     evaluate_stored,
-    refuse_taken_version,
-    refuse_unfit_recipe,
     train_candidate,
 )
-from scoring.training.dataset import JointSet, cached, parts_of, snapshot_sha256
-from scoring.training.evaluate import Evaluation
+from scoring.training.data.joint_set import JointSet, snapshot_sha256
+from scoring.training.data.phantoms import (
+    DATA_CARD,
+    ENRICH,
+    ENRICHED_ABOVE,
+    TEST_JOINTS,
+    TEST_SEED,
+    draw_phantoms,
+    held_out,
+    phantom_revision,
+    prior_readings,
+    training_and_validation,
+)
+from scoring.training.evaluation.bootstrap import Against
+from scoring.training.evaluation.evaluate import Evaluation
 from scoring.training.fit import Epoch, TrainingRecipe
-from scoring.training.resampling import Against
 
 logger = logging.getLogger(__name__)
-
-DATA_CARD = (
-    "Synthetic joint images drawn by scoring.phantom from one seed: erosions of known size, readings with a reader's"
-    " error on a 5 % grid, as hard to read as the difficulty says. No image and no reading comes from a patient."
-)
-
-# The held-out registry is another registry, so none of its patients was seen in training.
-TEST_SEED = 7_001
-TEST_JOINTS = 10_000
-
-# About one film in eight of a phantom registry is not read, so more joints are drawn than are asked for. A patient has
-# about five films of a limb; counting on half of them leaves films to choose from.
-_UNREAD_SHARE, _UNREAD_EXTRA = 1.25, 100
-_FILMS_A_PATIENT = 2.5
-
-ENRICH = 0.3
-"""Share of the joints to learn from whose erosion is drawn evenly from 0 to 100 %."""
-
-# Erosion in per cent above which joints are enriched: the rare grades, 2 to 5.
-ENRICHED_ABOVE = 20.0
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class PhantomData:
-    """The joints of a phantom registry that were read, and which of them do not follow the registry's prevalence."""
-
-    joints: JointSet
-    enriched: np.ndarray[Any, np.dtype[np.bool_]]
 
 
 def train_on_phantoms(
@@ -91,8 +54,7 @@ def train_on_phantoms(
     work_dir: Path | None = None,
     workers: int = 1,
     code_revision: str = "unknown",
-    on_draw: Progress | None = None,
-    on_step: Progress | None = None,
+    progress: Progress = no_progress,
     on_epoch: Callable[[Epoch], None] | None = None,
 ) -> dict[str, Any]:
     """Draw phantoms, train, export, prove that the engines agree, evaluate on held-out phantoms, store.
@@ -114,8 +76,7 @@ def train_on_phantoms(
         work_dir: Local folder for checkpoints, to resume a stopped training; None keeps nothing.
         workers: Processes that draw.
         code_revision: Goes into the manifest.
-        on_draw: Called with joints drawn and joints in all.
-        on_step: Called with steps trained and steps in all.
+        progress: Called during drawing and training.
         on_epoch: Called after each epoch.
 
     Returns:
@@ -124,29 +85,29 @@ def train_on_phantoms(
     Raises:
         InvalidRequest: The version exists or is no fit name, or the numbers make no training.
         TrainingDiverged: The loss became NaN.
-        ModelRefused: The engines disagree.
+        ModelRejected: The engines disagree.
     """
-    refuse_taken_version(version, out_store_url)
+    check_version_is_free(version, out_store_url)
     if test_seed == seed:
         raise InvalidRequest(
             f"test_seed and seed are both {seed}: the held-out patients would be those of the training"
         )
     recipe = replace(recipe or TrainingRecipe(seed=seed), epochs=epochs)
-    refuse_unfit_recipe(recipe)
+    check_recipe(recipe)
     drawing: dict[str, Any] = {
         "difficulty": difficulty,
         "cache_dir": cache_dir,
         "workers": workers,
-        "on_draw": on_draw,
+        "progress": progress,
     }
     drawn = draw_phantoms(n_patients, seed, enrich=enrich, **drawing)
-    learning, choosing = training_and_validation(drawn)
-    readings_as_they_occur = occurring(drawn)
+    training, validation = training_and_validation(drawn)
+    readings_as_they_occur = prior_readings(drawn)
     # Thousands of patients are gigabytes, and what is learnt from is a copy of its own.
     del drawn
     data = TrainingData(
-        learning=learning,
-        choosing=choosing,
+        training=training,
+        validation=validation,
         test=held_out(test_seed, test_joints, **drawing),
         facts={
             "card": DATA_CARD,
@@ -160,7 +121,7 @@ def train_on_phantoms(
         test_facts={"seed": test_seed, "difficulty": difficulty.name, "prevalence": "the registry's"},
         synthetic=True,
         against=("reading", "truth"),
-        occurring=readings_as_they_occur,
+        prior_readings=readings_as_they_occur,
     )
     return train_candidate(
         version,
@@ -169,7 +130,7 @@ def train_on_phantoms(
         out_store_url,
         work_dir=work_dir,
         code_revision=code_revision,
-        on_step=on_step,
+        progress=progress,
         on_epoch=on_epoch,
     )
 
@@ -183,7 +144,7 @@ def evaluate_on_phantoms(
     against: Against = "reading",
     cache_dir: Path | None = None,
     workers: int = 1,
-    on_draw: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> Evaluation:
     """Evaluate a stored model on held-out phantoms of left hands; nothing is written but the cache.
 
@@ -197,10 +158,10 @@ def evaluate_on_phantoms(
         against: The registry's readings, or the phantom's truth.
         cache_dir: Local folder that keeps the drawn joints.
         workers: Processes that draw.
-        on_draw: Called with joints drawn and joints in all.
+        progress: Called during drawing.
 
     Raises:
-        ModelRefused: No such model, or its files were changed.
+        ModelRejected: No such model, or its files were changed.
         InvalidRequest: The seed is the one that the model was trained on, phantoms say nothing about the model, or its
             test set was none of left hands alone and no number of joints is given.
     """
@@ -222,113 +183,10 @@ def evaluate_on_phantoms(
         raise InvalidRequest(f"model {version} was trained on the phantoms of seed {seed}; evaluate it on another seed")
     # A model from before there were difficulties was tried on plain phantoms.
     difficulty = difficulty_named(stated.get("difficulty", PLAIN.name))
-    test = held_out(seed, n_joints, difficulty=difficulty, cache_dir=cache_dir, workers=workers, on_draw=on_draw)
+    test = held_out(seed, n_joints, difficulty=difficulty, cache_dir=cache_dir, workers=workers, progress=progress)
     if (seed, n_joints) == (stated.get("seed"), stated.get("n_joints")):
         _warn_if_drawn_otherwise(model, test)
     return evaluate_stored(model, test, (against,))[against]
-
-
-def draw_phantoms(
-    n_patients: int,
-    seed: int,
-    *,
-    enrich: float = 0.0,
-    difficulty: Difficulty = PLAIN,
-    limb: Limb = "hand_left",
-    max_images: int | None = None,
-    cache_dir: Path | None = None,
-    workers: int = 1,
-    on_draw: Progress | None = None,
-) -> PhantomData:
-    """The joints of a phantom registry that were read, drawn now or taken from the cache."""
-
-    def make() -> JointSet:
-        drawn = training_set.make_training_set(
-            n_patients,
-            seed,
-            max_images=max_images,
-            workers=workers,
-            enrich=enrich,
-            difficulty=difficulty,
-            limb=limb,
-            progress=on_draw,
-        )
-        read = ~np.isnan(drawn.erosion_read)
-        # The cache holds one kind of thing; whether a joint was enriched travels in its name.
-        names = np.char.add(drawn.joint, np.where(drawn.enriched, "+enriched", ""))
-        return JointSet(
-            images=drawn.images[read],
-            reading=drawn.erosion_read[read].astype(np.float32),
-            truth=drawn.erosion_true[read].astype(np.float32),
-            patient_id=drawn.patient_id[read],
-            joint=names[read],
-            sop_iuid=drawn.sop_iuid[read],
-            year=drawn.year[read],
-        )
-
-    if cache_dir is None:
-        joints = make()
-    else:
-        # By all of its numbers, not by its name alone: one of them may have been replaced.
-        hard = hashlib.sha256(json.dumps(asdict(difficulty), sort_keys=True).encode()).hexdigest()[:8]
-        key = f"{limb}-{difficulty.name}-{hard}-{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
-        joints = cached(cache_dir / f"phantoms-{key}.npz", make)
-    enriched = np.char.endswith(joints.joint, "+enriched")
-    return PhantomData(replace(joints, joint=np.char.replace(joints.joint, "+enriched", "")), enriched)
-
-
-def training_and_validation(data: PhantomData) -> tuple[JointSet, JointSet]:
-    """The joints to learn from, and those to choose the best epoch by: other patients, at the registry's prevalence.
-
-    Of the enriched joints only the badly eroded ones are learnt from. Among intact and slightly eroded joints the
-    registry's proportions hold: what is expected of a joint without a visible erosion depends on them, and it lies near
-    the 1 % at which grade 1 begins.
-    """
-    part = parts_of(data.joints)
-    learnt = (part == "train") & (~data.enriched | (data.joints.truth > ENRICHED_ABOVE))
-    return data.joints.take(learnt), data.joints.take((part == "validation") & ~data.enriched)
-
-
-def occurring(data: PhantomData) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Readings of the patients that are learnt from, at the registry's prevalence, per cent."""
-    return np.asarray(data.joints.reading[(parts_of(data.joints) == "train") & ~data.enriched])
-
-
-def held_out(
-    seed: int,
-    n_joints: int,
-    *,
-    difficulty: Difficulty = PLAIN,
-    limb: Limb = "hand_left",
-    cache_dir: Path | None = None,
-    workers: int = 1,
-    on_draw: Progress | None = None,
-) -> JointSet:
-    """Read joints of one limb in a registry of its own, films chosen at random, at the registry's prevalence."""
-    to_draw = int(n_joints * _UNREAD_SHARE) + _UNREAD_EXTRA
-    n_patients = math.ceil(to_draw / (_FILMS_A_PATIENT * len(LIMB_JOINTS[limb])))
-    data = draw_phantoms(
-        n_patients,
-        seed,
-        difficulty=difficulty,
-        limb=limb,
-        max_images=to_draw,
-        cache_dir=cache_dir,
-        workers=workers,
-        on_draw=on_draw,
-    )
-    if len(data.joints) < n_joints:
-        raise InvalidRequest(f"the registry of seed {seed} has only {len(data.joints)} read joints, not {n_joints}")
-    return data.joints.take(np.arange(n_joints))
-
-
-def phantom_revision() -> str:
-    """A short hash of all code that a phantom's pixels and readings depend on."""
-    digest = hashlib.sha256()
-    drawing = (anatomy, confounders, difficulties, erosion, implants, radiograph, raster, readers, registry, seeds)
-    for module in (decode, preprocess, *drawing, training_set):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def _warn_if_drawn_otherwise(model: StoredModel, test: JointSet) -> None:

@@ -11,7 +11,7 @@ from scoring.networks.losses import grid_smoothing
 Floats = NDArray[np.floating[Any]]
 
 
-def prior_shift(shown: Floats, weight: Floats, occurring: Floats) -> NDArray[np.float32]:
+def prior_shift(shown: Floats, weight: Floats, prior_readings: Floats) -> NDArray[np.float32]:
     """What to add to the logits of the 21 readings of the grid, so that they expect what occurs.
 
     By Bayes's rule: a network that was shown a reading with frequency s, where it occurs with frequency o, gives it
@@ -20,12 +20,14 @@ def prior_shift(shown: Floats, weight: Floats, occurring: Floats) -> NDArray[np.
     Args:
         shown: Readings of the joints that were learnt from, per cent, `(n,)`.
         weight: How often each of them was shown, `(n,)`.
-        occurring: Readings as they occur, per cent, `(m,)`.
+        prior_readings: Readings as they occur, per cent, `(m,)`.
 
     Returns:
         float32 `(21,)`.
     """
-    return np.log(_frequency(occurring, np.ones(len(occurring))) / _frequency(shown, weight)).astype(np.float32)
+    return np.log(_frequency(prior_readings, np.ones(len(prior_readings))) / _frequency(shown, weight)).astype(
+        np.float32
+    )
 
 
 def times_shown(grades: NDArray[np.int64], balance: float) -> NDArray[np.float64]:

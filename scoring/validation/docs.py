@@ -38,7 +38,7 @@ class _SuitePage(DefaultJinjaPageView):
     _template = "suite.html"
 
 
-class NightDocs:
+class BatchDocs:
     """Collects the results of one run's suites and writes them as a site of that run.
 
     Args:

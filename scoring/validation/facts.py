@@ -15,7 +15,7 @@ from scoring.clinical import das28, ratingen
 from scoring.clinical.rau import RATINGEN_TOTAL
 from scoring.networks.readout import USUAL_RULE, ReadOutRule
 
-LANDING_ORDER = ["folder_date", "source_file", "row_number"]
+LANDING_ORDER = ["batch_date", "source_file", "row_number"]
 ROW = ["source_file", "row_number"]
 
 DAS28_TOLERANCE = 0.1
@@ -34,8 +34,10 @@ MEDIAN_TOLERANCE = 1e-5
 N_CDF_POINTS = 101
 
 
-def consultation_facts(consultations: pd.DataFrame, readings: pd.DataFrame, known_films: pd.DataFrame) -> pd.DataFrame:
-    """Consultations with facts about their dates, their duplicates, their film and their Rau score.
+def consultation_facts(
+    consultations: pd.DataFrame, readings: pd.DataFrame, known_radiographs: pd.DataFrame
+) -> pd.DataFrame:
+    """Consultations with facts about their dates, their duplicates, their radiograph and their Rau score.
 
     Two rows of one folder with the same `id_x` are copies if all their values are equal, the joints' included. The same
     `id_x` in two folders is no duplicate but a newer version of the consultation.
@@ -43,13 +45,13 @@ def consultation_facts(consultations: pd.DataFrame, readings: pd.DataFrame, know
     Args:
         consultations: Staged consultations.
         readings: Staged readings of the same run.
-        known_films: `sop_iuid`, `patient_id` of the warehouse's radiographs.
+        known_radiographs: `sop_iuid`, `patient_id` of the warehouse's radiographs.
 
     Returns:
         The consultations with `date_x`, `date_y` as timestamps and `date_x_readable`, `date_y_readable`,
         `rau_score_readable`, `date_y_before_date_x`, `id_x_variants` (rows of different contents with this id in this
-        folder), `exact_copy` (of an earlier row), `film_patients` (patients of the film, tonight and in the
-        warehouse), `film_dates` (dates of the film in this folder) and `rau_possible`.
+        folder), `exact_copy` (of an earlier row), `radiograph_patients` (patients of the radiograph, tonight and in the
+        warehouse), `radiograph_dates` (dates of the radiograph in this folder) and `rau_possible`.
     """
     facts = consultations.copy()
     facts["record_id"] = facts["id_x"]
@@ -68,8 +70,10 @@ def consultation_facts(consultations: pd.DataFrame, readings: pd.DataFrame, know
         joints=_joints_of_rows(facts, readings),
     )
     facts["id_x_variants"], facts["exact_copy"] = _repeats(facts, ["id_x"], contents)
-    facts["film_patients"] = _film_patients(facts, known_films)
-    facts["film_dates"] = facts.groupby(["folder_date", "sop_iuid"])["date_x"].transform("nunique").astype("float64")
+    facts["radiograph_patients"] = _radiograph_patients(facts, known_radiographs)
+    facts["radiograph_dates"] = (
+        facts.groupby(["batch_date", "sop_iuid"])["date_x"].transform("nunique").astype("float64")
+    )
     facts["rau_possible"] = _rau_possible(facts, readings)
     return facts
 
@@ -84,8 +88,8 @@ def reading_facts(readings: pd.DataFrame, accepted_consultations: pd.DataFrame) 
     facts = readings.copy()
     facts["record_id"] = facts["id_x"].fillna("?") + " " + facts["joint"]
     facts["parent_accepted"] = _rows(facts).isin(_rows(accepted_consultations))
-    facts["erosion_readable"] = _readable(facts, "erosion_text", "erosion_percent")
-    percent = facts["erosion_percent"].astype("float64")
+    facts["erosion_readable"] = _readable(facts, "erosion_text", "reading_percent")
+    percent = facts["reading_percent"].astype("float64")
     facts["on_grid"] = _judged(percent % 5 == 0, percent.between(0, 100))
     return facts
 
@@ -115,18 +119,18 @@ def disease_activity_facts(activity: pd.DataFrame, measures: tuple[str, ...]) ->
     return facts
 
 
-def image_facts(images: pd.DataFrame, films: pd.Series, known_images: pd.DataFrame) -> pd.DataFrame:
-    """Joint images with facts about their name, their film and other files like them.
+def image_facts(images: pd.DataFrame, radiographs: pd.Series, known_images: pd.DataFrame) -> pd.DataFrame:
+    """Joint images with facts about their name, their radiograph and other files like them.
 
     Files that do not decode are nobody's rival: a damaged file must not block the good one that replaces it.
 
     Args:
         images: Staged images.
-        films: `sop_iuid` of the films of accepted consultations, of this run and of the warehouse.
+        radiographs: `sop_iuid` of the radiographs of accepted consultations, of this run and of the warehouse.
         known_images: `sop_iuid`, `joint`, `image_sha256` of the warehouse's images.
 
     Returns:
-        The images with `name_matches`, `film_known`, `rival_files` (different images of this joint, in this run and in
+        The images with `name_matches`, `radiograph_known`, `rival_files` (different images of this joint, in this run and in
         the warehouse; 0 for an image that the warehouse already has for this joint), `same_bytes_joints` (joints that
         have this very file, likewise; 1 for an image that the warehouse already has for this joint) and `exact_copy`.
     """
@@ -134,23 +138,25 @@ def image_facts(images: pd.DataFrame, films: pd.Series, known_images: pd.DataFra
     named = facts["sop_iuid"].notna() & facts["joint"].notna()
     facts["record_id"] = (facts["sop_iuid"] + "_" + facts["joint"]).where(named, None)
     facts["name_matches"] = named
-    facts["film_known"] = _judged(facts["sop_iuid"].isin(films), named)
+    facts["radiograph_known"] = _judged(facts["sop_iuid"].isin(radiographs), named)
 
     good = facts.loc[named & facts["decodes"].astype(bool), [*LANDING_ORDER, "sop_iuid", "joint", "sha256"]]
     good = good.sort_values(LANDING_ORDER, kind="stable")
-    joint_of_film = ["sop_iuid", "joint"]
-    known = known_images.rename(columns={"image_sha256": "sha256"})[[*joint_of_film, "sha256"]]
-    everything = pd.concat([good[[*joint_of_film, "sha256"]], known], ignore_index=True).drop_duplicates()
-    files = good.merge(everything.groupby(joint_of_film).size().rename("files").reset_index(), "left", joint_of_film)
+    joint_of_radiograph = ["sop_iuid", "joint"]
+    known = known_images.rename(columns={"image_sha256": "sha256"})[[*joint_of_radiograph, "sha256"]]
+    everything = pd.concat([good[[*joint_of_radiograph, "sha256"]], known], ignore_index=True).drop_duplicates()
+    files = good.merge(
+        everything.groupby(joint_of_radiograph).size().rename("files").reset_index(), "left", joint_of_radiograph
+    )
     joints = good.merge(everything.groupby("sha256").size().rename("joints").reset_index(), "left", "sha256")
-    is_known = pd.MultiIndex.from_frame(good[[*joint_of_film, "sha256"]]).isin(pd.MultiIndex.from_frame(known))
+    is_known = pd.MultiIndex.from_frame(good[[*joint_of_radiograph, "sha256"]]).isin(pd.MultiIndex.from_frame(known))
     facts["rival_files"] = pd.Series(np.where(is_known, 0, files["files"] - 1), good.index, "int64").reindex(
         facts.index, fill_value=0
     )
     facts["same_bytes_joints"] = pd.Series(np.where(is_known, 1, joints["joints"]), good.index, "int64").reindex(
         facts.index, fill_value=1
     )
-    facts["exact_copy"] = good.duplicated([*joint_of_film, "sha256"]).reindex(facts.index, fill_value=False)
+    facts["exact_copy"] = good.duplicated([*joint_of_radiograph, "sha256"]).reindex(facts.index, fill_value=False)
     return facts
 
 
@@ -158,7 +164,7 @@ def prediction_facts(predictions: pd.DataFrame, planned: pd.DataFrame, rule: Rea
     """One row for each image that was planned or predicted, with what can be said of its prediction.
 
     Args:
-        predictions: Predictions in the staged form of the contract (`image_sha256`, `cdf`, `erosion_mean`, ...).
+        predictions: Predictions in the staged form of the contract (`image_sha256`, `cdf`, `predicted_percent`, ...).
         planned: `image_sha256` of the images that were to be scored.
         rule: How the model's grades are read.
 
@@ -179,20 +185,20 @@ def prediction_facts(predictions: pd.DataFrame, planned: pd.DataFrame, rule: Rea
     facts["quantiles_ordered"] = (low >= 0) & (low <= middle) & (middle <= high) & (high <= 100)
     probability = _vectors(facts["grade_probability"], ratingen.N_GRADES)
     sums_to_one = np.abs(probability.sum(axis=1) - 1) <= PROBABILITY_TOLERANCE
-    facts["grade_fits_mean"] = _grade_fits(facts["erosion_mean"], probability, facts["ratingen_grade"], rule)
+    facts["grade_fits_mean"] = _grade_fits(facts["predicted_percent"], probability, facts["predicted_grade"], rule)
     facts["probabilities_sum_to_one"] = sums_to_one & np.all((probability >= 0) & (probability <= 1), axis=1)
     facts["planned"] = facts["image_sha256"].isin(planned["image_sha256"])
     facts["once"] = ~facts["image_sha256"].duplicated(keep=False)
     facts["predicted"] = True
     facts = facts.astype({column: "object" for column in facts.columns if facts[column].dtype == bool})
-    return pd.concat([facts, missing.assign(planned=True, predicted=False, once=True, erosion_mean=0.0)])
+    return pd.concat([facts, missing.assign(planned=True, predicted=False, once=True, predicted_percent=0.0)])
 
 
 def training_set_facts(joints: pd.DataFrame) -> pd.DataFrame:
     """Joints of a training set with facts about their reading, their patient and their image.
 
     Args:
-        joints: `pixels_sha256`, `patient_id`, `part` and `erosion_percent` of every joint.
+        joints: `pixels_sha256`, `patient_id`, `part` and `reading_percent` of every joint.
 
     Returns:
         The joints with `row_key` (their place in the set), `on_grid` (a multiple of 5 %), `parts_of_patient` and
@@ -200,10 +206,10 @@ def training_set_facts(joints: pd.DataFrame) -> pd.DataFrame:
     """
     facts = joints.reset_index(drop=True)
     facts["row_key"] = facts.index
-    percent = facts["erosion_percent"].astype("float64")
+    percent = facts["reading_percent"].astype("float64")
     facts["on_grid"] = _judged(percent % 5 == 0, percent.between(0, 100))
     facts["parts_of_patient"] = facts.groupby("patient_id")["part"].transform("nunique")
-    facts["readings_of_image"] = facts.groupby("pixels_sha256")["erosion_percent"].transform("nunique")
+    facts["readings_of_image"] = facts.groupby("pixels_sha256")["reading_percent"].transform("nunique")
     return facts
 
 
@@ -234,7 +240,7 @@ def _contents(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
 def _repeats(frame: pd.DataFrame, key: list[str], contents: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     """How many different contents share a row's key in its folder, and whether an earlier row is its exact copy."""
     ordered = frame.sort_values(LANDING_ORDER, kind="stable")
-    key_of_folder = ["folder_date", *key]
+    key_of_folder = ["batch_date", *key]
     keyed = ordered[key].notna().all(axis=1)
     rows = pd.concat([ordered[key_of_folder], contents.drop(columns=key, errors="ignore")], axis=1)[keyed]
     which = rows.groupby(list(rows.columns), dropna=False, sort=False).ngroup()
@@ -248,7 +254,7 @@ def _repeats(frame: pd.DataFrame, key: list[str], contents: pd.DataFrame) -> tup
 def _joints_of_rows(consultations: pd.DataFrame, readings: pd.DataFrame) -> pd.Series:
     """All readings of a row as one text, by which rows can be compared."""
     value = (
-        readings["erosion_percent"].astype("str").where(readings["erosion_percent"].notna(), readings["erosion_text"])
+        readings["reading_percent"].astype("str").where(readings["reading_percent"].notna(), readings["erosion_text"])
     )
     cells = (readings["joint"] + "=" + value).to_frame("cell").assign(**readings[ROW])
     joined = cells.sort_values("cell").groupby(ROW)["cell"].agg(";".join)
@@ -260,9 +266,11 @@ def _of_rows(consultations: pd.DataFrame, by_row: pd.Series, default: Any) -> pd
     return pd.Series(values, consultations.index).fillna(default)
 
 
-def _film_patients(consultations: pd.DataFrame, known_films: pd.DataFrame) -> pd.Series:
+def _radiograph_patients(consultations: pd.DataFrame, known_radiographs: pd.DataFrame) -> pd.Series:
     columns = ["sop_iuid", "patient_id"]
-    patients = pd.concat([consultations[columns], known_films[columns]]).groupby("sop_iuid")["patient_id"].nunique()
+    patients = (
+        pd.concat([consultations[columns], known_radiographs[columns]]).groupby("sop_iuid")["patient_id"].nunique()
+    )
     return consultations["sop_iuid"].map(patients).astype("float64")
 
 
@@ -270,11 +278,11 @@ def _rau_possible(consultations: pd.DataFrame, readings: pd.DataFrame) -> pd.Ser
     """Whether grades 0-5 of the joints that are not in the row could give the reported score.
 
     With the grades of m joints summing to s, a score `sum * 38 / n` over any n >= m joints that include these lies
-    within s and s + 5 * (38 - m), whatever n is: the film's form may have had 10, 32 or 38 joints.
+    within s and s + 5 * (38 - m), whatever n is: the radiograph's form may have had 10, 32 or 38 joints.
     """
-    percent = readings["erosion_percent"].astype("float64")
+    percent = readings["reading_percent"].astype("float64")
     read = readings[percent.between(0, 100)]
-    grades = pd.Series(ratingen.grade(read["erosion_percent"].to_numpy("float64")), read.index)
+    grades = pd.Series(ratingen.grade(read["reading_percent"].to_numpy("float64")), read.index)
     by_row = grades.groupby([read[column] for column in ROW])
     total, n_read = (_of_rows(consultations, by_row.agg(how), 0) for how in ("sum", "count"))
     reported = consultations["rau_score"].astype("float64")

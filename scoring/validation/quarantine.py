@@ -13,7 +13,7 @@ QUARANTINE_COLUMNS: Final = (
     "record_id",
     "source_file",
     "row_number",
-    "folder_date",
+    "batch_date",
     "rule",
     "severity",
     "kept",
@@ -30,7 +30,7 @@ UNCHANGED_SINCE_VALIDATION: Final = {
 """What is said of an image that was accepted but was another one, or gone, when it was to be scored."""
 
 
-def refused_at_scoring(images: pd.DataFrame) -> pd.DataFrame:
+def rejected_at_scoring(images: pd.DataFrame) -> pd.DataFrame:
     """The quarantine rows of accepted images that could not be scored, as their files were no longer those validated.
 
     Args:

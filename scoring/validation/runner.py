@@ -326,7 +326,7 @@ def _quarantine(frame: pd.DataFrame, broken: Sequence[Breach], dataset: str, key
     """One row for each (row, broken rule): suite order, then the frame's rows by key."""
     if not broken:
         return pd.DataFrame({column: pd.Series(dtype="object") for column in QUARANTINE_COLUMNS})
-    origin = frame.assign(row_key=frame[key])[["row_key", "record_id", "source_file", "row_number", "folder_date"]]
+    origin = frame.assign(row_key=frame[key])[["row_key", "record_id", "source_file", "row_number", "batch_date"]]
     origin = origin.set_index("row_key", drop=False)
     parts = [
         origin.loc[sorted(breach.rows)].assign(

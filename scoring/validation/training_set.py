@@ -36,7 +36,7 @@ def check_training_set(
     """Refuse a set of joints that nothing should be trained on.
 
     Args:
-        joints: One row a joint: pixels_sha256 (of the decoded image), joint, patient_id, part, erosion_percent, grade.
+        joints: One row a joint: pixels_sha256 (of the decoded image), joint, patient_id, part, reading_percent, grade.
         min_joints_of_grade: Joints of each grade that are needed to learn from.
         min_patients: Patients that are needed.
         min_test_patients: Patients that are needed to test on.

@@ -67,7 +67,7 @@ def check_current(engine: Engine) -> None:
         WarehouseNotMigrated: It is empty, older or newer, or its views are; says what to run.
         WarehouseUnavailable: The server cannot be reached.
     """
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = head_revision()
     with transaction(engine) as connection:
         readable = connection.scalar(
             sa.text(
@@ -93,6 +93,17 @@ def check_current(engine: Engine) -> None:
         raise WarehouseNotMigrated(
             f"The views or grants of the warehouse ({place(engine)}) differ from sql/: run `scoring migrate`."
         )
+
+
+def server_version(engine: Engine) -> str:
+    """Return the version of PostgreSQL, such as "18.1"."""
+    with transaction(engine) as connection:
+        return str(connection.scalar(sa.text("SHOW server_version")))
+
+
+def head_revision() -> str:
+    """Return the newest migration of this code."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
 
 
 def run_script(connection: Connection, path: Path) -> None:

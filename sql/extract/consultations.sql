@@ -5,11 +5,11 @@
 --   the contract. Identifiers are text, so that leading zeros stay.
 --   Readings are percent eroded (0-100), null if a joint was not read.
 -- Parameters: :window_start (inclusive), :window_end (exclusive). The job
---   sets them to the night less SCORING_LOOKBACK_NIGHTS and to the day
+--   sets them to the night less SCORING_LOOKBACK_DAYS and to the day
 --   after the night. Rows delivered before and unchanged are recognised,
 --   so the window may overlap the nights before.
 -- Adapt: If the registry records when a row was last changed, filter by
---   that timestamp instead of the dates: then a film that is read months
+--   that timestamp instead of the dates: then a radiograph that is read months
 --   later and the correction of an old reading arrive as well.
 --   Without one, a consultation arrives by the day it was read (date_y),
 --   or, not read yet, by the day it was taken (date_x): what changes later

@@ -7,7 +7,7 @@
 --   DAS28 with CRP. The components at the end are optional: leave out what
 --   is not recorded. ESR is in mm/h, CRP in mg/L.
 -- Parameters: :window_start (inclusive), :window_end (exclusive). The job
---   sets them to the night less SCORING_LOOKBACK_NIGHTS and to the day
+--   sets them to the night less SCORING_LOOKBACK_DAYS and to the day
 --   after the night. Rows delivered before and unchanged are recognised,
 --   so the window may overlap the nights before: laboratory values that
 --   come within the look-back after a visit arrive.

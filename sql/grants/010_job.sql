@@ -9,12 +9,12 @@ GRANT USAGE ON SCHEMA registry, imaging, scoring, analytics, analyst TO scoring_
 -- Every step asks what is there already: anti-joins, books, reports; the views are what the report shows.
 GRANT SELECT ON ALL TABLES IN SCHEMA registry, imaging, scoring, analytics, analyst TO scoring_job;
 
--- Upserts: the registry corrects its records, a visit's Rau score changes when late films arrive, and what is computed
+-- Upserts: the registry corrects its records, a visit's Rau score changes when late radiographs arrive, and what is computed
 -- as of a date changes when old nights are filled in; so does the bridge between two models.
 GRANT INSERT, UPDATE ON
 registry.radiograph, registry.consultation, registry.joint_reading, registry.disease_activity,
-registry.landed_file,
-scoring.rau_prediction, analytics.correlation, analytics.association, analytics.bridge, analytics.rau_forecast
+registry.landing_file,
+scoring.rau_prediction, analytics.correlation, analytics.association, analytics.model_comparison, analytics.rau_forecast
 TO scoring_job;
 
 -- Append-only: what the registry corrected. The triggers that write it run with the rights of who updates.
@@ -26,7 +26,7 @@ GRANT INSERT, UPDATE ON scoring.quarantine TO scoring_job;
 -- Append-only: the audit trail, the images and what was predicted from them.
 GRANT INSERT ON
 scoring.run, scoring.run_count, scoring.run_result, scoring.run_quarantine,
-scoring.model_version, scoring.promotion, scoring.activation, scoring.rescoring_refusal,
+scoring.model_version, scoring.promotion, scoring.activation, scoring.rescoring_rejection,
 imaging.joint_image, scoring.joint_prediction
 TO scoring_job;
 

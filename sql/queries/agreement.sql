@@ -1,6 +1,6 @@
 -- Title: Agreement between readers, and between readers and the model
 -- Description: The model should agree with readers about as well as they agree with each other; human-human rows exist
--- only if films were read more than once. Figures of fewer than 5 patients are empty (suppressed). Shown are films of
+-- only if radiographs were read more than once. Figures of fewer than 5 patients are empty (suppressed). Shown are radiographs of
 -- the last night's year; name another, or ask for `visit_year IS NULL`: all years together.
 
 SELECT
@@ -20,7 +20,7 @@ SELECT
 FROM analyst.agreement
 WHERE
     agreement.visit_year = (
-        SELECT extract(YEAR FROM max(night.batch_date))::integer FROM analyst.night
+        SELECT extract(YEAR FROM max(night.batch_date))::integer FROM analyst.run_reconciliation
         WHERE night.job = 'nightly_scoring'
     )
 ORDER BY agreement.comparison, agreement.joint_kind;

@@ -1,6 +1,6 @@
 -- Title: Readings against predictions, as a table of grades
 -- Description: Rows are the reader's grade, columns the model's. The share within one grade is given because readings
--- lie on the borders of grades (20, 40, 60, 80 %), where one grade more or less is no error. Counted are films of the
+-- lie on the borders of grades (20, 40, 60, 80 %), where one grade more or less is no error. Counted are radiographs of the
 -- year before the last night; leave that condition out for the whole history.
 
 SELECT
@@ -18,7 +18,7 @@ SELECT
 FROM analyst.reading_versus_prediction AS pair
 WHERE
     pair.visit_date > (
-        SELECT max(night.batch_date) - 365 FROM analyst.night
+        SELECT max(night.batch_date) - 365 FROM analyst.run_reconciliation
         WHERE night.job = 'nightly_scoring'
     )
 GROUP BY pair.reading_grade

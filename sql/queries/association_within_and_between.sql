@@ -1,4 +1,4 @@
--- Title: Damage and activity between patients, within patients, and by the lag between film and visit
+-- Title: Damage and activity between patients, within patients, and by the lag between radiograph and visit
 -- Description: Pearson's correlation mixes two questions: whether badly damaged patients are more active than others,
 -- and whether a patient is more active when more damaged. The columns beside it take them apart. Here for readers'
 -- scores and DAS28-ESR; the forms of DAS28 are not interchangeable. Weak figures are the expected result.
@@ -18,7 +18,7 @@ SELECT
     round(
         max(association.estimate) FILTER (WHERE association.method = 'mixed_between')::numeric, 2
     ) AS points_per_unit_between,
-    max(association.n_visits) FILTER (WHERE association.method = 'pearson') AS n_films,
+    max(association.n_visits) FILTER (WHERE association.method = 'pearson') AS n_radiographs,
     max(association.n_patients) FILTER (WHERE association.method = 'pearson') AS n_patients
 FROM analyst.association
 WHERE
@@ -33,4 +33,4 @@ WHERE
         WHERE earlier.is_champion AND earlier.as_of <= current_date
     )
 GROUP BY association.lag_window
-ORDER BY n_films DESC, association.lag_window ASC;
+ORDER BY n_radiographs DESC, association.lag_window ASC;

@@ -16,10 +16,10 @@ SELECT DISTINCT ON (night.batch_date, night.dataset)
     night.quarantined,
     night.balanced,
     left(night.message, 120) AS message
-FROM analyst.night AS night
+FROM analyst.run_reconciliation AS night
 WHERE
     night.batch_date > (
-        SELECT max(newest.batch_date) - 14 FROM analyst.night AS newest
+        SELECT max(newest.batch_date) - 14 FROM analyst.run_reconciliation AS newest
         WHERE newest.job = 'nightly_scoring'
     )
     AND night.job = 'nightly_scoring'

@@ -24,6 +24,6 @@ SELECT
     bridge.n_new_grade_4,
     bridge.n_new_grade_5,
     bridge.trained_on_synthetic
-FROM analyst.bridge AS bridge
+FROM analyst.model_comparison AS bridge
 WHERE bridge.is_champion AND bridge.joint_kind = 'all'
 ORDER BY bridge.old_model ASC, bridge.measure DESC, bridge.old_grade DESC;

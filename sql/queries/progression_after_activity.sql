@@ -1,5 +1,5 @@
 -- Title: Does activity go before progression?
--- Description: Activity summed over time against the change of the Rau score between two films: a year before the
+-- Description: Activity summed over time against the change of the Rau score between two radiographs: a year before the
 -- interval, during it, and a year after it. `points` are what the score gains for each unit of DAS28 that lasts a year,
 -- given the other two windows. Damage cannot follow from what came later: if the year after is far from 0, patients
 -- differ in something that drives both, and the other two are not to be read as effects. `by_chance` allows for all the

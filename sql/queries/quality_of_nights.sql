@@ -10,11 +10,11 @@ SELECT
     quality.n,
     quality.n_of,
     round(quality.proportion::numeric, 3) AS proportion
-FROM analyst.night_quality AS quality
+FROM analyst.batch_quality AS quality
 WHERE
     quality.n > 0
     AND quality.night > (
-        SELECT max(night.batch_date) - 14 FROM analyst.night
+        SELECT max(night.batch_date) - 14 FROM analyst.run_reconciliation
         WHERE night.job = 'nightly_scoring'
     )
 ORDER BY quality.night DESC, quality.dataset ASC, quality.measure ASC, quality.n DESC;

@@ -3,7 +3,7 @@
 -- Counts first, so that one broken export is seen as one problem; drop the grouping to see each row.
 
 SELECT
-    quarantine.folder_date,
+    quarantine.batch_date,
     quarantine.dataset,
     quarantine.rule,
     quarantine.severity,
@@ -15,13 +15,13 @@ FROM analyst.quarantine_open AS quarantine
 WHERE
     quarantine.run_id IN (
         SELECT night.run_id
-        FROM analyst.night AS night
+        FROM analyst.run_reconciliation AS night
         WHERE
             night.job = 'nightly_scoring'
             AND night.batch_date = (
-                SELECT max(newest.batch_date) FROM analyst.night AS newest
+                SELECT max(newest.batch_date) FROM analyst.run_reconciliation AS newest
                 WHERE newest.job = 'nightly_scoring'
             )
     )
-GROUP BY quarantine.folder_date, quarantine.dataset, quarantine.rule, quarantine.severity
+GROUP BY quarantine.batch_date, quarantine.dataset, quarantine.rule, quarantine.severity
 ORDER BY n DESC, quarantine.rule ASC;

@@ -4,23 +4,23 @@
 -- joints. Shown is what was seen in the year before the last night; leave that condition out for the whole history.
 
 SELECT
-    film_pair.patient_id,
-    film_pair.damage,
-    film_pair.from_date,
-    film_pair.to_date,
-    round(film_pair.rau_before::numeric, 1) AS rau_before,
-    round(film_pair.rau_after::numeric, 1) AS rau_after,
-    round(film_pair.rau_change::numeric, 1) AS rau_change,
-    round(film_pair.change_per_year::numeric, 1) AS change_per_year,
-    film_pair.course,
-    round(film_pair.probability_of_progression::numeric, 3) AS probability_of_progression,
-    round(film_pair.probability_of_detectable_progression::numeric, 3) AS probability_of_detectable_progression,
-    film_pair.n_scored_after AS n_scored,
-    film_pair.trained_on_synthetic
-FROM analyst.rau_progression AS film_pair
+    radiograph_pair.patient_id,
+    radiograph_pair.damage,
+    radiograph_pair.from_date,
+    radiograph_pair.to_date,
+    round(radiograph_pair.rau_before::numeric, 1) AS rau_before,
+    round(radiograph_pair.rau_after::numeric, 1) AS rau_after,
+    round(radiograph_pair.rau_change::numeric, 1) AS rau_change,
+    round(radiograph_pair.change_per_year::numeric, 1) AS change_per_year,
+    radiograph_pair.course,
+    round(radiograph_pair.probability_of_progression::numeric, 3) AS probability_of_progression,
+    round(radiograph_pair.probability_of_detectable_progression::numeric, 3) AS probability_of_detectable_progression,
+    radiograph_pair.n_scored_after AS n_scored,
+    radiograph_pair.trained_on_synthetic
+FROM analyst.rau_progression AS radiograph_pair
 WHERE
-    film_pair.to_date > (
-        SELECT max(night.batch_date) - 365 FROM analyst.night
+    radiograph_pair.to_date > (
+        SELECT max(night.batch_date) - 365 FROM analyst.run_reconciliation
         WHERE night.job = 'nightly_scoring'
     )
-ORDER BY film_pair.damage ASC, film_pair.rau_change DESC, film_pair.patient_id ASC, film_pair.to_date ASC;
+ORDER BY radiograph_pair.damage ASC, radiograph_pair.rau_change DESC, radiograph_pair.patient_id ASC, radiograph_pair.to_date ASC;

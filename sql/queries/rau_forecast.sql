@@ -1,12 +1,12 @@
--- Title: Patients whose next film will probably show progression
--- Description: The newest forecasts of the champion for series of at least two films, those first who most probably go
--- beyond the smallest detectable change of 6.3 points within a year of their last film. rau_level is the estimated
--- score today; a film of that date would score between rau_q05 and rau_q95 in nine of ten cases.
+-- Title: Patients whose next radiograph will probably show progression
+-- Description: The newest forecasts of the champion for series of at least two radiographs, those first who most probably go
+-- beyond the smallest detectable change of 6.3 points within a year of their last radiograph. rau_level is the estimated
+-- score today; a radiograph of that date would score between rau_q05 and rau_q95 in nine of ten cases.
 
 SELECT
     forecast.damage,
     forecast.patient_id,
-    forecast.n_films,
+    forecast.n_radiographs,
     forecast.last_visit,
     forecast.forecast_date,
     forecast.overdue,
@@ -22,5 +22,5 @@ FROM analyst.rau_forecast AS forecast
 WHERE
     forecast.is_champion
     AND forecast.is_newest
-    AND forecast.n_films > 1
+    AND forecast.n_radiographs > 1
 ORDER BY forecast.p_beyond_sdc DESC, forecast.damage ASC, forecast.patient_id ASC;

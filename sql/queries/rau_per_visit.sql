@@ -17,7 +17,7 @@ SELECT
 FROM analyst.rau_by_visit AS rau
 WHERE
     rau.visit_date > (
-        SELECT max(night.batch_date) - 365 FROM analyst.night
+        SELECT max(night.batch_date) - 365 FROM analyst.run_reconciliation
         WHERE night.job = 'nightly_scoring'
     )
 ORDER BY rau.patient_id, rau.visit_date;

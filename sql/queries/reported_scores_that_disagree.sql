@@ -12,7 +12,7 @@ SELECT
 FROM analyst.score_check AS one_score
 WHERE
     one_score.visit_date > (
-        SELECT max(night.batch_date) - 365 FROM analyst.night
+        SELECT max(night.batch_date) - 365 FROM analyst.run_reconciliation
         WHERE night.job = 'nightly_scoring'
     )
 GROUP BY one_score.score, one_score.agrees, one_score.likely_cause

@@ -1,5 +1,5 @@
 -- Title: Where a number comes from
--- Description: For one joint of one film, here the most eroded one of the last night; name another in `chosen`.
+-- Description: For one joint of one radiograph, here the most eroded one of the last night; name another in `chosen`.
 -- Every model that ever scored the image is listed, the champion first, with the bytes it saw (sha256sum of the file
 -- gives the same hash), its weights, the code and the run.
 
@@ -11,16 +11,16 @@ WITH chosen AS (
     WHERE
         batch_date = (
             SELECT max(night.batch_date)
-            FROM analyst.night
+            FROM analyst.run_reconciliation
             WHERE night.job = 'nightly_scoring' AND night.scored > 0
         )
-    ORDER BY erosion_mean DESC, sop_iuid ASC, joint ASC
+    ORDER BY predicted_percent DESC, sop_iuid ASC, joint ASC
     LIMIT 1
 )
 
 SELECT
-    lineage.erosion_mean,
-    lineage.ratingen_grade,
+    lineage.predicted_percent,
+    lineage.predicted_grade,
     lineage.image_sha256,
     lineage.image_uri,
     lineage.model_version,

@@ -11,7 +11,7 @@ WITH chosen AS (
     WHERE
         rau_expected IS NOT NULL
         AND visit_date > (
-            SELECT max(night.batch_date) - 365 FROM analyst.night
+            SELECT max(night.batch_date) - 365 FROM analyst.run_reconciliation
             WHERE night.job = 'nightly_scoring'
         )
     ORDER BY rau_expected DESC, patient_id ASC, visit_date ASC
@@ -25,7 +25,7 @@ SELECT
     rau.n_scored,
     rau.is_current,
     joint.joint,
-    joint.ratingen_grade,
+    joint.predicted_grade,
     joint.image_sha256,
     joint.image_uri,
     rau.model_version,

@@ -27,7 +27,7 @@ COMMENT ON COLUMN analyst.champion.promoted_at IS 'When it was promoted.';
 COMMENT ON COLUMN analyst.champion.promoted_by IS 'Who decided it.';
 COMMENT ON COLUMN analyst.champion.reason IS 'Why.';
 COMMENT ON COLUMN analyst.champion.activated_at IS 'Since when the views show it: the whole history was scored with it by then.';
-COMMENT ON COLUMN analyst.champion.n_missing IS 'Number of images of the history that went without a prediction of it, because their files are gone; see rescoring_refusal.';
+COMMENT ON COLUMN analyst.champion.n_missing IS 'Number of images of the history that went without a prediction of it, because their files are gone; see rescoring_rejection.';
 COMMENT ON COLUMN analyst.champion.architecture IS 'Name of the network''s architecture.';
 COMMENT ON COLUMN analyst.champion.preprocessing_version IS 'How image bytes become the network''s input.';
 COMMENT ON COLUMN analyst.champion.weights_sha256 IS 'SHA-256 of its weights.';

@@ -9,11 +9,11 @@ SELECT
     joint_prediction.sop_iuid,
     radiograph.body_part,
     joint_prediction.joint,
-    joint_prediction.erosion_mean,
-    joint_prediction.erosion_median,
-    joint_prediction.erosion_q05,
-    joint_prediction.erosion_q95,
-    joint_prediction.ratingen_grade,
+    joint_prediction.predicted_percent,
+    joint_prediction.predicted_median,
+    joint_prediction.predicted_q05,
+    joint_prediction.predicted_q95,
+    joint_prediction.predicted_grade,
     joint_prediction.grade_probability,
     joint_prediction.image_sha256,
     joint_image.uri AS image_uri,
@@ -28,17 +28,17 @@ INNER JOIN analyst.champion
 INNER JOIN imaging.joint_image ON joint_prediction.image_sha256 = joint_image.image_sha256
 INNER JOIN registry.radiograph ON joint_prediction.sop_iuid = radiograph.sop_iuid;
 
-COMMENT ON VIEW analyst.current_joint_prediction IS 'The champion''s prediction of every joint image, one row a joint and film.';
+COMMENT ON VIEW analyst.current_joint_prediction IS 'The champion''s prediction of every joint image, one row a joint and radiograph.';
 COMMENT ON COLUMN analyst.current_joint_prediction.patient_id IS 'The registry''s pseudonym of the patient.';
 COMMENT ON COLUMN analyst.current_joint_prediction.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN analyst.current_joint_prediction.sop_iuid IS 'The film.';
-COMMENT ON COLUMN analyst.current_joint_prediction.body_part IS 'What the film shows, in the registry''s words.';
+COMMENT ON COLUMN analyst.current_joint_prediction.sop_iuid IS 'The radiograph.';
+COMMENT ON COLUMN analyst.current_joint_prediction.body_part IS 'What the radiograph shows, in the registry''s words.';
 COMMENT ON COLUMN analyst.current_joint_prediction.joint IS 'The joint, by its registry column, such as hand_left_2 (MCP5).';
-COMMENT ON COLUMN analyst.current_joint_prediction.erosion_mean IS 'Expected share of the joint surface that is eroded, percent.';
-COMMENT ON COLUMN analyst.current_joint_prediction.erosion_median IS 'Median of the predicted distribution, percent.';
-COMMENT ON COLUMN analyst.current_joint_prediction.erosion_q05 IS 'Lower end of the calibrated 90 % interval, percent; not always the 5 % quantile.';
-COMMENT ON COLUMN analyst.current_joint_prediction.erosion_q95 IS 'Upper end of the calibrated 90 % interval, percent; not always the 95 % quantile.';
-COMMENT ON COLUMN analyst.current_joint_prediction.ratingen_grade IS 'Predicted Ratingen grade, 0-5, by the model''s own rule (read_out of its manifest); not always the grade of erosion_mean.';
+COMMENT ON COLUMN analyst.current_joint_prediction.predicted_percent IS 'Expected share of the joint surface that is eroded, percent.';
+COMMENT ON COLUMN analyst.current_joint_prediction.predicted_median IS 'Median of the predicted distribution, percent.';
+COMMENT ON COLUMN analyst.current_joint_prediction.predicted_q05 IS 'Lower end of the calibrated 90 % interval, percent; not always the 5 % quantile.';
+COMMENT ON COLUMN analyst.current_joint_prediction.predicted_q95 IS 'Upper end of the calibrated 90 % interval, percent; not always the 95 % quantile.';
+COMMENT ON COLUMN analyst.current_joint_prediction.predicted_grade IS 'Predicted Ratingen grade, 0-5, by the model''s own rule (read_out of its manifest); not always the grade of predicted_percent.';
 COMMENT ON COLUMN analyst.current_joint_prediction.grade_probability IS 'Probability, 0 to 1, of grades 0 to 5, in this order; [1] is grade 0.';
 COMMENT ON COLUMN analyst.current_joint_prediction.image_sha256 IS 'SHA-256 of the image''s bytes.';
 COMMENT ON COLUMN analyst.current_joint_prediction.image_uri IS 'Where the image was found.';

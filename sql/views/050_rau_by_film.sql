@@ -1,8 +1,8 @@
--- Title: Rau score by film
--- Description: The champion's Rau score from the joints of one film, beside the score that the registry reports for it.
+-- Title: Rau score by radiograph
+-- Description: The champion's Rau score from the joints of one radiograph, beside the score that the registry reports for it.
 -- Rau = sum of grades * 38 / n_scored (0-190); below 32 joints it is an extrapolation.
 
-CREATE VIEW analyst.rau_by_film AS
+CREATE VIEW analyst.rau_by_radiograph AS
 SELECT
     radiograph.patient_id,
     radiograph.visit_date,
@@ -35,24 +35,24 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS latest_reported ON TRUE
 WHERE
-    rau_prediction.scope = 'film'
-    -- The registry may move a film to another visit or patient; what was predicted for the old one is not shown.
+    rau_prediction.scope = 'radiograph'
+    -- The registry may move a radiograph to another visit or patient; what was predicted for the old one is not shown.
     AND rau_prediction.stands;
 
-COMMENT ON VIEW analyst.rau_by_film IS 'Rau score predicted for each film, with interval and number of joints, beside the reported one.';
-COMMENT ON COLUMN analyst.rau_by_film.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.rau_by_film.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN analyst.rau_by_film.sop_iuid IS 'The film.';
-COMMENT ON COLUMN analyst.rau_by_film.body_part IS 'What the film shows, in the registry''s words.';
-COMMENT ON COLUMN analyst.rau_by_film.rau_expected IS 'Expected Rau score, 0-190 points.';
-COMMENT ON COLUMN analyst.rau_by_film.rau_median IS 'Median of its distribution, points.';
-COMMENT ON COLUMN analyst.rau_by_film.rau_q05 IS 'Lower end of the 90 % interval, points.';
-COMMENT ON COLUMN analyst.rau_by_film.rau_q95 IS 'Upper end of the 90 % interval, points.';
-COMMENT ON COLUMN analyst.rau_by_film.rau_from_grades IS 'Rau score of the predicted grades, points.';
-COMMENT ON COLUMN analyst.rau_by_film.n_scored IS 'Number of joints that were scored.';
-COMMENT ON COLUMN analyst.rau_by_film.extrapolated IS 'True if fewer than 32 joints were scored.';
-COMMENT ON COLUMN analyst.rau_by_film.reported_rau IS 'Rau score of the film''s latest consultation that reports one, points; it may cover more joints than the film shows.';
-COMMENT ON COLUMN analyst.rau_by_film.model_version IS 'The champion.';
-COMMENT ON COLUMN analyst.rau_by_film.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
-COMMENT ON COLUMN analyst.rau_by_film.batch_date IS 'Night in which the prediction last changed; a rescored history keeps its nights.';
-COMMENT ON COLUMN analyst.rau_by_film.scored_at IS 'When it was changed.';
+COMMENT ON VIEW analyst.rau_by_radiograph IS 'Rau score predicted for each radiograph, with interval and number of joints, beside the reported one.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.patient_id IS 'The registry''s pseudonym of the patient.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.visit_date IS 'Date of the visit.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.sop_iuid IS 'The radiograph.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.body_part IS 'What the radiograph shows, in the registry''s words.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.rau_expected IS 'Expected Rau score, 0-190 points.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.rau_median IS 'Median of its distribution, points.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.rau_q05 IS 'Lower end of the 90 % interval, points.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.rau_q95 IS 'Upper end of the 90 % interval, points.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.rau_from_grades IS 'Rau score of the predicted grades, points.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.n_scored IS 'Number of joints that were scored.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.extrapolated IS 'True if fewer than 32 joints were scored.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.reported_rau IS 'Rau score of the radiograph''s latest consultation that reports one, points; it may cover more joints than the radiograph shows.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.model_version IS 'The champion.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.batch_date IS 'Night in which the prediction last changed; a rescored history keeps its nights.';
+COMMENT ON COLUMN analyst.rau_by_radiograph.scored_at IS 'When it was changed.';

@@ -1,7 +1,7 @@
 -- Title: Rau score by visit
 -- Description: The champion's Rau score from all joints of a visit, with an interval that is carried from the joints'
 -- distributions, the number of joints behind it, and the score that the registry reports. One row for each visit that
--- has a film, or a reported score that names none. Rau = sum of grades * 38 / n_scored (0-190); below 32 joints it is
+-- has a radiograph, or a reported score that names none. Rau = sum of grades * 38 / n_scored (0-190); below 32 joints it is
 -- an extrapolation.
 -- Smallest detectable change of human readings: about 6.3 points (3.3 % of 190; Rau & Wassenberg 2007).
 
@@ -10,7 +10,7 @@ WITH visit AS (
     SELECT
         named.patient_id,
         named.visit_date,
-        count(named.sop_iuid) AS n_films
+        count(named.sop_iuid) AS n_radiographs
     FROM (
         SELECT
             radiograph.patient_id,
@@ -53,7 +53,7 @@ predicted AS (
         AND rau_prediction.preprocessing_version = champion.preprocessing_version
     WHERE
         rau_prediction.scope = 'visit'
-        -- The registry may move a film to another visit. A score stands only while a film it was made from is still
+        -- The registry may move a radiograph to another visit. A score stands only while a radiograph it was made from is still
         -- there: what is left of the visit may never have been scored.
         AND rau_prediction.stands
 )
@@ -61,7 +61,7 @@ predicted AS (
 SELECT
     visit.patient_id,
     visit.visit_date,
-    visit.n_films,
+    visit.n_radiographs,
     predicted.rau_expected,
     predicted.rau_median,
     predicted.rau_q05,
@@ -86,7 +86,7 @@ LEFT JOIN latest_reported
 COMMENT ON VIEW analyst.rau_by_visit IS 'Rau score of each visit: predicted with interval and number of joints, beside the reported one. One row a visit.';
 COMMENT ON COLUMN analyst.rau_by_visit.patient_id IS 'The registry''s pseudonym of the patient.';
 COMMENT ON COLUMN analyst.rau_by_visit.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN analyst.rau_by_visit.n_films IS 'Number of films of the visit; 0 if a score was reported without naming one.';
+COMMENT ON COLUMN analyst.rau_by_visit.n_radiographs IS 'Number of radiographs of the visit; 0 if a score was reported without naming one.';
 COMMENT ON COLUMN analyst.rau_by_visit.rau_expected IS 'Expected Rau score, 0-190 points; null, never 0, if no joint was scored.';
 COMMENT ON COLUMN analyst.rau_by_visit.rau_median IS 'Median of its distribution, points.';
 COMMENT ON COLUMN analyst.rau_by_visit.rau_q05 IS 'Lower end of the 90 % interval, points.';

@@ -46,13 +46,13 @@ SELECT
         WHEN chosen.das28_esr4 <= 3.2 THEN 'low'
         WHEN chosen.das28_esr4 <= 5.1 THEN 'moderate'
         WHEN chosen.das28_esr4 > 5.1 THEN 'high'
-    END AS activity_esr4,
+    END AS activity_class_esr4,
     CASE
         WHEN chosen.das28_crp3 < 2.6 THEN 'remission'
         WHEN chosen.das28_crp3 <= 3.2 THEN 'low'
         WHEN chosen.das28_crp3 <= 5.1 THEN 'moderate'
         WHEN chosen.das28_crp3 > 5.1 THEN 'high'
-    END AS activity_crp3,
+    END AS activity_class_crp3,
     chosen.physician_global,
     chosen.patient_global,
     chosen.swollen_28,
@@ -71,8 +71,8 @@ COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_esr3 IS 'DAS28-ESR, th
 COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_crp4 IS 'DAS28-CRP, four variables, 0-10, computed.';
 COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_crp3 IS 'DAS28-CRP, three variables, 0-10: computed, else reported (das283crp_score).';
 COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_crp3_origin IS 'computed or reported; null if there is neither.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.activity_esr4 IS 'Class of das28_esr4: remission, low, moderate, high.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.activity_crp3 IS 'Class of das28_crp3 by the same bounds, which were made for DAS28-ESR.';
+COMMENT ON COLUMN analyst.disease_activity_by_visit.activity_class_esr4 IS 'Class of das28_esr4: remission, low, moderate, high.';
+COMMENT ON COLUMN analyst.disease_activity_by_visit.activity_class_crp3 IS 'Class of das28_crp3 by the same bounds, which were made for DAS28-ESR.';
 COMMENT ON COLUMN analyst.disease_activity_by_visit.physician_global IS 'The physician''s global assessment, 0-100 mm.';
 COMMENT ON COLUMN analyst.disease_activity_by_visit.patient_global IS 'The patient''s global assessment, 0-100 mm.';
 COMMENT ON COLUMN analyst.disease_activity_by_visit.swollen_28 IS 'Number of swollen joints out of 28.';

@@ -4,7 +4,7 @@
 
 CREATE VIEW analyst.quarantine_open AS
 SELECT
-    quarantine.folder_date,
+    quarantine.batch_date,
     quarantine.dataset,
     quarantine.rule,
     quarantine.severity,
@@ -21,7 +21,7 @@ FROM scoring.quarantine
 WHERE quarantine.resolved_at IS NULL;
 
 COMMENT ON VIEW analyst.quarantine_open IS 'Rows and images that broke a rule and were not accepted since, one row for each rule broken.';
-COMMENT ON COLUMN analyst.quarantine_open.folder_date IS 'Date of the landing folder.';
+COMMENT ON COLUMN analyst.quarantine_open.batch_date IS 'Date of the landing folder.';
 COMMENT ON COLUMN analyst.quarantine_open.dataset IS 'consultations, readings, disease_activity or images.';
 COMMENT ON COLUMN analyst.quarantine_open.rule IS 'The rule, such as images.decodes.';
 COMMENT ON COLUMN analyst.quarantine_open.severity IS 'critical: excluded; warning, info: kept and noted.';

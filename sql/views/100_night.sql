@@ -3,7 +3,7 @@
 -- accounted for; a run that is still going, or was killed, has no status. A rescoring (job) lands nothing: it plans
 -- images of the history, and each is scored, was scored already, or is refused.
 
-CREATE VIEW analyst.night AS
+CREATE VIEW analyst.run_reconciliation AS
 WITH latest AS (
     -- A step that was cleared and run again has written its books again: the last ones count.
     SELECT
@@ -82,28 +82,28 @@ LEFT JOIN books ON run.run_id = books.run_id
 LEFT JOIN ended ON run.run_id = ended.run_id
 LEFT JOIN scoring.model_version ON run.model_version = model_version.version;
 
-COMMENT ON VIEW analyst.night IS 'Runs and their books: one row for each run and dataset. A night that was run again has several runs.';
-COMMENT ON COLUMN analyst.night.batch_date IS 'The night: date of the landing folder. Of a rescoring the newest night of the history.';
-COMMENT ON COLUMN analyst.night.started_at IS 'When the run began.';
-COMMENT ON COLUMN analyst.night.finished_at IS 'When it ended; null if it has not, or was killed.';
-COMMENT ON COLUMN analyst.night.status IS 'succeeded, failed, or null while it has not ended.';
-COMMENT ON COLUMN analyst.night.dataset IS 'consultations, readings, disease_activity or images; null if the run kept no books.';
-COMMENT ON COLUMN analyst.night.landed IS 'Number of rows (files) that landed.';
-COMMENT ON COLUMN analyst.night.new IS 'Number of rows that were not in the warehouse before.';
-COMMENT ON COLUMN analyst.night.updated IS 'Number of rows whose values changed.';
-COMMENT ON COLUMN analyst.night.unchanged IS 'Number of rows whose values were there already.';
-COMMENT ON COLUMN analyst.night.superseded IS 'Number of rows that came too late: a newer folder''s values were there.';
-COMMENT ON COLUMN analyst.night.scored IS 'Number of images scored by this run.';
-COMMENT ON COLUMN analyst.night.already_scored IS 'Number of images that this model had scored before.';
-COMMENT ON COLUMN analyst.night.quarantined IS 'Number of rows (files) refused, each counted once.';
-COMMENT ON COLUMN analyst.night.planned IS 'Number of images of the history that a rescoring was to score.';
-COMMENT ON COLUMN analyst.night.refused IS 'Number of images of the history that it could not score, because their files are no longer what was accepted.';
-COMMENT ON COLUMN analyst.night.balanced IS 'True if every landed row (file), or planned image, is accounted for.';
-COMMENT ON COLUMN analyst.night.job IS 'Which job ran.';
-COMMENT ON COLUMN analyst.night.trigger IS 'The scheduler''s id of the run, or cli.';
-COMMENT ON COLUMN analyst.night.triggered_by IS 'Who or what started it.';
-COMMENT ON COLUMN analyst.night.model_version IS 'The model that the run scored with.';
-COMMENT ON COLUMN analyst.night.trained_on_synthetic IS 'True: that model was trained on synthetic phantoms.';
-COMMENT ON COLUMN analyst.night.code_revision IS 'Revision of the software.';
-COMMENT ON COLUMN analyst.night.message IS 'What went wrong, if anything.';
-COMMENT ON COLUMN analyst.night.run_id IS 'Names the run.';
+COMMENT ON VIEW analyst.run_reconciliation IS 'Runs and their books: one row for each run and dataset. A night that was run again has several runs.';
+COMMENT ON COLUMN analyst.run_reconciliation.batch_date IS 'The night: date of the landing folder. Of a rescoring the newest night of the history.';
+COMMENT ON COLUMN analyst.run_reconciliation.started_at IS 'When the run began.';
+COMMENT ON COLUMN analyst.run_reconciliation.finished_at IS 'When it ended; null if it has not, or was killed.';
+COMMENT ON COLUMN analyst.run_reconciliation.status IS 'succeeded, failed, or null while it has not ended.';
+COMMENT ON COLUMN analyst.run_reconciliation.dataset IS 'consultations, readings, disease_activity or images; null if the run kept no books.';
+COMMENT ON COLUMN analyst.run_reconciliation.landed IS 'Number of rows (files) that landed.';
+COMMENT ON COLUMN analyst.run_reconciliation.new IS 'Number of rows that were not in the warehouse before.';
+COMMENT ON COLUMN analyst.run_reconciliation.updated IS 'Number of rows whose values changed.';
+COMMENT ON COLUMN analyst.run_reconciliation.unchanged IS 'Number of rows whose values were there already.';
+COMMENT ON COLUMN analyst.run_reconciliation.superseded IS 'Number of rows that came too late: a newer folder''s values were there.';
+COMMENT ON COLUMN analyst.run_reconciliation.scored IS 'Number of images scored by this run.';
+COMMENT ON COLUMN analyst.run_reconciliation.already_scored IS 'Number of images that this model had scored before.';
+COMMENT ON COLUMN analyst.run_reconciliation.quarantined IS 'Number of rows (files) refused, each counted once.';
+COMMENT ON COLUMN analyst.run_reconciliation.planned IS 'Number of images of the history that a rescoring was to score.';
+COMMENT ON COLUMN analyst.run_reconciliation.refused IS 'Number of images of the history that it could not score, because their files are no longer what was accepted.';
+COMMENT ON COLUMN analyst.run_reconciliation.balanced IS 'True if every landed row (file), or planned image, is accounted for.';
+COMMENT ON COLUMN analyst.run_reconciliation.job IS 'Which job ran.';
+COMMENT ON COLUMN analyst.run_reconciliation.trigger IS 'The scheduler''s id of the run, or cli.';
+COMMENT ON COLUMN analyst.run_reconciliation.triggered_by IS 'Who or what started it.';
+COMMENT ON COLUMN analyst.run_reconciliation.model_version IS 'The model that the run scored with.';
+COMMENT ON COLUMN analyst.run_reconciliation.trained_on_synthetic IS 'True: that model was trained on synthetic phantoms.';
+COMMENT ON COLUMN analyst.run_reconciliation.code_revision IS 'Revision of the software.';
+COMMENT ON COLUMN analyst.run_reconciliation.message IS 'What went wrong, if anything.';
+COMMENT ON COLUMN analyst.run_reconciliation.run_id IS 'Names the run.';

@@ -6,8 +6,8 @@ CREATE VIEW analyst.lineage AS
 SELECT
     joint_prediction.sop_iuid,
     joint_prediction.joint,
-    joint_prediction.erosion_mean,
-    joint_prediction.ratingen_grade,
+    joint_prediction.predicted_percent,
+    joint_prediction.predicted_grade,
     joint_prediction.image_sha256,
     joint_image.uri AS image_uri,
     joint_image.batch_date AS image_batch_date,
@@ -33,10 +33,10 @@ INNER JOIN scoring.run ON joint_prediction.run_id = run.run_id
 LEFT JOIN analyst.champion ON joint_prediction.model_version = champion.model_version;
 
 COMMENT ON VIEW analyst.lineage IS 'Origin of every prediction, of all models: image bytes, weights, preprocessing, code revision, run.';
-COMMENT ON COLUMN analyst.lineage.sop_iuid IS 'The film.';
+COMMENT ON COLUMN analyst.lineage.sop_iuid IS 'The radiograph.';
 COMMENT ON COLUMN analyst.lineage.joint IS 'The joint, by its registry column.';
-COMMENT ON COLUMN analyst.lineage.erosion_mean IS 'Expected eroded share of the joint surface, percent.';
-COMMENT ON COLUMN analyst.lineage.ratingen_grade IS 'Predicted Ratingen grade, 0-5, by the model''s own rule; not always the grade of erosion_mean.';
+COMMENT ON COLUMN analyst.lineage.predicted_percent IS 'Expected eroded share of the joint surface, percent.';
+COMMENT ON COLUMN analyst.lineage.predicted_grade IS 'Predicted Ratingen grade, 0-5, by the model''s own rule; not always the grade of predicted_percent.';
 COMMENT ON COLUMN analyst.lineage.image_sha256 IS 'SHA-256 of the bytes that were scored.';
 COMMENT ON COLUMN analyst.lineage.image_uri IS 'Where the image was found.';
 COMMENT ON COLUMN analyst.lineage.image_batch_date IS 'Landing folder in which it was found.';

@@ -33,7 +33,7 @@ SELECT
     coalesce(promoted.reason, decided.reason) AS decision_reason,
     training_snapshot.n_joints AS snapshot_joints,
     training_snapshot.joints_by_grade,
-    training_snapshot.left_out,
+    training_snapshot.excluded,
     challenge.snapshot_sha256,
     challenge.run_id
 FROM scoring.challenge
@@ -77,6 +77,6 @@ COMMENT ON COLUMN analyst.challenge.decided_at IS 'When.';
 COMMENT ON COLUMN analyst.challenge.decision_reason IS 'Why, in the words of who decided.';
 COMMENT ON COLUMN analyst.challenge.snapshot_joints IS 'Number of joints of the whole snapshot: to learn from, to choose by and to test.';
 COMMENT ON COLUMN analyst.challenge.joints_by_grade IS 'Number of those by the grade that was read, 0 to 5; [1] is grade 0.';
-COMMENT ON COLUMN analyst.challenge.left_out IS 'Number of read joints that the snapshot left out, by reason.';
+COMMENT ON COLUMN analyst.challenge.excluded IS 'Number of read joints that the snapshot left out, by reason.';
 COMMENT ON COLUMN analyst.challenge.snapshot_sha256 IS 'Hash of the snapshot; stands in the challenger''s manifest.';
 COMMENT ON COLUMN analyst.challenge.run_id IS 'The retraining.';

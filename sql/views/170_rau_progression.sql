@@ -1,16 +1,16 @@
--- Title: Progression of joint damage from one film to the next
+-- Title: Progression of joint damage from one radiograph to the next
 -- Description: For each two consecutive visits of a patient that have a Rau score: change, change a year, and whether
 -- it is beyond the smallest detectable change of human reading, 6.3 of 190 points (3.3 %; Rau & Wassenberg, in:
 -- Bildgebende Verfahren in der Rheumatologie, 2007). Improvements count like progressions. Predicted scores are the
 -- champion's only, so no change of model can look like one of the patient; reported scores are a series of their own.
 -- Probabilities (predicted scores only): that the true change is above 0, above 6.3 or below -6.3 points. Assumed: each
 -- score is normal around its expected value with standard deviation (rau_q95 - rau_q05) / (2 * 1.645), and the errors
--- of two films are independent. An error that both films share would cancel in the change, so the probabilities are
+-- of two radiographs are independent. An error that both radiographs share would cancel in the change, so the probabilities are
 -- rather too near to one half. What the intervals do not hold, such as another way of exposing, is not in them either.
 -- Of visits with different numbers of scored joints the course is null: what is new may be a joint, not an erosion.
 -- 6.3 points hold for 38 joints; a score that is extrapolated from ten is noisier.
 
--- Not through rau_by_visit: the scores lie in the order of an index, and which films a visit has is not asked.
+-- Not through rau_by_visit: the scores lie in the order of an index, and which radiographs a visit has is not asked.
 CREATE VIEW analyst.rau_progression AS
 WITH predicted AS (
     SELECT
@@ -84,7 +84,7 @@ changed AS (
         (consecutive.visit_date - consecutive.date_before) / 365.25 AS years,
         -- Both intervals may have no width at all, and nothing is divided by 0.
         sqrt(consecutive.sd ^ 2 + consecutive.sd_before ^ 2 + 1e-12) AS change_sd,
-        coalesce(consecutive.n_scored = consecutive.n_scored_before, TRUE) AS equally_many_joints,
+        coalesce(consecutive.n_scored = consecutive.n_scored_before, TRUE) AS same_joint_count,
         6.3 AS detectable
     FROM consecutive
     WHERE consecutive.date_before IS NOT NULL
@@ -102,7 +102,7 @@ SELECT
     (changed.rau_change / changed.years)::double precision AS change_per_year,
     changed.detectable::double precision AS smallest_detectable_change,
     CASE
-        WHEN NOT changed.equally_many_joints THEN NULL
+        WHEN NOT changed.same_joint_count THEN NULL
         WHEN changed.rau_change > changed.detectable THEN 'progression'
         WHEN changed.rau_change < -changed.detectable THEN 'improvement'
         ELSE 'within error'
@@ -114,7 +114,7 @@ SELECT
         AS probability_of_detectable_improvement,
     changed.n_scored_before,
     changed.n_scored AS n_scored_after,
-    changed.equally_many_joints,
+    changed.same_joint_count,
     changed.extrapolated,
     changed.model_version,
     changed.trained_on_synthetic
@@ -137,7 +137,7 @@ COMMENT ON COLUMN analyst.rau_progression.probability_of_detectable_progression 
 COMMENT ON COLUMN analyst.rau_progression.probability_of_detectable_improvement IS 'Probability that the true change is below minus the smallest detectable change.';
 COMMENT ON COLUMN analyst.rau_progression.n_scored_before IS 'Number of joints scored at the earlier visit; null for reported scores.';
 COMMENT ON COLUMN analyst.rau_progression.n_scored_after IS 'Number of joints scored at the later visit.';
-COMMENT ON COLUMN analyst.rau_progression.equally_many_joints IS 'False if the two visits have different numbers of scored joints; true for reported scores, whose joints are not known.';
+COMMENT ON COLUMN analyst.rau_progression.same_joint_count IS 'False if the two visits have different numbers of scored joints; true for reported scores, whose joints are not known.';
 COMMENT ON COLUMN analyst.rau_progression.extrapolated IS 'True if fewer than 32 joints were scored at the later visit; null for reported scores.';
 COMMENT ON COLUMN analyst.rau_progression.model_version IS 'The champion, behind both scores; null for reported scores.';
 COMMENT ON COLUMN analyst.rau_progression.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';

@@ -1,13 +1,13 @@
--- Title: Disease activity summed over the time between two films
+-- Title: Disease activity summed over the time between two radiographs
 -- Description: Damage follows the activity of all the time before, not that of one day (Welsing PM et al. Arthritis
 -- Rheum 2004;50:2082-2093). For each interval of rau_progression and each form of DAS28: the area under the course of
 -- DAS28 by the trapezoidal rule, as a mean over time and as DAS28-years. Between two activity visits the course is a
--- straight line, cut at the films; visits just outside the interval therefore help to cover its ends. Over more than
+-- straight line, cut at the radiographs; visits just outside the interval therefore help to cover its ends. Over more than
 -- 548 days (18 months) without a visit no line is drawn. The mean is null unless lines cover at least 80 % of the
 -- interval. DAS28-years are the mean times the length of the interval, so that the part without a line counts like the
 -- rest.
 
-CREATE VIEW analyst.activity_between_films AS
+CREATE VIEW analyst.activity_between_radiographs AS
 WITH line AS (
     SELECT
         measured.patient_id,
@@ -88,15 +88,15 @@ SELECT
     CASE WHEN summed.covered_share >= 0.8 THEN (summed.mean_das28 * summed.years)::double precision END AS das28_years
 FROM summed;
 
-COMMENT ON VIEW analyst.activity_between_films IS 'Time-integrated DAS28 between the visits of each row of rau_progression, one row an interval and form; join by patient_id, damage, from_date and to_date.';
-COMMENT ON COLUMN analyst.activity_between_films.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.activity_between_films.damage IS 'predicted_rau or reported_rau: whose films bound the interval, as in rau_progression.';
-COMMENT ON COLUMN analyst.activity_between_films.from_date IS 'Date of the earlier film''s visit.';
-COMMENT ON COLUMN analyst.activity_between_films.to_date IS 'Date of the later film''s visit.';
-COMMENT ON COLUMN analyst.activity_between_films.form IS 'das28_esr4, das28_esr3 (sedimentation rate; four or three variables), das28_crp4 or das28_crp3 (C-reactive protein).';
-COMMENT ON COLUMN analyst.activity_between_films.years IS 'Length of the interval in years of 365.25 days.';
-COMMENT ON COLUMN analyst.activity_between_films.n_activity_visits IS 'Number of visits with this form from the earlier to the later film, both days included.';
-COMMENT ON COLUMN analyst.activity_between_films.n_reported IS 'Of these, how many values were reported by the registry; the others were computed from their components.';
-COMMENT ON COLUMN analyst.activity_between_films.covered_share IS 'Share of the interval that lies between two activity visits at most 548 days apart, 0-1.';
-COMMENT ON COLUMN analyst.activity_between_films.mean_das28 IS 'Mean DAS28 over the covered time, points; null if less than 80 % of the interval is covered.';
-COMMENT ON COLUMN analyst.activity_between_films.das28_years IS 'Time-integrated DAS28 over the interval, points times years: mean_das28 * years; null like it.';
+COMMENT ON VIEW analyst.activity_between_radiographs IS 'Time-integrated DAS28 between the visits of each row of rau_progression, one row an interval and form; join by patient_id, damage, from_date and to_date.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.patient_id IS 'The registry''s pseudonym of the patient.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.damage IS 'predicted_rau or reported_rau: whose radiographs bound the interval, as in rau_progression.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.from_date IS 'Date of the earlier radiograph''s visit.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.to_date IS 'Date of the later radiograph''s visit.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.form IS 'das28_esr4, das28_esr3 (sedimentation rate; four or three variables), das28_crp4 or das28_crp3 (C-reactive protein).';
+COMMENT ON COLUMN analyst.activity_between_radiographs.years IS 'Length of the interval in years of 365.25 days.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.n_activity_visits IS 'Number of visits with this form from the earlier to the later radiograph, both days included.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.n_reported IS 'Of these, how many values were reported by the registry; the others were computed from their components.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.covered_share IS 'Share of the interval that lies between two activity visits at most 548 days apart, 0-1.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.mean_das28 IS 'Mean DAS28 over the covered time, points; null if less than 80 % of the interval is covered.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.das28_years IS 'Time-integrated DAS28 over the interval, points times years: mean_das28 * years; null like it.';

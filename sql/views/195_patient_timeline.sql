@@ -1,8 +1,8 @@
 -- Title: Timeline of a patient
--- Description: Everything dated that is known of a patient, one row an event, readable from top to bottom: films,
+-- Description: Everything dated that is known of a patient, one row an event, readable from top to bottom: radiographs,
 -- readings of their joints, reported and predicted Rau scores, disease activity. ORDER BY event_date, place. A reading
 -- and the score reported with it stand at the date of the reading, or at the visit if that date is not known; it may be
--- decades after the film. A prediction stands at the film's visit, because that is the day it speaks of.
+-- decades after the radiograph. A prediction stands at the radiograph's visit, because that is the day it speaks of.
 -- Rau of a reading: sum of the grades of its standing joints * 38 / n_joints; below 32 joints an extrapolation.
 
 CREATE VIEW analyst.patient_timeline AS
@@ -10,8 +10,8 @@ SELECT
     radiograph.patient_id,
     radiograph.visit_date AS event_date,
     1 AS place,
-    'film' AS kind,
-    'film ' || coalesce(radiograph.body_part, 'of an unnamed part') AS description,
+    'radiograph' AS kind,
+    'radiograph ' || coalesce(radiograph.body_part, 'of an unnamed part') AS description,
     NULL::double precision AS points,
     NULL::double precision AS points_q05,
     NULL::double precision AS points_q95,
@@ -24,25 +24,25 @@ SELECT
 FROM registry.radiograph
 UNION ALL
 SELECT
-    film.patient_id,
-    film.visit_date AS event_date,
+    radiograph.patient_id,
+    radiograph.visit_date AS event_date,
     2 AS place,
     'prediction' AS kind,
     format(
         'predicted Rau %s (90 %% from %s to %s), %s joints%s',
-        round(film.rau_expected::numeric, 1), round(film.rau_q05::numeric, 1), round(film.rau_q95::numeric, 1),
-        film.n_scored, CASE WHEN film.extrapolated THEN ', extrapolated' ELSE '' END
+        round(radiograph.rau_expected::numeric, 1), round(radiograph.rau_q05::numeric, 1), round(radiograph.rau_q95::numeric, 1),
+        radiograph.n_scored, CASE WHEN radiograph.extrapolated THEN ', extrapolated' ELSE '' END
     ) AS description,
-    film.rau_expected AS points,
-    film.rau_q05 AS points_q05,
-    film.rau_q95 AS points_q95,
-    film.n_scored AS n_joints,
-    film.sop_iuid,
+    radiograph.rau_expected AS points,
+    radiograph.rau_q05 AS points_q05,
+    radiograph.rau_q95 AS points_q95,
+    radiograph.n_scored AS n_joints,
+    radiograph.sop_iuid,
     NULL AS id_x,
-    film.batch_date,
-    film.model_version,
-    film.trained_on_synthetic
-FROM analyst.rau_by_film AS film
+    radiograph.batch_date,
+    radiograph.model_version,
+    radiograph.trained_on_synthetic
+FROM analyst.rau_by_radiograph AS radiograph
 UNION ALL
 SELECT
     visit.patient_id,
@@ -67,7 +67,7 @@ SELECT
     4 AS place,
     'reading' AS kind,
     format(
-        '%s joints of the film of %s read, worst grade %s, Rau %s%s',
+        '%s joints of the radiograph of %s read, worst grade %s, Rau %s%s',
         reading.n_joints, consultation.visit_date, reading.worst_grade, round(reading.rau, 1),
         CASE WHEN reading.n_joints < 32 THEN ', extrapolated' ELSE '' END
     ) AS description,
@@ -84,8 +84,8 @@ FROM registry.consultation
 INNER JOIN LATERAL (
     SELECT
         count(*) AS n_joints,
-        max(joint_reading.ratingen_grade) AS worst_grade,
-        sum(joint_reading.ratingen_grade) * 38.0 / nullif(count(*), 0) AS rau
+        max(joint_reading.reading_grade) AS worst_grade,
+        sum(joint_reading.reading_grade) * 38.0 / nullif(count(*), 0) AS rau
     FROM registry.joint_reading
     WHERE
         joint_reading.id_x = consultation.id_x
@@ -112,15 +112,15 @@ WHERE consultation.reported_rau IS NOT NULL;
 
 COMMENT ON VIEW analyst.patient_timeline IS 'Everything dated that is known of a patient, one row an event; filter by patient_id and order by event_date and place.';
 COMMENT ON COLUMN analyst.patient_timeline.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.patient_timeline.event_date IS 'The day the event speaks of: visit of a film, its prediction or a measure of activity; date of a reading and of the score reported with it.';
+COMMENT ON COLUMN analyst.patient_timeline.event_date IS 'The day the event speaks of: visit of a radiograph, its prediction or a measure of activity; date of a reading and of the score reported with it.';
 COMMENT ON COLUMN analyst.patient_timeline.place IS 'Order of the events of one day, 1 to 5.';
-COMMENT ON COLUMN analyst.patient_timeline.kind IS 'film, prediction, activity (one row a form of DAS28), reading or reported_rau.';
+COMMENT ON COLUMN analyst.patient_timeline.kind IS 'radiograph, prediction, activity (one row a form of DAS28), reading or reported_rau.';
 COMMENT ON COLUMN analyst.patient_timeline.description IS 'The event in words.';
-COMMENT ON COLUMN analyst.patient_timeline.points IS 'Rau score in points (prediction, reading, reported_rau) or DAS28 in points (activity); null for a film.';
+COMMENT ON COLUMN analyst.patient_timeline.points IS 'Rau score in points (prediction, reading, reported_rau) or DAS28 in points (activity); null for a radiograph.';
 COMMENT ON COLUMN analyst.patient_timeline.points_q05 IS 'Lower end of a prediction''s 90 % interval, points.';
 COMMENT ON COLUMN analyst.patient_timeline.points_q95 IS 'Upper end of a prediction''s 90 % interval, points.';
 COMMENT ON COLUMN analyst.patient_timeline.n_joints IS 'Number of joints scored or read.';
-COMMENT ON COLUMN analyst.patient_timeline.sop_iuid IS 'The film, if the event is about one.';
+COMMENT ON COLUMN analyst.patient_timeline.sop_iuid IS 'The radiograph, if the event is about one.';
 COMMENT ON COLUMN analyst.patient_timeline.id_x IS 'The consultation, of a reading or reported score.';
 COMMENT ON COLUMN analyst.patient_timeline.batch_date IS 'Newest landing folder, or night, that gave the event''s values.';
 COMMENT ON COLUMN analyst.patient_timeline.model_version IS 'The champion, of a prediction.';

@@ -1,9 +1,9 @@
 -- Title: Agreement between readers, and between readers and the model
--- Description: The same joint on the same film, graded twice: by two consultations (human-human; the earlier reading is
--- the first, a film of three consultations gives three pairs) or by a consultation and the champion (human-model; the
+-- Description: The same joint on the same radiograph, graded twice: by two consultations (human-human; the earlier reading is
+-- the first, a radiograph of three consultations gives three pairs) or by a consultation and the champion (human-model; the
 -- reading is the first). Withdrawn readings are left out. The registry does not say who read, so a pair may be one
 -- reader twice. Joints of one patient are alike: the figures describe these joints, and n_patients says on how many
--- people they rest. Below 5 patients all figures are null and suppressed is true. Agreement drifts, with readers, films
+-- people they rest. Below 5 patients all figures are null and suppressed is true. Agreement drifts, with readers, radiographs
 -- and models, so each year has its rows; those of all years have no year.
 -- Within one grade counts as agreement among readers, because readings lie on the borders of grades. Kappa with squared
 -- distances as weights: Cohen J. Psychol Bull 1968;70:213-220; the same as quadratic_weighted_kappa in
@@ -16,12 +16,12 @@ WITH pair AS NOT MATERIALIZED (
         radiograph.visit_date,
         earlier.patient_id,
         earlier.joint,
-        earlier.ratingen_grade AS first_grade,
-        later.ratingen_grade AS second_grade,
-        later.erosion_percent - earlier.erosion_percent AS difference,
+        earlier.reading_grade AS first_grade,
+        later.reading_grade AS second_grade,
+        later.reading_percent - earlier.reading_percent AS difference,
         NULL AS model_version,
         NULL::boolean AS trained_on_synthetic
-    -- By consultations, of which a film seldom has two, and from these to the many joints.
+    -- By consultations, of which a radiograph seldom has two, and from these to the many joints.
     FROM registry.radiograph
     INNER JOIN registry.consultation AS one ON radiograph.sop_iuid = one.sop_iuid
     INNER JOIN registry.consultation AS other
@@ -161,9 +161,9 @@ SELECT
     moments.trained_on_synthetic
 FROM moments;
 
-COMMENT ON VIEW analyst.agreement IS 'Agreement on the same joint of the same film, between two readings and between reading and champion, by kind of joint, for each year and for all. Figures of fewer than 5 patients are suppressed.';
+COMMENT ON VIEW analyst.agreement IS 'Agreement on the same joint of the same radiograph, between two readings and between reading and champion, by kind of joint, for each year and for all. Figures of fewer than 5 patients are suppressed.';
 COMMENT ON COLUMN analyst.agreement.comparison IS 'human-human (two consultations) or human-model (a consultation and the champion).';
-COMMENT ON COLUMN analyst.agreement.visit_year IS 'Calendar year in which the films were taken; null: all years together.';
+COMMENT ON COLUMN analyst.agreement.visit_year IS 'Calendar year in which the radiographs were taken; null: all years together.';
 COMMENT ON COLUMN analyst.agreement.joint_kind IS 'PIP, MCP, IP (thumb, great toe), MTP, wrist, or all of them.';
 COMMENT ON COLUMN analyst.agreement.n_pairs IS 'Number of pairs of grades.';
 COMMENT ON COLUMN analyst.agreement.n_patients IS 'Number of patients behind them.';

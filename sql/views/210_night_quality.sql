@@ -4,7 +4,7 @@
 -- folder was the first to name, how many lack something. A record that a later folder completed is complete here: the
 -- view says what the warehouse holds today. Counts are rows, not patients.
 
-CREATE VIEW analyst.night_quality AS
+CREATE VIEW analyst.batch_quality AS
 WITH last_run AS (
     SELECT DISTINCT ON (run.batch_date)
         run.batch_date AS night,
@@ -49,7 +49,7 @@ consultation AS (
     SELECT
         record.first_batch_date AS night,
         count(*) AS n_records,
-        count(*) FILTER (WHERE record.sop_iuid IS NULL) AS without_film,
+        count(*) FILTER (WHERE record.sop_iuid IS NULL) AS without_radiograph,
         count(*) FILTER (WHERE record.read_on IS NULL) AS without_date_of_reading,
         count(*) FILTER (WHERE record.reported_rau IS NULL) AS without_reported_rau,
         count(*) FILTER (
@@ -149,7 +149,7 @@ measured AS (
     CROSS JOIN
         LATERAL (
             VALUES
-            ('without film', consultation.without_film),
+            ('without radiograph', consultation.without_radiograph),
             ('without date of reading', consultation.without_date_of_reading),
             ('without reported Rau', consultation.without_reported_rau),
             ('without readings', consultation.without_readings)
@@ -201,11 +201,11 @@ SELECT
     measured.n / nullif(measured.n_of, 0)::double precision AS proportion
 FROM measured;
 
-COMMENT ON VIEW analyst.night_quality IS 'What each night''s folder brought and what its records lack, one row a night, dataset and measure.';
-COMMENT ON COLUMN analyst.night_quality.night IS 'Date of the landing folder.';
-COMMENT ON COLUMN analyst.night_quality.dataset IS 'consultations, readings, disease_activity or images.';
-COMMENT ON COLUMN analyst.night_quality.measure IS 'landed, accepted, quarantined, quarantined by rule; or what records of the night lack: without ...';
-COMMENT ON COLUMN analyst.night_quality.rule IS 'The first critical rule that the rows broke; only for quarantined by rule.';
-COMMENT ON COLUMN analyst.night_quality.n IS 'Number of rows (images: files) to which the measure applies.';
-COMMENT ON COLUMN analyst.night_quality.n_of IS 'Of how many: rows that landed, or records that this folder was the first to name.';
-COMMENT ON COLUMN analyst.night_quality.proportion IS 'n / n_of, 0-1; null if there are none.';
+COMMENT ON VIEW analyst.batch_quality IS 'What each night''s folder brought and what its records lack, one row a night, dataset and measure.';
+COMMENT ON COLUMN analyst.batch_quality.night IS 'Date of the landing folder.';
+COMMENT ON COLUMN analyst.batch_quality.dataset IS 'consultations, readings, disease_activity or images.';
+COMMENT ON COLUMN analyst.batch_quality.measure IS 'landed, accepted, quarantined, quarantined by rule; or what records of the night lack: without ...';
+COMMENT ON COLUMN analyst.batch_quality.rule IS 'The first critical rule that the rows broke; only for quarantined by rule.';
+COMMENT ON COLUMN analyst.batch_quality.n IS 'Number of rows (images: files) to which the measure applies.';
+COMMENT ON COLUMN analyst.batch_quality.n_of IS 'Of how many: rows that landed, or records that this folder was the first to name.';
+COMMENT ON COLUMN analyst.batch_quality.proportion IS 'n / n_of, 0-1; null if there are none.';

@@ -89,7 +89,7 @@ joint_of_visit AS NOT MATERIALIZED (
     SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date, joint_reading.joint)
         consultation.patient_id,
         consultation.visit_date,
-        joint_reading.ratingen_grade
+        joint_reading.reading_grade
     FROM registry.consultation
     INNER JOIN registry.joint_reading ON consultation.id_x = joint_reading.id_x
     WHERE joint_reading.withdrawn_on IS NULL
@@ -122,7 +122,7 @@ rau AS (
     INNER JOIN LATERAL (
         SELECT
             count(*) AS n_joints,
-            sum(joint_reading.ratingen_grade) AS grades
+            sum(joint_reading.reading_grade) AS grades
         FROM registry.joint_reading
         WHERE
             joint_reading.id_x = consultation.id_x
@@ -132,7 +132,7 @@ rau AS (
     INNER JOIN LATERAL (
         SELECT
             count(*) AS n_joints,
-            sum(joint_of_visit.ratingen_grade) AS grades
+            sum(joint_of_visit.reading_grade) AS grades
         FROM joint_of_visit
         WHERE
             joint_of_visit.patient_id = consultation.patient_id

@@ -23,7 +23,7 @@ COMMENT ON VIEW analyst.correction IS 'Values of the registry that a newer folde
 COMMENT ON COLUMN analyst.correction.correction_id IS 'Number of the correction; values of one record that changed together share it.';
 COMMENT ON COLUMN analyst.correction.patient_id IS 'The registry''s pseudonym of the patient.';
 COMMENT ON COLUMN analyst.correction.dataset IS 'radiograph, consultation, joint_reading or disease_activity.';
-COMMENT ON COLUMN analyst.correction.record_id IS 'Key of the record: film; consultation; consultation and joint; patient and date of the visit.';
+COMMENT ON COLUMN analyst.correction.record_id IS 'Key of the record: radiograph; consultation; consultation and joint; patient and date of the visit.';
 COMMENT ON COLUMN analyst.correction.value_name IS 'Name of the column that changed.';
 COMMENT ON COLUMN analyst.correction.old_value IS 'Its value before, as text; null if there was none.';
 COMMENT ON COLUMN analyst.correction.new_value IS 'Its value after, as text; null if it was taken away.';

@@ -1,9 +1,9 @@
 -- Title: Where a Rau score comes from
 -- Description: For every predicted Rau score, by any model: the images of the joints that it was made of, the model and
 -- its weights, the way of preparing the images, the revision of the code and the run that wrote the score. What each
--- joint gave stands in lineage, by image_sha256. Of a joint that a visit's films show more than once, the film with
+-- joint gave stands in lineage, by image_sha256. Of a joint that a visit's radiographs show more than once, the radiograph with
 -- more joints counts, and among equals the one with the smaller sop_iuid (scoring/analysis/rau.py). A score that its
--- films have left since has other images now, or none; is_current is false then.
+-- radiographs have left since has other images now, or none; is_current is false then.
 
 -- Not materialized, and patient and visit in every window: so that a filter by patient reaches the joints.
 CREATE VIEW analyst.rau_lineage AS
@@ -20,7 +20,7 @@ WITH shown AS NOT MATERIALIZED (
             PARTITION BY
                 radiograph.patient_id, radiograph.visit_date, joint_prediction.model_version,
                 joint_prediction.preprocessing_version, joint_prediction.sop_iuid
-        ) AS joints_of_film
+        ) AS joints_of_radiograph
     FROM registry.radiograph
     INNER JOIN scoring.joint_prediction ON radiograph.sop_iuid = joint_prediction.sop_iuid
 ),
@@ -31,14 +31,14 @@ ranked AS (
         row_number() OVER (
             PARTITION BY
                 shown.patient_id, shown.visit_date, shown.model_version, shown.preprocessing_version, shown.joint
-            ORDER BY shown.joints_of_film DESC, shown.sop_iuid ASC
+            ORDER BY shown.joints_of_radiograph DESC, shown.sop_iuid ASC
         ) AS place
     FROM shown
 ),
 
 made_of AS (
     SELECT
-        'film' AS scope,
+        'radiograph' AS scope,
         shown.patient_id,
         shown.visit_date,
         shown.sop_iuid,
@@ -66,7 +66,7 @@ SELECT
     rau_prediction.scope,
     rau_prediction.patient_id,
     rau_prediction.visit_date,
-    rau_prediction.film AS sop_iuid,
+    rau_prediction.radiograph AS sop_iuid,
     rau_prediction.rau_expected,
     rau_prediction.n_scored,
     coalesce(array_length(made_of.image_sha256s, 1), 0) = rau_prediction.n_scored AS is_current,
@@ -97,13 +97,13 @@ LEFT JOIN made_of
     AND rau_prediction.preprocessing_version = made_of.preprocessing_version;
 
 COMMENT ON VIEW analyst.rau_lineage IS 'Origin of every predicted Rau score, of all models: images, weights, preprocessing, code revision, run.';
-COMMENT ON COLUMN analyst.rau_lineage.scope IS 'film or visit.';
+COMMENT ON COLUMN analyst.rau_lineage.scope IS 'radiograph or visit.';
 COMMENT ON COLUMN analyst.rau_lineage.patient_id IS 'The registry''s pseudonym of the patient.';
 COMMENT ON COLUMN analyst.rau_lineage.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN analyst.rau_lineage.sop_iuid IS 'The film; null for a visit.';
+COMMENT ON COLUMN analyst.rau_lineage.sop_iuid IS 'The radiograph; null for a visit.';
 COMMENT ON COLUMN analyst.rau_lineage.rau_expected IS 'Expected Rau score, 0-190 points.';
 COMMENT ON COLUMN analyst.rau_lineage.n_scored IS 'Number of joints behind it.';
-COMMENT ON COLUMN analyst.rau_lineage.is_current IS 'True if as many images stand behind the score today as when it was made; false after its films were moved.';
+COMMENT ON COLUMN analyst.rau_lineage.is_current IS 'True if as many images stand behind the score today as when it was made; false after its radiographs were moved.';
 COMMENT ON COLUMN analyst.rau_lineage.image_sha256s IS 'SHA-256 of the bytes of each joint''s image, in the order of the joints'' columns; look them up in lineage.';
 COMMENT ON COLUMN analyst.rau_lineage.model_version IS 'The model.';
 COMMENT ON COLUMN analyst.rau_lineage.architecture IS 'Its architecture.';

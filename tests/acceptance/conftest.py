@@ -17,11 +17,11 @@ from scoring.settings import Settings
 @pytest.fixture
 def site(tmp_path, warehouse) -> Iterator[Settings]:
     """Settings of an empty installation on a fresh warehouse, as the job's role."""
-    from scoring.pipeline import installation
+    from scoring.warehouse import connect
 
     yield Settings(var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None)
     # The database goes away with the test; its connections go first.
-    installation._engine.cache_clear()
+    connect._engine.cache_clear()
 
 
 NIGHTS = (date(2026, 11, 21), date(2026, 11, 22))
@@ -36,25 +36,25 @@ def synthetic_warehouse(new_warehouse, tmp_path_factory):
     What a network says depends on the processor in the last digits. Here the two models look at the synthetic truth
     instead of at images; all that is made of their predictions is made by the code that runs every night.
     """
-    from scoring.pipeline import installation
+    from scoring.warehouse import connect
 
     with new_warehouse() as made:
         site = Settings(
             var_dir=tmp_path_factory.mktemp("site"), warehouse_url=made.job_url, code_revision="v0", _env_file=None
         )
         fill(site)
-        installation._engine.cache_clear()
+        connect._engine.cache_clear()
         yield made
 
 
 def fill(site: Settings) -> None:
     from scoring.phantom.registry import simulate_registry
-    from scoring.pipeline import installation
-    from scoring.warehouse import models
+    from scoring.warehouse import connect
+    from scoring.warehouse.publish import promotions
 
-    engine = installation.warehouse(site)
+    engine = connect.warehouse(site)
     for version in (FORMER, CHAMPION):
-        models.register_model(
+        promotions.register_model(
             engine,
             {
                 "version": version,
@@ -65,8 +65,8 @@ def fill(site: Settings) -> None:
                 "trained_on_synthetic": True,
             },
         )
-    models.promote(engine, FORMER, promoted_by="steward", reason="the first model")
-    # The oldest four fifths of the films came with the first night.
+    promotions.promote(engine, FORMER, promoted_by="steward", reason="the first model")
+    # The oldest four fifths of the radiographs came with the first night.
     registry = simulate_registry(40, seed=3, first_visit=date(2022, 11, 1), years=4.0)
     latest = sorted(registry.consultations["date_x"])[len(registry.consultations) * 4 // 5]
     came = []
@@ -77,13 +77,13 @@ def fill(site: Settings) -> None:
             # The registry corrects one value of the first night.
             corrected = came[0].activity.dropna(subset=["esr"]).head(1)
             place = {"source_file": rows.activity["source_file"].iloc[0], "row_number": len(rows.activity) + 2}
-            corrected = corrected.assign(esr=77.0, folder_date=night, **place)
+            corrected = corrected.assign(esr=77.0, batch_date=night, **place)
             rows.activity = pd.concat([rows.activity, corrected], ignore_index=True)
         came.append(rows)
         run_of_night(site, number, night, came[-1])
     rescoring_run(site, 3, came)
     comparison(engine, 4)
-    models.promote(engine, CHAMPION, promoted_by="steward", reason="closer to the readings")
+    promotions.promote(engine, CHAMPION, promoted_by="steward", reason="closer to the readings")
 
 
 def registry_rows(registry, night, belongs) -> SimpleNamespace:
@@ -91,16 +91,16 @@ def registry_rows(registry, night, belongs) -> SimpleNamespace:
 
     def landed(frame: pd.DataFrame, file: str, day: str) -> pd.DataFrame:
         rows = frame[[belongs(value) for value in frame[day]]].reset_index(drop=True)
-        return rows.assign(source_file=f"{night}/{file}", row_number=range(2, len(rows) + 2), folder_date=night)
+        return rows.assign(source_file=f"{night}/{file}", row_number=range(2, len(rows) + 2), batch_date=night)
 
     consultations = landed(registry.consultations, "consultations.csv", "date_x")
     columns = [column for column in consultations if column.startswith("hand_")]
     readings = consultations.melt(
-        id_vars=["id_x", "sop_iuid", "patient_id", "source_file", "row_number", "folder_date"],
+        id_vars=["id_x", "sop_iuid", "patient_id", "source_file", "row_number", "batch_date"],
         value_vars=columns,
         var_name="joint",
-        value_name="erosion_percent",
-    ).dropna(subset=["erosion_percent"])
+        value_name="reading_percent",
+    ).dropna(subset=["reading_percent"])
     joints = registry.joints[registry.joints["sop_iuid"].isin(consultations["sop_iuid"])]
     joints = joints.dropna(subset=["erosion_true"]).reset_index(drop=True)
     return SimpleNamespace(
@@ -117,7 +117,7 @@ def image(sop_iuid: str, joint: str, night: date) -> dict[str, object]:
     return {
         "source_file": f"{night}/joints/{name}",
         "row_number": 0,
-        "folder_date": night,
+        "batch_date": night,
         "row_key": f"{night}/joints/{name}",
         "file_name": name,
         "uri": f"landing/{night}/joints/{name}",
@@ -146,22 +146,23 @@ def predicted(images: pd.DataFrame, truth: np.ndarray, version: str) -> pd.DataF
     found = read_out(cdf)
     return images[["sop_iuid", "joint"]].assign(
         image_sha256=images["sha256"],
-        erosion_mean=found.mean,
-        erosion_median=found.median,
-        erosion_q05=found.q05,
-        erosion_q95=found.q95,
-        ratingen_grade=found.grade,
+        predicted_percent=found.mean,
+        predicted_median=found.median,
+        predicted_q05=found.q05,
+        predicted_q95=found.q95,
+        predicted_grade=found.grade,
         grade_probability=list(found.grade_probability),
         engine="none/float64",
     )
 
 
 def run_of_night(site: Settings, number: int, night: date, rows: SimpleNamespace) -> None:
-    from scoring.pipeline import installation, nightly
-    from scoring.warehouse import registry, runs
+    from scoring.pipeline import nightly
+    from scoring.warehouse import connect
     from scoring.warehouse.engine import transaction
+    from scoring.warehouse.publish import registry, runs
 
-    engine, run = installation.warehouse(site), open_run(site, number, night, FORMER, "nightly_scoring")
+    engine, run = connect.warehouse(site), open_run(site, number, night, FORMER, "nightly_scoring")
     with transaction(engine) as connection:
         runs.publish_lock(connection)
         written = registry.publish_registry(
@@ -170,10 +171,10 @@ def run_of_night(site: Settings, number: int, night: date, rows: SimpleNamespace
         for dataset, counts in written.items():
             lines = [("landed", counts.new + counts.updated, ""), ("new", counts.new, "")]
             lines += [("updated", counts.updated, "")] if counts.updated else []
-            runs.record_book(connection, run.run_id, dataset, lines)
+            runs.record_counts(connection, run.run_id, dataset, lines)
         publish(connection, run, rows.images, predicted(rows.images, rows.truth, FORMER))
         broken = [("landed", len(rows.images) + 1, ""), ("scored", len(rows.images), "")]
-        runs.record_book(connection, run.run_id, "images", [*broken, ("quarantined", 1, "images.decodes")])
+        runs.record_counts(connection, run.run_id, "images", [*broken, ("quarantined", 1, "images.decodes")])
         registry.publish_quarantine(connection, run.run_id, quarantined(night))
     nightly.analyse(site, run)
     runs.close_run(engine, run.run_id, "succeeded")
@@ -181,11 +182,12 @@ def run_of_night(site: Settings, number: int, night: date, rows: SimpleNamespace
 
 def rescoring_run(site: Settings, number: int, came: list[SimpleNamespace]) -> None:
     """The history under the second model, night by night, before it is promoted."""
-    from scoring.pipeline import installation, nightly
-    from scoring.warehouse import runs
+    from scoring.pipeline import nightly
+    from scoring.warehouse import connect
     from scoring.warehouse.engine import transaction
+    from scoring.warehouse.publish import runs
 
-    engine, run = installation.warehouse(site), open_run(site, number, NIGHTS[-1], CHAMPION, "rescoring")
+    engine, run = connect.warehouse(site), open_run(site, number, NIGHTS[-1], CHAMPION, "rescoring")
     for night, rows in zip(NIGHTS, came, strict=True):
         of_night = nightly.Run(run.run_id, night, CHAMPION, PREPROCESSING)
         with transaction(engine) as connection:
@@ -194,17 +196,18 @@ def rescoring_run(site: Settings, number: int, came: list[SimpleNamespace]) -> N
         nightly.analyse(site, of_night)
     n_images = sum(len(rows.images) for rows in came)
     with transaction(engine) as connection:
-        runs.record_book(connection, run.run_id, "images", [("planned", n_images, ""), ("scored", n_images, "")])
+        runs.record_counts(connection, run.run_id, "images", [("planned", n_images, ""), ("scored", n_images, "")])
     runs.close_run(engine, run.run_id, "succeeded")
 
 
 def open_run(site: Settings, number: int, night: date, version: str, job: str):
-    from scoring.pipeline import installation, nightly
-    from scoring.warehouse import runs
+    from scoring.pipeline import nightly
+    from scoring.warehouse import connect
+    from scoring.warehouse.publish import runs
 
     run = nightly.Run(str(UUID(int=number)), night, version, PREPROCESSING)
     runs.open_run(
-        installation.warehouse(site),
+        connect.warehouse(site),
         run.run_id,
         night,
         trigger="cli",
@@ -218,12 +221,12 @@ def open_run(site: Settings, number: int, night: date, version: str, job: str):
 
 def publish(connection, run, images: pd.DataFrame, predictions: pd.DataFrame) -> None:
     from scoring.analysis.rau import rau_predictions
-    from scoring.warehouse import predictions as store
+    from scoring.warehouse.publish import predictions as store
 
     source = store.PredictionRun(run.run_id, run.batch_date, run.model_version, run.preprocessing_version, "v0")
     store.publish_predictions(connection, source, images, predictions)
-    films = sorted(set(images["sop_iuid"]))
-    joints = store.film_predictions(connection, run.model_version, run.preprocessing_version, films)
+    radiographs = sorted(set(images["sop_iuid"]))
+    joints = store.radiograph_predictions(connection, run.model_version, run.preprocessing_version, radiographs)
     store.publish_rau(connection, source, rau_predictions(joints))
 
 
@@ -235,7 +238,7 @@ def quarantined(night: date) -> pd.DataFrame:
         "record_id": None,
         "source_file": file,
         "row_number": 0,
-        "folder_date": night,
+        "batch_date": night,
         "rule": "images.decodes",
         "severity": "critical",
         "kept": False,
@@ -248,8 +251,8 @@ def quarantined(night: date) -> pd.DataFrame:
 
 def comparison(engine, number: int) -> None:
     """A retraining whose challenger was proposed."""
-    from scoring.warehouse import challenges, runs
     from scoring.warehouse.engine import transaction
+    from scoring.warehouse.publish import challenges, runs
 
     run_id = str(UUID(int=number))
     runs.open_run(
@@ -266,7 +269,7 @@ def comparison(engine, number: int) -> None:
         connection.execute(
             sa.text(
                 "INSERT INTO scoring.training_snapshot (run_id, snapshot_sha256, cut_off, preprocessing_version,"
-                " n_joints, n_patients, joints_by_grade, left_out, read_differently, synthetic)"
+                " n_joints, n_patients, joints_by_grade, excluded, n_discordant, synthetic)"
                 " VALUES (:run_id, :sha256, :cut_off, :preprocessing, 500, 30,"
                 " '{300,150,30,10,5,5}', '{}', 0, TRUE)"
             ),

@@ -4,9 +4,9 @@ import pytest
 from click.testing import CliRunner
 
 from scoring.cli import main
+from scoring.model_store.store import SHIPPED_VERSION
 from scoring.settings import get_settings
-from scoring.training import benchmark
-from scoring.training.store import SHIPPED_VERSION
+from scoring.training.benchmark.comparison import contest
 
 ARGUMENTS = [
     "benchmark", "--recipe", "grid-residual", "--patients", "20", "--test-joints", "200", "--epochs", "1",
@@ -29,7 +29,7 @@ def test_a_recipe_and_the_shipped_model_side_by_side(site, monkeypatch):
     assert "says nothing about real patients" in first.stdout
     for name in (
         f"{SHIPPED_VERSION}, as stored", f"{SHIPPED_VERSION}, tempered", f"{SHIPPED_VERSION}, isotonic",
-        "grid-residual", "grid-residual, mirrored too", "grid-residual, with its film",
+        "grid-residual", "grid-residual, mirrored too", "grid-residual, with its radiograph",
     ):  # fmt: skip
         assert name in first.stdout
     # One epoch on a dozen patients teaches nothing: the shipped model is ahead of it, whatever the joints.
@@ -40,7 +40,7 @@ def test_a_recipe_and_the_shipped_model_side_by_side(site, monkeypatch):
     def trained_again(*_, **__):
         raise AssertionError
 
-    monkeypatch.setattr(benchmark, "train", trained_again)
+    monkeypatch.setattr(contest, "train", trained_again)
     again = CliRunner().invoke(main, ARGUMENTS)
     assert again.stdout == first.stdout
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from scoring import errors
 from scoring.cli import main
+from scoring.model_store.store import SHIPPED_VERSION
 from scoring.settings import get_settings
-from scoring.training.store import SHIPPED_VERSION
 
 NIGHT = date(2026, 11, 21)
 SCORING = Path(sys.executable).parent / "scoring"
@@ -24,7 +24,7 @@ SCORING = Path(sys.executable).parent / "scoring"
 @pytest.fixture
 def scoring(tmp_path, warehouse, monkeypatch):
     """Run a command of `scoring` in this process, on an empty installation."""
-    from scoring.pipeline import installation
+    from scoring.warehouse import connect
 
     monkeypatch.setenv("SCORING_VAR_DIR", str(tmp_path / "var"))
     monkeypatch.setenv("SCORING_WAREHOUSE_URL", warehouse.job_url)
@@ -33,7 +33,7 @@ def scoring(tmp_path, warehouse, monkeypatch):
     get_settings.cache_clear()
     yield lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
     get_settings.cache_clear()
-    installation._engine.cache_clear()
+    connect._engine.cache_clear()
 
 
 def commands():
@@ -58,7 +58,7 @@ def test_the_example_is_a_call_that_the_command_takes(command):
 
 
 def test_defaults_and_metrics_written_out_in_the_command_line_are_those_of_training():
-    from scoring.training.promotion import METRICS
+    from scoring.training.evaluation.challenge import METRICS
     from scoring.training.recipes import BEST
 
     (metric,) = [option for option in main.commands["retrain"].params if option.name == "metric"]

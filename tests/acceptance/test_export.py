@@ -25,7 +25,7 @@ RSCRIPT = shutil.which("Rscript")
 @pytest.fixture(scope="module")
 def scoring(synthetic_warehouse):
     """Run a command of `scoring` in this process, on the synthetic warehouse."""
-    from scoring.pipeline import installation
+    from scoring.warehouse import connect
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCORING_WAREHOUSE_URL", synthetic_warehouse.job_url)
@@ -33,7 +33,7 @@ def scoring(synthetic_warehouse):
         get_settings.cache_clear()
         yield lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
         get_settings.cache_clear()
-        installation._engine.cache_clear()
+        connect._engine.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_the_manifest_says_what_is_in_the_export(exported, views):
         assert said["champion"]["model_version"] == "example-2"
         assert said["synthetic"] is True
         assert "say nothing about patients" in said["notice"]
-        assert said["newest_night"] == "2026-11-22"
+        assert said["newest_batch"] == "2026-11-22"
         (rau,) = [each for each in said["views"] if each["name"] == "rau_by_visit"]
         units = {column["name"]: column["unit"] for column in rau["columns"]}
         assert units["rau_expected"] == "points"

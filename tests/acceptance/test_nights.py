@@ -12,20 +12,22 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from scoring.commands import status
 from scoring.errors import (
     BadInput,
-    BooksDoNotBalance,
     InvalidRequest,
-    ModelRefused,
+    ModelRejected,
+    ReconciliationFailed,
     StorageUnavailable,
     WarehouseUnavailable,
 )
+from scoring.model_store.store import SHIPPED_DIR, SHIPPED_VERSION
+from scoring.phantom.batches import write_batches
 from scoring.phantom.faults import FAULTS
-from scoring.phantom.nights import write_nights
-from scoring.pipeline import models, nightly, rescoring, retraining, status
+from scoring.pipeline import models, nightly, rescoring, retraining
 from scoring.settings import sql_dir
-from scoring.training.store import SHIPPED_DIR, SHIPPED_VERSION
-from scoring.warehouse import analytics, reads
+from scoring.warehouse.publish import correlation
+from scoring.warehouse.queries import nightly_report
 
 NIGHT = date(2026, 11, 21)
 NEXT_NIGHT = NIGHT + timedelta(days=1)
@@ -33,11 +35,11 @@ NEXT_NIGHT = NIGHT + timedelta(days=1)
 
 @pytest.fixture
 def two_nights(site):
-    return write_nights(site.landing_url, seed=4, first_night=NIGHT, nights=2, n_patients=8)
+    return write_batches(site.landing_url, seed=4, first_batch=NIGHT, nights=2, n_patients=8)
 
 
 def run(site, night=NIGHT):
-    return nightly.run_night(site, night, triggered_by="tester")
+    return nightly.run_batch(site, night, triggered_by="tester")
 
 
 def validate_and_publish(site, opened):
@@ -60,17 +62,17 @@ def scalar(engine, statement, **values):
 def test_a_second_run_changes_no_row(site, warehouse, two_nights):
     engine = warehouse.engine()
     first = run(site)
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     second = run(site)
 
-    assert analytics.digest(engine) == before
+    assert correlation.digest(engine) == before
     assert first["images"]["scored"] == second["images"]["already_scored"] == two_nights[0].n_images
     assert second["registry"] == {"new": 0, "updated": 0}
-    assert reads.night_books(engine, second["run_id"])["balanced"].all()
+    assert nightly_report.night_books(engine, second["run_id"])["balanced"].all()
 
 
 def test_two_runs_of_a_night_at_once_write_every_row_once(site, warehouse, two_nights, monkeypatch):
-    from scoring.warehouse import runs
+    from scoring.warehouse.publish import runs
 
     # Both have judged and scored everything before either may publish.
     meet, lock = Barrier(2, timeout=120), runs.publish_lock
@@ -82,7 +84,7 @@ def test_two_runs_of_a_night_at_once_write_every_row_once(site, warehouse, two_n
     assert scalar(warehouse.engine(), "SELECT count(*) FROM scoring.joint_prediction") == n_images
     assert first["images"]["scored"] + second["images"]["scored"] == n_images
     for counts in (first, second):
-        assert reads.night_books(warehouse.engine(), counts["run_id"])["balanced"].all()
+        assert nightly_report.night_books(warehouse.engine(), counts["run_id"])["balanced"].all()
 
 
 def test_nights_may_be_run_in_any_order(site, warehouse, two_nights):
@@ -106,7 +108,7 @@ def test_nights_may_be_run_in_any_order(site, warehouse, two_nights):
 
 
 def test_the_server_going_away_in_the_middle_of_publishing_leaves_nothing(site, warehouse, two_nights, monkeypatch):
-    from scoring.warehouse import predictions
+    from scoring.warehouse.publish import predictions
 
     def pull_the_plug(connection, *_):
         own = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
@@ -134,7 +136,7 @@ def test_a_model_file_that_was_changed_is_refused_before_anything_is_read(site, 
     content[1000] ^= 1
     weights.write_bytes(content)
 
-    with pytest.raises(ModelRefused, match=r"network\.bin was changed"):
+    with pytest.raises(ModelRejected, match=r"network\.bin was changed"):
         run(site)
     assert scalar(warehouse.engine(), "SELECT count(*) FROM scoring.run") == 0
 
@@ -199,7 +201,7 @@ def test_an_image_that_changes_between_validation_and_scoring_is_set_aside(site,
     nightly.close_run(site, opened)
 
     assert counts["scored"] == two_nights[0].n_images - 2
-    images = reads.night_books(warehouse.engine(), opened.run_id).set_index("dataset").loc["images"]
+    images = nightly_report.night_books(warehouse.engine(), opened.run_id).set_index("dataset").loc["images"]
     assert (images["quarantined"], images["balanced"]) == (2, True)
 
 
@@ -227,7 +229,7 @@ def test_steps_cleared_after_the_file_was_mended_count_anew_in_the_same_run(site
         nightly.land(site, opened)
     page = Path(nightly.write_report(site, opened, unfinished=["validate"]))
     assert "Failed" in page.read_text()
-    with pytest.raises(BooksDoNotBalance, match="patient_id"):
+    with pytest.raises(ReconciliationFailed, match="patient_id"):
         nightly.close_run(site, opened, unfinished=["validate"])
 
     table.write_text(whole)
@@ -239,7 +241,7 @@ def test_steps_cleared_after_the_file_was_mended_count_anew_in_the_same_run(site
         nightly.close_run(site, opened)
 
     assert "Succeeded" in page.read_text()
-    books = reads.night_books(warehouse.engine(), opened.run_id).set_index("dataset")
+    books = nightly_report.night_books(warehouse.engine(), opened.run_id).set_index("dataset")
     assert books["balanced"].all()
     assert set(books["status"]) == {"succeeded"}
     assert books.loc["images", "already_scored"] == two_nights[0].n_images
@@ -252,7 +254,7 @@ def test_a_step_that_was_killed_without_a_word_fails_page_and_gate(site, warehou
 
     page = Path(nightly.write_report(site, opened, unfinished=["analyse"]))
     assert "Succeeded" not in page.read_text()
-    with pytest.raises(BooksDoNotBalance, match="analyse did not finish"):
+    with pytest.raises(ReconciliationFailed, match="analyse did not finish"):
         nightly.close_run(site, opened, unfinished=["analyse"])
 
 
@@ -260,13 +262,13 @@ def test_a_visit_date_corrected_later_takes_its_rau_score_along(site, warehouse,
     engine = warehouse.engine()
     run(site)
     with engine.connect() as connection:
-        film, patient, visit = connection.execute(
-            sa.text("SELECT sop_iuid, patient_id, visit_date FROM analyst.rau_by_film ORDER BY sop_iuid LIMIT 1")
+        radiograph, patient, visit = connection.execute(
+            sa.text("SELECT sop_iuid, patient_id, visit_date FROM analyst.rau_by_radiograph ORDER BY sop_iuid LIMIT 1")
         ).one()
     table = Path(site.landing_url) / NIGHT.isoformat() / "consultations.csv"
     moved = visit - timedelta(days=1)
     lines = table.read_text().splitlines(keepends=True)
-    table.write_text("".join(x.replace(str(visit), str(moved), 1) if film in x else x for x in lines))
+    table.write_text("".join(x.replace(str(visit), str(moved), 1) if radiograph in x else x for x in lines))
     run(site, NEXT_NIGHT)
 
     with engine.connect() as connection:
@@ -278,7 +280,14 @@ def test_a_visit_date_corrected_later_takes_its_rau_score_along(site, warehouse,
             {"patient": patient, "visit": visit, "moved": moved},
         ).all()
     assert [tuple(row) for row in rows] == [(moved, 10)]
-    assert scalar(engine, "SELECT visit_date FROM analyst.rau_by_film WHERE sop_iuid = :film", film=film) == moved
+    assert (
+        scalar(
+            engine,
+            "SELECT visit_date FROM analyst.rau_by_radiograph WHERE sop_iuid = :radiograph",
+            radiograph=radiograph,
+        )
+        == moved
+    )
 
 
 def test_a_late_table_that_cannot_be_used_stops_nothing_and_stands_on_the_page(site, two_nights):
@@ -293,8 +302,10 @@ def test_a_late_table_that_cannot_be_used_stops_nothing_and_stands_on_the_page(s
 
 
 def test_every_worked_query_answers_the_analyst(site, warehouse, write_other_model):
-    # 20 patients over some years have two films each; the second night has something to quarantine.
-    write_nights(site.landing_url, seed=2, first_night=NIGHT, nights=2, n_patients=20, years=3.0, faults=("truncated",))
+    # 20 patients over some years have two radiographs each; the second night has something to quarantine.
+    write_batches(
+        site.landing_url, seed=2, first_batch=NIGHT, nights=2, n_patients=20, years=3.0, faults=("truncated",)
+    )
     run(site)
     # The registry corrects one value of the first night.
     table = Path(site.landing_url) / NIGHT.isoformat() / "disease_activity.csv"
@@ -337,8 +348,8 @@ def test_a_report_of_a_night_that_never_ran_is_refused(site):
 
 def test_all_faults_of_the_catalogue_in_one_night_balance(site, warehouse):
     quarantining = [name for name, fault in FAULTS.items() if name not in STOPPING]
-    (night,) = write_nights(
-        site.landing_url, seed=2, first_night=NIGHT, nights=1, n_patients=60, faults=tuple(quarantining)
+    (night,) = write_batches(
+        site.landing_url, seed=2, first_batch=NIGHT, nights=1, n_patients=60, faults=tuple(quarantining)
     )
     expected = dict.fromkeys(("consultations", "readings", "disease_activity", "images"), 0)
     for effect in night.effects:
@@ -348,7 +359,7 @@ def test_all_faults_of_the_catalogue_in_one_night_balance(site, warehouse):
     counts = run(site)
 
     assert counts["quarantined"] == expected
-    assert reads.night_books(warehouse.engine(), counts["run_id"])["balanced"].all()
+    assert nightly_report.night_books(warehouse.engine(), counts["run_id"])["balanced"].all()
 
 
 STOPPING = {"missing_column", "no_header", "empty_file", "no_success", "empty_night"}
@@ -363,12 +374,12 @@ def test_books_balance_for_any_mix_of_faults_and_a_rerun_changes_nothing(
     # Every example is a night of its own in one warehouse, as in life.
     folder = tmp_path_factory.mktemp("example")
     night = date(2000, 1, 1) + timedelta(days=seed % 9000)
-    example = site.model_copy(update={"landing_url": str(folder), "max_bad_share": 1.0, "lookback_nights": 0})
-    write_nights(str(folder), seed=seed, first_night=night, nights=1, n_patients=15, faults=tuple(faults))
+    example = site.model_copy(update={"landing_url": str(folder), "max_bad_share": 1.0, "lookback_days": 0})
+    write_batches(str(folder), seed=seed, first_batch=night, nights=1, n_patients=15, faults=tuple(faults))
     engine = warehouse.engine()
 
     first = run(example, night)
-    assert reads.night_books(engine, first["run_id"])["balanced"].all()
-    before = analytics.digest(engine)
+    assert nightly_report.night_books(engine, first["run_id"])["balanced"].all()
+    before = correlation.digest(engine)
     run(example, night)
-    assert analytics.digest(engine) == before
+    assert correlation.digest(engine) == before

@@ -20,14 +20,16 @@ def test_sixty_real_crops_are_decoded_and_scored_and_none_is_set_aside(site, war
     crops = list(csv.DictReader((CROPS / "crops.csv").read_text(encoding="utf-8").splitlines()))
     folder = Path(site.landing_url) / NIGHT.isoformat()
     (folder / "joints").mkdir(parents=True)
-    films = {hand: f"2.25.{number}" for number, hand in enumerate(sorted({crop["hand"] for crop in crops}), start=1)}
+    radiographs = {
+        hand: f"2.25.{number}" for number, hand in enumerate(sorted({crop["hand"] for crop in crops}), start=1)
+    }
     for crop in crops:
-        name = f"{films[crop['hand']]}_hand_left_{crop['hand_left_column']}.jpg"
+        name = f"{radiographs[crop['hand']]}_hand_left_{crop['hand_left_column']}.jpg"
         shutil.copy(CROPS / crop["file"], folder / "joints" / name)
     joints = [f"hand_left_{n}" for n in range(1, 11)]
     rows = [
-        f"c{n},p{n},2026-10-01,,{film},HAND_LEFT,{',' * len(joints)}\n"
-        for n, film in enumerate(films.values(), start=1)
+        f"c{n},p{n},2026-10-01,,{radiograph},HAND_LEFT,{',' * len(joints)}\n"
+        for n, radiograph in enumerate(radiographs.values(), start=1)
     ]
     (folder / "consultations.csv").write_text(
         f"id_x,patient_id,date_x,date_y,sop_iuid,body_part,{','.join(joints)},rau_score\n" + "".join(rows)
@@ -38,16 +40,18 @@ def test_sixty_real_crops_are_decoded_and_scored_and_none_is_set_aside(site, war
     )
     (folder / "_SUCCESS").touch()
 
-    counts = nightly.run_night(site, NIGHT, triggered_by="tester")
+    counts = nightly.run_batch(site, NIGHT, triggered_by="tester")
 
     assert counts["images"] == {"scored": len(crops), "already_scored": 0, "missing": 0}
     assert set(counts["quarantined"].values()) == {0}
     assert Path(counts["report"]).exists()
     with warehouse.engine().connect() as connection:
-        films_scored = connection.execute(sa.text("SELECT count(*), min(n_scored) FROM analyst.rau_by_film")).one()
+        radiographs_scored = connection.execute(
+            sa.text("SELECT count(*), min(n_scored) FROM analyst.rau_by_radiograph")
+        ).one()
         grades = connection.execute(
-            sa.text("SELECT ratingen_grade, count(*) FROM analyst.current_joint_prediction GROUP BY 1 ORDER BY 1")
+            sa.text("SELECT predicted_grade, count(*) FROM analyst.current_joint_prediction GROUP BY 1 ORDER BY 1")
         )
         # For the reader of `pytest -s`: the distribution is stated, never tuned to.
         print("grades of the real crops:", dict(tuple(row) for row in grades))  # noqa: T201
-    assert tuple(films_scored) == (len(films), len(crops) // len(films))
+    assert tuple(radiographs_scored) == (len(radiographs), len(crops) // len(radiographs))

@@ -15,13 +15,15 @@ import pytest
 import sqlalchemy as sa
 
 from scoring.clinical.joints import joint_by_column
-from scoring.errors import BadInput, BooksDoNotBalance, InvalidRequest, ModelRefused, StorageUnavailable
-from scoring.phantom.nights import write_nights
-from scoring.pipeline import installation, models, nightly, rescoring, status
+from scoring.commands import status
+from scoring.errors import BadInput, InvalidRequest, ModelRejected, ReconciliationFailed, StorageUnavailable
+from scoring.model_store.store import SHIPPED_VERSION
+from scoring.phantom.batches import write_batches
+from scoring.pipeline import models, nightly, rescoring
 from scoring.settings import Settings
-from scoring.training.metrics import confusion_matrix, quadratic_weighted_kappa
-from scoring.training.store import SHIPPED_VERSION
-from scoring.warehouse import analytics
+from scoring.training.evaluation.metrics import confusion_matrix, quadratic_weighted_kappa
+from scoring.warehouse import connect
+from scoring.warehouse.publish import correlation
 
 NIGHTS = [date(2026, 11, 20) + timedelta(days=day) for day in range(3)]
 OTHER = "other-1"
@@ -33,11 +35,11 @@ def past(new_warehouse, tmp_path_factory):
     var_dir = tmp_path_factory.mktemp("past")
     with new_warehouse() as template:
         site = Settings(var_dir=var_dir, warehouse_url=template.job_url, code_revision="test", _env_file=None)
-        written = write_nights(site.landing_url, seed=4, first_night=NIGHTS[0], nights=3, n_patients=8)
+        written = write_batches(site.landing_url, seed=4, first_batch=NIGHTS[0], nights=3, n_patients=8)
         for night in NIGHTS[:2]:
-            run_night(site, night)
+            run_batch(site, night)
         # PostgreSQL copies no database that somebody is connected to.
-        installation.warehouse(site).dispose()
+        connect.warehouse(site).dispose()
         template.close()
         yield template.name, Path(site.landing_url), written
 
@@ -62,8 +64,8 @@ def history(site, warehouse, past, write_other_model):
     return site.model_copy(update={"shard_size": 50}), written
 
 
-def run_night(site, night):
-    return nightly.run_night(site, night, triggered_by="tester")
+def run_batch(site, night):
+    return nightly.run_batch(site, night, triggered_by="tester")
 
 
 def promote(site, version=OTHER):
@@ -88,13 +90,13 @@ def shown(engine):
     """Which model an analyst's numbers come from: joints, visits and correlations must never disagree."""
     return {
         (model, view)
-        for view in ("current_joint_prediction", "rau_by_visit", "rau_by_film", "champion")
+        for view in ("current_joint_prediction", "rau_by_visit", "rau_by_radiograph", "champion")
         for model in frame(engine, f"SELECT DISTINCT model_version FROM analyst.{view}")["model_version"].dropna()  # noqa: S608 - our own names
     }
 
 
 def everything_of(model):
-    return {(model, view) for view in ("current_joint_prediction", "rau_by_visit", "rau_by_film", "champion")}
+    return {(model, view) for view in ("current_joint_prediction", "rau_by_visit", "rau_by_radiograph", "champion")}
 
 
 def n_predictions(engine, model):
@@ -119,7 +121,7 @@ def test_the_history_comes_over_and_the_views_switch_at_its_end(history, warehou
     assert shown(analyst) == everything_of(OTHER)
     assert n_predictions(engine, SHIPPED_VERSION) == n_predictions(engine, OTHER) == n_images
     assert "promoted" not in dict(status.overview(site, 1).lines)
-    books = frame(engine, "SELECT * FROM analyst.night WHERE job = 'rescoring'").iloc[0]
+    books = frame(engine, "SELECT * FROM analyst.run_reconciliation WHERE job = 'rescoring'").iloc[0]
     assert (books["status"], books["planned"], books["scored"], books["balanced"]) == (
         "succeeded",
         n_images,
@@ -158,7 +160,7 @@ def test_killed_in_the_second_shard_it_goes_on_where_it_stopped(history, warehou
     promote(site)
     before = frame(analyst, "SELECT * FROM analyst.rau_by_visit ORDER BY patient_id, visit_date")
 
-    from scoring.warehouse import predictions as store
+    from scoring.warehouse.publish import predictions as store
 
     publish_rau, calls = store.publish_rau, []
 
@@ -177,7 +179,7 @@ def test_killed_in_the_second_shard_it_goes_on_where_it_stopped(history, warehou
     pd.testing.assert_frame_equal(
         frame(analyst, "SELECT * FROM analyst.rau_by_visit ORDER BY patient_id, visit_date"), before
     )
-    failed = frame(engine, "SELECT * FROM analyst.night WHERE job = 'rescoring'").iloc[0]
+    failed = frame(engine, "SELECT * FROM analyst.run_reconciliation WHERE job = 'rescoring'").iloc[0]
     assert (failed["status"], failed["planned"], failed["scored"], failed["balanced"]) == (
         "failed",
         n_images,
@@ -217,7 +219,9 @@ def test_a_process_that_is_killed_leaves_whole_shards_and_the_next_one_completes
     assert 4 <= n_done < n_images
     assert n_done % 2 == 0
     assert shown(analyst) == everything_of(SHIPPED_VERSION)
-    assert frame(engine, "SELECT status FROM analyst.night WHERE job = 'rescoring'")["status"].tolist() == [None]
+    assert frame(engine, "SELECT status FROM analyst.run_reconciliation WHERE job = 'rescoring'")[
+        "status"
+    ].tolist() == [None]
 
     counts = rescore(site)
 
@@ -242,10 +246,10 @@ def test_rescoring_again_changes_nothing(history, warehouse):
     promote(site)
     rescore(site)
     engine = warehouse.engine()
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     counts = rescore(site)
     assert counts["planned"] == 0
-    assert analytics.digest(engine) == before
+    assert correlation.digest(engine) == before
     assert scalar(engine, "SELECT count(*) FROM scoring.activation") == 2
 
 
@@ -253,13 +257,13 @@ def test_nights_between_promotion_and_activation_go_on_with_the_champion(history
     site, written = history
     engine = warehouse.engine()
     promote(site)
-    run_night(site, NIGHTS[2])
+    run_batch(site, NIGHTS[2])
     assert n_predictions(engine, OTHER) == 0
     assert n_predictions(engine, SHIPPED_VERSION) == sum(night.n_images for night in written)
 
     rescore(site)
-    write_nights(site.landing_url, seed=5, first_night=NIGHTS[2] + timedelta(days=1), nights=1, n_patients=4)
-    run_night(site, NIGHTS[2] + timedelta(days=1))
+    write_batches(site.landing_url, seed=5, first_batch=NIGHTS[2] + timedelta(days=1), nights=1, n_patients=4)
+    run_batch(site, NIGHTS[2] + timedelta(days=1))
 
     assert n_predictions(engine, SHIPPED_VERSION) == sum(night.n_images for night in written)
     assert n_predictions(engine, OTHER) > n_predictions(engine, SHIPPED_VERSION)
@@ -273,7 +277,7 @@ def test_what_lands_while_the_history_is_rescored_is_scored_before_the_switch(hi
 
     def a_night_comes_between(*arguments):
         n_dates = analyse(*arguments)
-        run_night(site, NIGHTS[2])
+        run_batch(site, NIGHTS[2])
         return n_dates
 
     monkeypatch.setattr(rescoring, "analyse", a_night_comes_between)
@@ -307,7 +311,7 @@ def test_a_night_in_progress_at_the_switch_is_brought_over_by_another_rescoring(
         nightly.score(site, opened, shard)
     nightly.publish_predictions(site, opened)
     nightly.analyse(site, opened)
-    with pytest.raises(BooksDoNotBalance, match=f"{written[2].n_images} wait for {OTHER}.*`scoring rescore`"):
+    with pytest.raises(ReconciliationFailed, match=f"{written[2].n_images} wait for {OTHER}.*`scoring rescore`"):
         nightly.close_run(site, opened)
     assert dict(status.overview(site, 1).lines)["waiting"].startswith(f"{written[2].n_images} images for {OTHER}")
 
@@ -316,16 +320,18 @@ def test_a_night_in_progress_at_the_switch_is_brought_over_by_another_rescoring(
     assert counts["scored"] == written[2].n_images
     n_images = sum(night.n_images for night in written)
     assert scalar(warehouse.engine(), "SELECT count(*) FROM analyst.current_joint_prediction") == n_images
-    bridged = "SELECT n FROM analyst.bridge WHERE is_champion AND measure = 'erosion' AND joint_kind = 'all'"
+    bridged = "SELECT n FROM analyst.model_comparison WHERE is_champion AND measure = 'erosion' AND joint_kind = 'all'"
     assert scalar(warehouse.engine(), f"{bridged} AND old_grade = 'all'") == n_images
     assert "waiting" not in dict(status.overview(site, 1).lines)
     nightly.close_run(site, opened)
 
 
-def test_a_film_that_the_registry_moves_meanwhile_takes_its_new_score_along(history, warehouse, monkeypatch):
+def test_a_radiograph_that_the_registry_moves_meanwhile_takes_its_new_score_along(history, warehouse, monkeypatch):
     site, _ = history
     engine = warehouse.engine()
-    film, visit = frame(engine, "SELECT sop_iuid, visit_date FROM analyst.rau_by_film ORDER BY sop_iuid").iloc[0]
+    radiograph, visit = frame(
+        engine, "SELECT sop_iuid, visit_date FROM analyst.rau_by_radiograph ORDER BY sop_iuid"
+    ).iloc[0]
     promote(site)
     analyse = rescoring.analyse
 
@@ -333,14 +339,18 @@ def test_a_film_that_the_registry_moves_meanwhile_takes_its_new_score_along(hist
         table = Path(site.landing_url) / NIGHTS[0].isoformat() / "consultations.csv"
         lines = table.read_text().splitlines(keepends=True)
         moved = str(visit - timedelta(days=1))
-        table.write_text("".join(line.replace(str(visit), moved, 1) if film in line else line for line in lines))
-        run_night(site, NIGHTS[0])
+        table.write_text("".join(line.replace(str(visit), moved, 1) if radiograph in line else line for line in lines))
+        run_batch(site, NIGHTS[0])
         return analyse(*arguments)
 
     monkeypatch.setattr(rescoring, "analyse", the_registry_corrects)
     rescore(site)
 
-    moved = frame(engine, "SELECT visit_date, model_version FROM analyst.rau_by_film WHERE sop_iuid = :film", film=film)
+    moved = frame(
+        engine,
+        "SELECT visit_date, model_version FROM analyst.rau_by_radiograph WHERE sop_iuid = :radiograph",
+        radiograph=radiograph,
+    )
     assert moved.to_numpy().tolist() == [[visit - timedelta(days=1), OTHER]]
 
 
@@ -351,12 +361,14 @@ def test_going_back_is_one_command_while_nothing_new_has_come(history, warehouse
     rescore(site)
     assert promote(site, SHIPPED_VERSION) is None
     assert shown(analyst) == everything_of(SHIPPED_VERSION)
-    pairs = frame(analyst, "SELECT DISTINCT old_model, new_model, is_champion FROM analyst.bridge ORDER BY old_model")
+    pairs = frame(
+        analyst, "SELECT DISTINCT old_model, new_model, is_champion FROM analyst.model_comparison ORDER BY old_model"
+    )
     assert pairs.to_numpy().tolist() == [[OTHER, SHIPPED_VERSION, True], [SHIPPED_VERSION, OTHER, False]]
 
     # And forth; but now a night comes that only the one has scored.
     assert promote(site) is None
-    run_night(site, NIGHTS[2])
+    run_batch(site, NIGHTS[2])
     assert promote(site, SHIPPED_VERSION) == OTHER
     assert shown(analyst) == everything_of(OTHER)
     assert rescore(site)["scored"] == written[2].n_images
@@ -396,11 +408,11 @@ def test_images_that_are_gone_or_changed_need_a_word_of_a_person(history, wareho
     with pytest.raises(BadInput, match=r"2 accepted images cannot be scored.*gone since.*--accept-missing"):
         rescore(site)
     assert shown(analyst) == everything_of(SHIPPED_VERSION)
-    books = frame(engine, "SELECT * FROM analyst.night WHERE job = 'rescoring'").iloc[0]
+    books = frame(engine, "SELECT * FROM analyst.run_reconciliation WHERE job = 'rescoring'").iloc[0]
     assert (books["planned"], books["scored"], books["refused"], books["balanced"]) == (n_images, n_images - 2, 2, True)
     assert books["status"] == "failed"
     listed = frame(
-        analyst, "SELECT image_uri, reason, has_prediction FROM analyst.rescoring_refusal ORDER BY image_uri"
+        analyst, "SELECT image_uri, reason, has_prediction FROM analyst.rescoring_rejection ORDER BY image_uri"
     )
     assert [Path(uri).name for uri in listed["image_uri"]] == [gone.name, changed.name]
     assert "of 2 the files are gone or changed" in dict(status.overview(site, 1).lines)["waiting"]
@@ -411,14 +423,14 @@ def test_images_that_are_gone_or_changed_need_a_word_of_a_person(history, wareho
     assert (counts["planned"], counts["scored"], counts["refused"], counts["missing"]) == (2, 1, 1, 1)
     assert shown(analyst) == everything_of(OTHER)
     assert scalar(analyst, "SELECT n_missing FROM analyst.champion") == 1
-    after = frame(analyst, "SELECT image_uri, has_prediction FROM analyst.rescoring_refusal ORDER BY image_uri")
+    after = frame(analyst, "SELECT image_uri, has_prediction FROM analyst.rescoring_rejection ORDER BY image_uri")
     assert after["has_prediction"].tolist() == [False, True]
     # The visit that lacks a joint says little about the models: it is no part of the bridge.
     n_visits, n_bridged = (
         scalar(analyst, query)
         for query in (
             "SELECT count(*) FROM analyst.rau_by_visit WHERE n_scored IS NOT NULL",
-            "SELECT n FROM analyst.bridge WHERE measure = 'rau_visit'",
+            "SELECT n FROM analyst.model_comparison WHERE measure = 'rau_visit'",
         )
     )
     assert n_bridged == n_visits - 1
@@ -431,7 +443,7 @@ def test_a_storage_that_is_away_as_a_whole_is_no_reason_to_refuse_every_image(hi
     landing.rename(landing.with_name("elsewhere"))
     with pytest.raises(StorageUnavailable, match="still mounted"):
         rescore(site)
-    assert scalar(warehouse.engine(), "SELECT count(*) FROM scoring.rescoring_refusal") == 0
+    assert scalar(warehouse.engine(), "SELECT count(*) FROM scoring.rescoring_rejection") == 0
 
     assert rescore(site, accept_missing=True)["scored"] == 0
 
@@ -441,7 +453,7 @@ def test_a_promoted_model_whose_files_were_changed_is_refused_before_anything_is
     promote(site)
     weights = Path(site.model_store_url) / OTHER / "network.bin"
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(ModelRefused, match=r"network\.bin was changed"):
+    with pytest.raises(ModelRejected, match=r"network\.bin was changed"):
         rescore(site)
     assert scalar(warehouse.engine(), "SELECT count(*) FROM scoring.run WHERE job = 'rescoring'") == 0
 
@@ -452,7 +464,7 @@ def test_a_step_that_was_killed_without_a_word_fails_the_gate(history):
     opened = rescoring.open_run(site, trigger="manual__1", triggered_by="tester")
     for shard in rescoring.plan(site, opened)[:1]:
         rescoring.score(site, opened, shard)
-    with pytest.raises(BooksDoNotBalance) as failed:
+    with pytest.raises(ReconciliationFailed) as failed:
         rescoring.close_run(site, opened, unfinished=["analyse", "activate"])
     assert "analyse did not finish" in str(failed.value)
     assert "50 accounted for" in str(failed.value)
@@ -480,34 +492,34 @@ def test_the_bridge_holds_what_pandas_makes_of_the_predictions(history, warehous
     promote(site)
     rescore(site)
     engine = warehouse.engine()
-    bridge = frame(engine, "SELECT * FROM analyst.bridge").set_index(["measure", "joint_kind", "old_grade"])
+    bridge = frame(engine, "SELECT * FROM analyst.model_comparison").set_index(["measure", "joint_kind", "old_grade"])
     predictions = frame(
         engine,
-        "SELECT image_sha256, model_version, joint, CAST(erosion_mean AS double precision) AS erosion_mean,"
-        " ratingen_grade FROM scoring.joint_prediction",
+        "SELECT image_sha256, model_version, joint, CAST(predicted_percent AS double precision) AS predicted_percent,"
+        " predicted_grade FROM scoring.joint_prediction",
     )
     old, new = (predictions[predictions["model_version"] == model] for model in (SHIPPED_VERSION, OTHER))
     pairs = old.merge(new, on=["image_sha256", "joint"], suffixes=("_old", "_new"), validate="one_to_one")
     pairs["kind"] = [joint_by_column(joint).kind for joint in pairs["joint"]]
-    assert (pairs["ratingen_grade_old"] != pairs["ratingen_grade_new"]).any(), "models that agree prove nothing"
+    assert (pairs["predicted_grade_old"] != pairs["predicted_grade_new"]).any(), "models that agree prove nothing"
 
     strata = {("erosion", "all", "all"): pairs}
     strata |= {("erosion", kind, "all"): rows for kind, rows in pairs.groupby("kind")}
-    strata |= {("erosion", "all", str(grade)): rows for grade, rows in pairs.groupby("ratingen_grade_old")}
-    strata |= {("erosion", k, str(g)): rows for (k, g), rows in pairs.groupby(["kind", "ratingen_grade_old"])}
+    strata |= {("erosion", "all", str(grade)): rows for grade, rows in pairs.groupby("predicted_grade_old")}
+    strata |= {("erosion", k, str(g)): rows for (k, g), rows in pairs.groupby(["kind", "predicted_grade_old"])}
     assert set(bridge.loc[["erosion"]].index) == set(strata)
     for stratum, rows in strata.items():
         found = bridge.loc[stratum]
         check_shift(found, rows["erosion_mean_old"], rows["erosion_mean_new"], with_line=stratum[2] == "all")
-        confusion = confusion_matrix(rows["ratingen_grade_old"], rows["ratingen_grade_new"])
-        distance = (rows["ratingen_grade_old"] - rows["ratingen_grade_new"]).abs()
+        confusion = confusion_matrix(rows["predicted_grade_old"], rows["predicted_grade_new"])
+        distance = (rows["predicted_grade_old"] - rows["predicted_grade_new"]).abs()
         assert [found[f"n_new_grade_{grade}"] for grade in range(6)] == confusion.sum(axis=0).tolist()
         assert found["same_grade"] == pytest.approx((distance == 0).mean())
         assert found["within_one_grade"] == pytest.approx((distance <= 1).mean())
         kappa = quadratic_weighted_kappa(confusion) if stratum[2] == "all" else np.nan
         assert found["quadratic_weighted_kappa"] == pytest.approx(kappa, nan_ok=True)
 
-    for scope in ("film", "visit"):
+    for scope in ("radiograph", "visit"):
         scores = frame(
             engine,
             "SELECT patient_id, visit_date, sop_iuid, model_version, rau_expected FROM scoring.rau_prediction"

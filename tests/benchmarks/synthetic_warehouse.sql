@@ -1,13 +1,13 @@
 -- Title: A synthetic warehouse of any size
 -- Description: Fills a migrated, empty warehouse with about `scoring.n_predictions` joint predictions of one champion and
--- all that stands behind and beside them: ten years of nights with their books, films, consultations, readings, disease
--- activity, images without files, a former model's predictions of a twentieth of the films, Rau scores, quarantine, one
--- challenge. Everything in it is made up; the proportions are those of a registry that has films of the left hand for
+-- all that stands behind and beside them: ten years of nights with their books, radiographs, consultations, readings, disease
+-- activity, images without files, a former model's predictions of a twentieth of the radiographs, Rau scores, quarantine, one
+-- challenge. Everything in it is made up; the proportions are those of a registry that has radiographs of the left hand for
 -- half of its patients, of both hands for a quarter, of hands, feet and wrists for the rest, and that reads a fifth of
 -- them. Run as superuser; the same number gives the same rows on the same day.
 --
 -- Loaded as a bulk load is: keys, foreign keys and indexes of the large tables are taken away first and put back at the
--- end, which checks every row against them. No film is moved here, so that every score stands.
+-- end, which checks every row against them. No radiograph is moved here, so that every score stands.
 
 SET LOCAL timezone = 'UTC';
 SET LOCAL maintenance_work_mem = '1GB';
@@ -100,9 +100,9 @@ SELECT
     pg_temp.draw('activity ' || number) AS activity,
     1 + 20 * pg_temp.chance('duration ' || number) AS disease_years,
     (current_date - 3650) + (1825 * pg_temp.chance('entry ' || number))::integer AS entry,
-    -- Visits with films.
+    -- Visits with radiographs.
     4 + floor(13 * pg_temp.chance('visits ' || number))::integer AS n_visits,
-    ceil(4 * pg_temp.chance('films ' || number))::integer AS habit
+    ceil(4 * pg_temp.chance('radiographs ' || number))::integer AS habit
 FROM generate_series(1, ceil(current_setting('scoring.n_predictions')::numeric / 170)::integer) AS number;
 
 CREATE TEMPORARY TABLE visit ON COMMIT DROP AS
@@ -114,8 +114,8 @@ WITH dated AS (
             (current_date - 6 - entry)
             * (place + 0.7 * pg_temp.chance(patient_id || ' on ' || place)) / (2 * n_visits - 0.3)
         )::integer AS visit_date,
-        -- Every second visit is one without films.
-        (place + patient.number) % 2 = 0 AS has_films
+        -- Every second visit is one without radiographs.
+        (place + patient.number) % 2 = 0 AS has_radiographs
     FROM patient
     CROSS JOIN generate_series(0, 2 * n_visits - 1) AS place
     -- Those come less often.
@@ -131,7 +131,7 @@ SELECT
     dated.habit,
     dated.place,
     dated.visit_date,
-    dated.has_films,
+    dated.has_radiographs,
     folder.batch_date,
     folder.run_id,
     row_number() OVER (ORDER BY folder.batch_date, patient_id) AS number
@@ -141,7 +141,7 @@ ORDER BY folder.batch_date, patient_id;
 
 ANALYZE visit;
 
-CREATE TEMPORARY TABLE film ON COMMIT DROP AS
+CREATE TEMPORARY TABLE radiograph ON COMMIT DROP AS
 SELECT
     row_number() OVER (ORDER BY visit.number, limb.place) AS number,
     '1.2.826.0.1.3680043.2.1125.' || visit.number || '.' || limb.place AS sop_iuid,
@@ -156,29 +156,29 @@ FROM visit
 INNER JOIN (VALUES (1, 'HAND_LEFT', 1), (2, 'HAND_RIGHT', 3), (3, 'FOOT_BOTH', 4), (4, 'WRIST_BOTH', 4))
     AS limb (place, body_part, least_habit)
     ON visit.habit >= limb.least_habit
-WHERE visit.has_films
+WHERE visit.has_radiographs
 ORDER BY visit.number, limb.place;
 
-ANALYZE film;
+ANALYZE radiograph;
 
 INSERT INTO registry.radiograph (sop_iuid, patient_id, visit_date, body_part, batch_date, first_batch_date, run_id)
 SELECT sop_iuid, patient_id, visit_date, body_part, batch_date, batch_date, run_id
-FROM film
+FROM radiograph
 ORDER BY number;
 
--- The images that were cut out of the films; a few joints are operated on or cut off.
+-- The images that were cut out of the radiographs; a few joints are operated on or cut off.
 CREATE TEMPORARY TABLE cut ON COMMIT DROP AS
 SELECT
-    film.number AS film,
-    row_number() OVER (ORDER BY film.number, part.joint) AS number,
-    film.sop_iuid,
+    radiograph.number AS radiograph,
+    row_number() OVER (ORDER BY radiograph.number, part.joint) AS number,
+    radiograph.sop_iuid,
     part.joint,
-    encode(sha256((film.sop_iuid || '_' || part.joint)::bytea), 'hex') AS image_sha256,
+    encode(sha256((radiograph.sop_iuid || '_' || part.joint)::bytea), 'hex') AS image_sha256,
     least(100, greatest(
         0,
-        exp(-0.16 + 1.1 * film.severity + 1.25 * pg_temp.draw(film.patient_id || part.joint)) * film.years / 8 - 0.6
+        exp(-0.16 + 1.1 * radiograph.severity + 1.25 * pg_temp.draw(radiograph.patient_id || part.joint)) * radiograph.years / 8 - 0.6
     )) AS erosion
-FROM film
+FROM radiograph
 INNER JOIN (
     SELECT 'HAND_LEFT' AS body_part, 'hand_left_' || finger AS joint FROM generate_series(1, 10) AS finger
     UNION ALL
@@ -189,9 +189,9 @@ INNER JOIN (
     CROSS JOIN unnest(ARRAY['left', 'right']) AS side
     UNION ALL
     SELECT 'WRIST_BOTH', 'wrist_' || side FROM unnest(ARRAY['left', 'right']) AS side
-) AS part ON film.body_part = part.body_part
-WHERE pg_temp.chance(film.patient_id || ' lacks ' || part.joint) > 0.03
-ORDER BY film.number, part.joint;
+) AS part ON radiograph.body_part = part.body_part
+WHERE pg_temp.chance(radiograph.patient_id || ' lacks ' || part.joint) > 0.03
+ORDER BY radiograph.number, part.joint;
 
 ANALYZE cut;
 
@@ -201,38 +201,38 @@ INSERT INTO imaging.joint_image (
 )
 SELECT
     sop_iuid, cut.joint, cut.image_sha256, sop_iuid || '_' || cut.joint || '.jpg',
-    'landing/' || film.batch_date || '/joints/' || sop_iuid || '_' || cut.joint || '.jpg',
-    4000, 150, 150, 'Gray', 90, 30, film.batch_date, film.run_id
+    'landing/' || radiograph.batch_date || '/joints/' || sop_iuid || '_' || cut.joint || '.jpg',
+    4000, 150, 150, 'Gray', 90, 30, radiograph.batch_date, radiograph.run_id
 FROM cut
-INNER JOIN film USING (sop_iuid)
+INNER JOIN radiograph USING (sop_iuid)
 ORDER BY cut.number;
 
--- Consultations; a fifth of the films is read, and every twentieth of these by a second reader.
+-- Consultations; a fifth of the radiographs is read, and every twentieth of these by a second reader.
 INSERT INTO registry.consultation (
     id_x, patient_id, visit_date, read_on, sop_iuid, body_part, reported_rau, batch_date, first_batch_date, run_id,
     source_file, row_number
 )
 SELECT
-    film.number || '.' || reader, film.patient_id, film.visit_date,
-    CASE WHEN is_read THEN least(film.visit_date + 30 * reader, current_date - 1) END,
-    film.sop_iuid, film.body_part,
-    CASE WHEN is_read THEN round(least(190, greatest(0, read_as.rau + 2 * pg_temp.draw(film.sop_iuid || reader)))) END,
-    film.batch_date, film.batch_date, film.run_id,
-    film.batch_date || '/consultations.csv',
-    2 + row_number() OVER (PARTITION BY film.batch_date ORDER BY film.number)
-FROM film
+    radiograph.number || '.' || reader, radiograph.patient_id, radiograph.visit_date,
+    CASE WHEN is_read THEN least(radiograph.visit_date + 30 * reader, current_date - 1) END,
+    radiograph.sop_iuid, radiograph.body_part,
+    CASE WHEN is_read THEN round(least(190, greatest(0, read_as.rau + 2 * pg_temp.draw(radiograph.sop_iuid || reader)))) END,
+    radiograph.batch_date, radiograph.batch_date, radiograph.run_id,
+    radiograph.batch_date || '/consultations.csv',
+    2 + row_number() OVER (PARTITION BY radiograph.batch_date ORDER BY radiograph.number)
+FROM radiograph
 CROSS JOIN generate_series(1, 2) AS reader
-CROSS JOIN LATERAL (SELECT pg_temp.chance('read ' || film.sop_iuid) < CASE reader WHEN 1 THEN 0.2 ELSE 0.01 END AS is_read)
+CROSS JOIN LATERAL (SELECT pg_temp.chance('read ' || radiograph.sop_iuid) < CASE reader WHEN 1 THEN 0.2 ELSE 0.01 END AS is_read)
 INNER JOIN (
-    SELECT film, sum(ceil(erosion / 20)) * 38 / count(*) AS rau FROM cut GROUP BY film
-) AS read_as ON film.number = read_as.film
+    SELECT radiograph, sum(ceil(erosion / 20)) * 38 / count(*) AS rau FROM cut GROUP BY radiograph
+) AS read_as ON radiograph.number = read_as.radiograph
 WHERE reader = 1 OR is_read
-ORDER BY film.number, reader;
+ORDER BY radiograph.number, reader;
 
 ANALYZE registry.consultation;
 
 INSERT INTO registry.joint_reading (
-    id_x, joint, sop_iuid, patient_id, erosion_percent, read_on, batch_date, first_batch_date, run_id, source_file,
+    id_x, joint, sop_iuid, patient_id, reading_percent, read_on, batch_date, first_batch_date, run_id, source_file,
     row_number
 )
 SELECT
@@ -297,7 +297,7 @@ SELECT
 FROM joints
 ORDER BY number;
 
-INSERT INTO registry.landed_file (source_file, sha256, run_id)
+INSERT INTO registry.landing_file (source_file, sha256, run_id)
 SELECT
     source_file,
     encode(sha256(source_file::bytea), 'hex'),
@@ -310,7 +310,7 @@ FROM (
 ORDER BY source_file;
 
 -- Predictions. The champion rescored the history, for which a few images were gone; the former model's predictions of
--- every twentieth film are kept.
+-- every twentieth radiograph are kept.
 CREATE TEMPORARY TABLE answer ON COMMIT DROP AS
 SELECT
     grade::smallint,
@@ -327,8 +327,8 @@ FROM (
 ) AS each_grade (grade, probability);
 
 INSERT INTO scoring.joint_prediction (
-    image_sha256, model_version, preprocessing_version, sop_iuid, joint, erosion_mean, erosion_median, erosion_q05,
-    erosion_q95, ratingen_grade, grade_probability, engine, code_revision, run_id, batch_date
+    image_sha256, model_version, preprocessing_version, sop_iuid, joint, predicted_percent, predicted_median, predicted_q05,
+    predicted_q95, predicted_grade, grade_probability, engine, code_revision, run_id, batch_date
 )
 WITH guess AS (
     SELECT
@@ -337,15 +337,15 @@ WITH guess AS (
         least(100, cut.erosion * model.scale * exp(0.3 * pg_temp.draw(model.version || cut.image_sha256)) + 0.5)::real AS mean
     FROM cut
     INNER JOIN (VALUES ('champion-1', 1.0), ('former-1', 0.9)) AS model (version, scale)
-        ON CASE model.version WHEN 'champion-1' THEN cut.number % 5000 > 0 ELSE cut.film % 20 = 0 END
+        ON CASE model.version WHEN 'champion-1' THEN cut.number % 5000 > 0 ELSE cut.radiograph % 20 = 0 END
 )
 
 SELECT
     guess.image_sha256, guess.version, 'grey128-v1', guess.sop_iuid, guess.joint, mean, mean,
     greatest(0, 0.7 * mean - 2), least(100, 1.3 * mean + 2), grade, probability, 'openvino/float32', '0123456789ab',
-    film.run_id, film.batch_date
+    radiograph.run_id, radiograph.batch_date
 FROM guess
-INNER JOIN film ON guess.film = film.number
+INNER JOIN radiograph ON guess.radiograph = radiograph.number
 INNER JOIN answer ON grade = CASE WHEN mean < 1 THEN 0 ELSE least(5, ceil(mean / 20)) END
 ORDER BY guess.number;
 
@@ -357,26 +357,26 @@ INSERT INTO scoring.rau_prediction (
 )
 WITH summed AS (
     SELECT
-        film.patient_id,
-        film.visit_date,
-        film.batch_date,
-        film.run_id,
-        CASE WHEN grouping(film.sop_iuid) = 0 THEN film.sop_iuid ELSE '' END AS sop_iuid,
+        radiograph.patient_id,
+        radiograph.visit_date,
+        radiograph.batch_date,
+        radiograph.run_id,
+        CASE WHEN grouping(radiograph.sop_iuid) = 0 THEN radiograph.sop_iuid ELSE '' END AS sop_iuid,
         prediction.model_version,
         count(*) AS n,
         sum(answer.expected) * 38 / count(*) AS expected,
-        sum(prediction.ratingen_grade) * 38.0 / count(*) AS from_grades,
+        sum(prediction.predicted_grade) * 38.0 / count(*) AS from_grades,
         1.645 * sqrt(sum(answer.variance)) * 38 / count(*) AS half
     FROM scoring.joint_prediction AS prediction
-    INNER JOIN film USING (sop_iuid)
-    INNER JOIN answer ON prediction.ratingen_grade = answer.grade
+    INNER JOIN radiograph USING (sop_iuid)
+    INNER JOIN answer ON prediction.predicted_grade = answer.grade
     GROUP BY
-        film.patient_id, film.visit_date, film.batch_date, film.run_id, prediction.model_version,
-        GROUPING SETS ((film.sop_iuid), ())
+        radiograph.patient_id, radiograph.visit_date, radiograph.batch_date, radiograph.run_id, prediction.model_version,
+        GROUPING SETS ((radiograph.sop_iuid), ())
 )
 
 SELECT
-    CASE sop_iuid WHEN '' THEN 'visit' ELSE 'film' END, patient_id, visit_date, sop_iuid, model_version, 'grey128-v1',
+    CASE sop_iuid WHEN '' THEN 'visit' ELSE 'radiograph' END, patient_id, visit_date, sop_iuid, model_version, 'grey128-v1',
     expected, expected, greatest(0, expected - half), least(190, expected + half), from_grades, n, batch_date,
     batch_date, run_id
 FROM summed
@@ -384,7 +384,7 @@ ORDER BY batch_date, patient_id, sop_iuid;
 
 -- What was refused: one image in 200, open for the last month.
 INSERT INTO scoring.quarantine (
-    row_key, rule, dataset, record_id, severity, kept, reason, remedy, source_file, row_number, folder_date,
+    row_key, rule, dataset, record_id, severity, kept, reason, remedy, source_file, row_number, batch_date,
     content_sha256, run_id, resolved_by_run, resolved_at
 )
 SELECT
@@ -425,7 +425,7 @@ INSERT INTO scoring.run_result (run_id, finished_at, status)
 SELECT run_id, started_at + interval '1 hour', 'succeeded' FROM scoring.run;
 
 -- The rescoring, which some images did not outlive.
-INSERT INTO scoring.rescoring_refusal (run_id, image_sha256, reason)
+INSERT INTO scoring.rescoring_rejection (run_id, image_sha256, reason)
 SELECT md5('rescoring')::uuid, image_sha256, 'The file is gone.' FROM cut WHERE number % 5000 = 0;
 
 INSERT INTO scoring.run_count (run_id, dataset, outcome, n)
@@ -439,18 +439,18 @@ INSERT INTO scoring.activation (promotion_id, activated_at, run_id, n_missing)
 SELECT
     promotion_id, promoted_at,
     CASE version WHEN 'champion-1' THEN md5('rescoring')::uuid END,
-    CASE version WHEN 'champion-1' THEN (SELECT count(*) FROM scoring.rescoring_refusal) ELSE 0 END
+    CASE version WHEN 'champion-1' THEN (SELECT count(*) FROM scoring.rescoring_rejection) ELSE 0 END
 FROM scoring.promotion
 ORDER BY promotion_id;
 
 INSERT INTO scoring.training_snapshot (
-    run_id, snapshot_sha256, cut_off, preprocessing_version, n_joints, n_patients, joints_by_grade, left_out,
-    read_differently, synthetic
+    run_id, snapshot_sha256, cut_off, preprocessing_version, n_joints, n_patients, joints_by_grade, excluded,
+    n_discordant, synthetic
 )
 SELECT
     md5('retraining')::uuid, encode(sha256('snapshot'), 'hex'), current_date - 1, 'grey128-v1', count(*),
     count(DISTINCT patient_id),
-    ARRAY(SELECT count(*) FILTER (WHERE ratingen_grade = grade) FROM generate_series(0, 5) AS grade, registry.joint_reading GROUP BY grade ORDER BY grade),
+    ARRAY(SELECT count(*) FILTER (WHERE reading_grade = grade) FROM generate_series(0, 5) AS grade, registry.joint_reading GROUP BY grade ORDER BY grade),
     '{}', 0, TRUE
 FROM registry.joint_reading;
 

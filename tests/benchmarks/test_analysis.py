@@ -28,21 +28,21 @@ def visits(n):
     return frame.assign(**{name: draw.normal(size=n) for name in (*DAMAGES, *ACTIVITIES)})
 
 
-def joints_of_films(n):
+def joints_of_radiographs(n):
     probability = np.random.default_rng(0).dirichlet(np.ones(6), 10 * n)
     return pd.DataFrame(
         {
-            "sop_iuid": np.repeat([f"1.2.{film}" for film in range(n)], 10),
-            "patient_id": np.repeat([f"{film // 2:06d}" for film in range(n)], 10),
+            "sop_iuid": np.repeat([f"1.2.{radiograph}" for radiograph in range(n)], 10),
+            "patient_id": np.repeat([f"{radiograph // 2:06d}" for radiograph in range(n)], 10),
             "visit_date": date(2020, 1, 1),
             "joint": np.tile(COLUMNS[:10], n),
-            "ratingen_grade": probability.argmax(axis=1),
+            "predicted_grade": probability.argmax(axis=1),
             "grade_probability": list(probability),
         }
     )
 
 
-@pytest.mark.parametrize(("call", "given"), [(correlate, visits), (rau_predictions, joints_of_films)])
+@pytest.mark.parametrize(("call", "given"), [(correlate, visits), (rau_predictions, joints_of_radiographs)])
 def test_four_times_as_much_takes_about_four_times_as_long(benchmark, call, given):
     once, four = given(5_000), given(20_000)
 

@@ -16,7 +16,7 @@ from scoring.imaging.decode import decode_grey
 from scoring.imaging.inspect import inspect_image
 from scoring.imaging.preprocess import to_network_input
 from scoring.landing.discovery import discover
-from scoring.landing.staging import StagedNight, stage_night
+from scoring.landing.staging import StagedBatch, stage_batch
 from scoring.settings import IMAGE_PATTERN
 
 NIGHT = date(2026, 11, 21)
@@ -97,9 +97,9 @@ def night_of(landing: Path, crop: bytes, n_images: int) -> Path:
     return landing
 
 
-def stage(landing: Path) -> StagedNight:
-    files = discover(str(landing), NIGHT, lookback_nights=0, success_marker="_SUCCESS")
-    return stage_night(
+def stage(landing: Path) -> StagedBatch:
+    files = discover(str(landing), NIGHT, lookback_days=0, success_marker="_SUCCESS")
+    return stage_batch(
         files,
         str(landing) + "-staging",
         image_pattern=IMAGE_PATTERN,

@@ -5,11 +5,12 @@ import hashlib
 import numpy as np
 import pytest
 
-from scoring.inference.engines import available_cpus, choose_engine
+from scoring.inference.engine import available_cpus
+from scoring.inference.engines import choose_engine
 from scoring.inference.openvino_engine import OpenVinoEngine
 from scoring.inference.scorer import score_images
+from scoring.model_store.store import SHIPPED_VERSION, find_model
 from scoring.phantom.radiograph import joint_jpeg
-from scoring.training.store import SHIPPED_VERSION, find_model
 
 pytestmark = pytest.mark.slow
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from scoring.inference.engines import available_cpus
+from scoring.inference.engine import available_cpus
 from scoring.networks.architecture import build
 from scoring.networks.losses import LOSSES, cdf_target
 from scoring.training.recipes import BEST, recipe_named

@@ -10,47 +10,47 @@ import pytest
 from expectations.images import images as images_suite
 from scoring.clinical import joints
 from scoring.validation import facts
-from scoring.validation.night import Known, Staged, Thresholds, validate_night
+from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
 from scoring.validation.runner import row_breaches, run_rules
 
 NIGHT = date(2026, 11, 21)
-N_FILMS = 1000
+N_RADIOGRAPHS = 1000
 N_JOINTS = 10
 
 
 def origin(keys, source):
-    return {"row_key": keys, "source_file": source, "folder_date": NIGHT}
+    return {"row_key": keys, "source_file": source, "batch_date": NIGHT}
 
 
 @pytest.fixture(scope="module")
 def staged():
     """1,000 consultations, 10,000 readings, 1,000 visits and 10,000 images; 2 % of the readings and images are bad."""
-    films = [f"1.2.{film}" for film in range(N_FILMS)]
+    radiographs = [f"1.2.{radiograph}" for radiograph in range(N_RADIOGRAPHS)]
     source = "2026-11-21/consultations.csv"
     consultations = pd.DataFrame(
         {
-            **origin([f"{source}:{film + 2}" for film in range(N_FILMS)], source),
-            "row_number": range(2, N_FILMS + 2),
-            "id_x": films,
-            "patient_id": [str(film // 2) for film in range(N_FILMS)],
+            **origin([f"{source}:{radiograph + 2}" for radiograph in range(N_RADIOGRAPHS)], source),
+            "row_number": range(2, N_RADIOGRAPHS + 2),
+            "id_x": radiographs,
+            "patient_id": [str(radiograph // 2) for radiograph in range(N_RADIOGRAPHS)],
             "date_x_text": "2026-11-01",
             "date_x": date(2026, 11, 1),
             "date_y_text": "2026-11-10",
             "date_y": date(2026, 11, 10),
-            "sop_iuid": films,
+            "sop_iuid": radiographs,
             "body_part": "HAND_LEFT",
             "rau_score_text": "19",
             "rau_score": 19.0,
         }
     )
-    joint = [each.column for each in joints.LEFT_HAND] * N_FILMS
+    joint = [each.column for each in joints.LEFT_HAND] * N_RADIOGRAPHS
     each_joint = consultations.loc[consultations.index.repeat(N_JOINTS)].reset_index(drop=True)
     bad = np.arange(len(each_joint)) % 50 == 0
-    readings = each_joint[["source_file", "row_number", "folder_date", "id_x", "patient_id", "sop_iuid"]].assign(
+    readings = each_joint[["source_file", "row_number", "batch_date", "id_x", "patient_id", "sop_iuid"]].assign(
         joint=joint,
         row_key=each_joint["row_key"] + ":" + pd.Series(joint),
         erosion_text="5",
-        erosion_percent=np.where(bad, 120.0, 5.0),
+        reading_percent=np.where(bad, 120.0, 5.0),
     )
     names = each_joint["sop_iuid"] + "_" + pd.Series(joint) + ".jpg"
     images = pd.DataFrame(
@@ -83,9 +83,9 @@ def staged():
     }
     activity = pd.DataFrame(
         {
-            **origin([f"{source}:{row + 2}" for row in range(N_FILMS)], source),
-            "row_number": range(2, N_FILMS + 2),
-            "patient_id": [str(row) for row in range(N_FILMS)],
+            **origin([f"{source}:{row + 2}" for row in range(N_RADIOGRAPHS)], source),
+            "row_number": range(2, N_RADIOGRAPHS + 2),
+            "patient_id": [str(row) for row in range(N_RADIOGRAPHS)],
             "date_text": "2026-11-01",
             "date": date(2026, 11, 1),
             **measures,
@@ -101,7 +101,7 @@ def test_a_night_of_ten_thousand_images_takes_seconds(staged, benchmark):
         pd.DataFrame(columns=["sop_iuid", "joint", "image_sha256"], dtype="str"),
     )
     thresholds = Thresholds(max_bad_share=0.25, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
-    verdict = benchmark.pedantic(validate_night, (staged, known, thresholds, NIGHT), rounds=2)
+    verdict = benchmark.pedantic(validate_batch, (staged, known, thresholds, NIGHT), rounds=2)
     assert verdict.images.counts == {"images.width_in_range": 200}
     assert verdict.readings.counts == {"readings.percent_in_range": 200}
 

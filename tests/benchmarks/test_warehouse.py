@@ -15,11 +15,12 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from scoring.inference.engines import available_cpus
-from scoring.pipeline import installation, nightly
+from scoring.inference.engine import available_cpus
+from scoring.pipeline import nightly
 from scoring.settings import Settings, sql_dir
-from scoring.warehouse import runs
+from scoring.warehouse import connect
 from scoring.warehouse.engine import transaction
+from scoring.warehouse.publish import runs
 
 SIZES = (1_000_000, 10_000_000)
 QUERY_LIMIT_S = 2.0
@@ -52,7 +53,7 @@ def measure(new_warehouse, fill_warehouse, tmp_path):
                 cursor.execute("SELECT viewname FROM pg_views WHERE schemaname = 'analyst' ORDER BY 1")
                 for (view,) in cursor.fetchall():
                     measured[f"{WHOLE}{view}"] = read_whole(cursor, view)
-            installation._engine.cache_clear()
+            connect._engine.cache_clear()
         return n_found, measured
 
     return measure

@@ -12,10 +12,12 @@ NIGHT = date(2026, 11, 21)
 
 @pytest.fixture
 def landing(tmp_path):
-    from scoring.phantom.nights import write_nights
+    from scoring.phantom.batches import write_batches
 
     def land(*faults):
-        return write_nights(str(tmp_path / "landing"), seed=3, first_night=NIGHT, nights=1, n_patients=6, faults=faults)
+        return write_batches(
+            str(tmp_path / "landing"), seed=3, first_batch=NIGHT, nights=1, n_patients=6, faults=faults
+        )
 
     return land
 
@@ -29,7 +31,7 @@ def test_a_night_goes_through_and_its_page_is_written(run_dag, states, landing, 
     assert (tmp_path / "var" / "reports" / NIGHT.isoformat() / "night.html").exists()
     with warehouse.engine().connect() as connection:
         scored = connection.exec_driver_sql("SELECT count(*) FROM analyst.current_joint_prediction").scalar()
-        run = connection.exec_driver_sql("SELECT DISTINCT trigger, status FROM analyst.night").one()
+        run = connection.exec_driver_sql("SELECT DISTINCT trigger, status FROM analyst.run_reconciliation").one()
     assert scored == night.n_images
     assert tuple(run) == (dag_run.run_id, "succeeded")
 
@@ -43,7 +45,9 @@ def test_a_night_that_cannot_be_used_is_failed_and_says_why(run_dag, states, lan
     # Bad data is not tried again.
     assert {ti.task_id: ti.try_number for ti in dag_run.get_task_instances()}["land"] == 1
     with warehouse.engine().connect() as connection:
-        status, message = connection.exec_driver_sql("SELECT DISTINCT status, message FROM analyst.night").one()
+        status, message = connection.exec_driver_sql(
+            "SELECT DISTINCT status, message FROM analyst.run_reconciliation"
+        ).one()
         assert connection.exec_driver_sql("SELECT count(*) FROM registry.consultation").scalar() == 0
     assert status == "failed"
     assert "patient_id" in message

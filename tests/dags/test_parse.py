@@ -80,7 +80,7 @@ def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_ba
     from datetime import timedelta
 
     from scoring.pipeline import retraining
-    from scoring.training.promotion import METRICS
+    from scoring.training.evaluation.challenge import METRICS
     from scoring.training.recipes import FOR_A_SITE, RECIPES
 
     dag = dag_bag.dags["retraining"]
@@ -119,7 +119,7 @@ def test_only_named_approvers_may_answer(airflow_home, monkeypatch):
 
 def test_where_approvers_are_named_no_run_does_without_them():
     from scoring.errors import InvalidRequest
-    from scoring.pipeline.retraining import check_approval
+    from scoring.pipeline.approval import check_approval
 
     check_approval("person", ["anna"])
     check_approval("none", [])
@@ -191,7 +191,7 @@ def test_a_step_that_this_attempt_did_not_reach_is_not_finished_though_its_resul
 def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):
     from airflow.sdk.definitions.retry_policy import RetryAction
 
-    from scoring.errors import BadInput, LandingNotReady, ModelRefused, WarehouseUnavailable
+    from scoring.errors import BadInput, LandingNotReady, ModelRejected, WarehouseUnavailable
 
     policy = dag_bag.dags["nightly_scoring"].get_task("land").retry_policy
 
@@ -199,7 +199,7 @@ def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):
         return policy.evaluate(error, 1, 3, {}).action
 
     assert action(BadInput("x")) is RetryAction.FAIL
-    assert action(ModelRefused("x")) is RetryAction.FAIL
+    assert action(ModelRejected("x")) is RetryAction.FAIL
     assert action(WarehouseUnavailable("x")) is RetryAction.RETRY
     assert action(LandingNotReady("x")) is RetryAction.RETRY
 

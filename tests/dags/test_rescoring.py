@@ -5,29 +5,32 @@ from pathlib import Path
 
 import pytest
 
-from scoring.training.store import SHIPPED_VERSION
+from scoring.model_store.store import SHIPPED_VERSION
 
 # Airflow's in-process server imports a test client that announces its successor.
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
 
 NIGHT = date(2026, 11, 21)
-BOOKS = "SELECT trigger, status, planned, scored, balanced, message FROM analyst.night WHERE job = 'rescoring'"
+BOOKS = (
+    "SELECT trigger, status, planned, scored, balanced, message FROM analyst.run_reconciliation WHERE job = 'rescoring'"
+)
 
 
 @pytest.fixture
 def promoted(run_dag, warehouse, write_other_model):
     """An installation with one night of the shipped model, and another one that was promoted since."""
-    from scoring.phantom.nights import write_nights
-    from scoring.pipeline import installation, models, nightly
+    from scoring.phantom.batches import write_batches
+    from scoring.pipeline import models, nightly
     from scoring.settings import Settings
+    from scoring.warehouse import connect
 
     site = Settings(warehouse_url=warehouse.job_url, _env_file=None)
-    (night,) = write_nights(site.landing_url, seed=3, first_night=NIGHT, nights=1, n_patients=6)
-    nightly.run_night(site, NIGHT, triggered_by="tester")
+    (night,) = write_batches(site.landing_url, seed=3, first_batch=NIGHT, nights=1, n_patients=6)
+    nightly.run_batch(site, NIGHT, triggered_by="tester")
     models.promote(site, version=write_other_model(site.model_store_url), promoted_by="a steward", reason="better")
     yield site, night
-    installation.warehouse(site).dispose()
-    installation._engine.cache_clear()
+    connect.warehouse(site).dispose()
+    connect._engine.cache_clear()
 
 
 def ask(warehouse, query):

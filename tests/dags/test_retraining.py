@@ -22,7 +22,7 @@ def airflow(*command):
 @pytest.fixture(scope="module")
 def landing(write_plain_nights, tmp_path_factory):
     folder = tmp_path_factory.mktemp("landing")
-    write_plain_nights(str(folder), seed=3, first_night=NIGHT, nights=1, n_patients=120, years=0.5)
+    write_plain_nights(str(folder), seed=3, first_batch=NIGHT, nights=1, n_patients=120, years=0.5)
     return folder
 
 
@@ -39,11 +39,13 @@ def site(known_dags, warehouse, landing, tmp_path, monkeypatch):
     import keras
 
     from scoring.imaging.preprocess import PREPROCESSING_VERSION
+    from scoring.model_store import store
     from scoring.networks.architecture import build
-    from scoring.pipeline import installation, models, nightly
+    from scoring.pipeline import models, nightly
     from scoring.settings import get_settings
-    from scoring.training import export, recipes, store
+    from scoring.training import export_model, recipes
     from scoring.training.fit import TrainingRecipe
+    from scoring.warehouse import connect
 
     monkeypatch.setenv("SCORING_VAR_DIR", str(tmp_path / "var"))
     monkeypatch.setenv("SCORING_LANDING_URL", str(landing))
@@ -63,13 +65,13 @@ def site(known_dags, warehouse, landing, tmp_path, monkeypatch):
     facts = {"version": "ignorant-1", "trained_on_synthetic": True, "architecture": "erosion_cdf_network",
              "arguments": ARGUMENTS, "input_side": 128, "preprocessing_version": PREPROCESSING_VERSION}  # fmt: skip
     store.write_model(
-        settings.model_store_url, facts, export.model_files(build("erosion_cdf_network", dict(ARGUMENTS)))
+        settings.model_store_url, facts, export_model.model_files(build("erosion_cdf_network", dict(ARGUMENTS)))
     )
     models.promote(settings, version="ignorant-1", promoted_by="tester", reason="the first")
-    nightly.run_night(settings, NIGHT, triggered_by="tester")
+    nightly.run_batch(settings, NIGHT, triggered_by="tester")
     yield settings
     get_settings.cache_clear()
-    installation._engine.cache_clear()
+    connect._engine.cache_clear()
     sys.modules.pop("scoring_airflow", None)
 
 

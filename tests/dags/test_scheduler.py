@@ -94,11 +94,11 @@ def airflow(postgres, warehouse, tmp_path):
 
 
 def test_a_scheduled_night_and_a_backfill_of_three_asked_for_by_the_api(airflow, warehouse, tmp_path):
-    from scoring.phantom.nights import write_nights
+    from scoring.phantom.batches import write_batches
 
     # The scheduler starts the newest complete interval by itself: yesterday's, or the day before in the small hours.
     first = date.today() - timedelta(days=6)  # noqa: DTZ011 - so does the scheduler
-    nights = write_nights(str(tmp_path / "var" / "landing"), seed=4, first_night=first, nights=6, n_patients=6)
+    nights = write_batches(str(tmp_path / "var" / "landing"), seed=4, first_batch=first, nights=6, n_patients=6)
 
     def the_dag():
         return airflow.get("/api/v2/dags/nightly_scoring").is_success
@@ -127,10 +127,12 @@ def test_a_scheduled_night_and_a_backfill_of_three_asked_for_by_the_api(airflow,
     with warehouse.engine().connect() as connection:
         scored = connection.exec_driver_sql("SELECT count(*) FROM scoring.joint_prediction").scalar()
         done = (
-            connection.exec_driver_sql("SELECT DISTINCT batch_date FROM analyst.night WHERE balanced").scalars().all()
+            connection.exec_driver_sql("SELECT DISTINCT batch_date FROM analyst.run_reconciliation WHERE balanced")
+            .scalars()
+            .all()
         )
     assert len(done) == 4
-    assert scored == sum(night.n_images for night in nights if night.folder_date in done)
+    assert scored == sum(night.n_images for night in nights if night.batch_date in done)
 
 
 @pytest.fixture
@@ -139,22 +141,26 @@ def ignorant_site(warehouse, write_plain_nights, tmp_path):
     import keras
 
     from scoring.imaging.preprocess import PREPROCESSING_VERSION
+    from scoring.model_store import store
     from scoring.networks.architecture import build
-    from scoring.pipeline import installation, models, nightly
+    from scoring.pipeline import models, nightly
     from scoring.settings import Settings
-    from scoring.training import export, store
+    from scoring.training import export_model
+    from scoring.warehouse import connect
 
     site = Settings(var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None)
     arguments = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
     keras.utils.set_random_seed(1)
     facts = {"version": "ignorant-1", "trained_on_synthetic": True, "architecture": "erosion_cdf_network",
              "arguments": arguments, "input_side": 128, "preprocessing_version": PREPROCESSING_VERSION}  # fmt: skip
-    store.write_model(site.model_store_url, facts, export.model_files(build("erosion_cdf_network", dict(arguments))))
+    store.write_model(
+        site.model_store_url, facts, export_model.model_files(build("erosion_cdf_network", dict(arguments)))
+    )
     models.promote(site, version="ignorant-1", promoted_by="tester", reason="the first")
-    write_plain_nights(site.landing_url, seed=3, first_night=NIGHT, nights=2, n_patients=180, years=0.5)
-    nightly.run_night(site, NIGHT, triggered_by="tester")
+    write_plain_nights(site.landing_url, seed=3, first_batch=NIGHT, nights=2, n_patients=180, years=0.5)
+    nightly.run_batch(site, NIGHT, triggered_by="tester")
     yield site
-    installation._engine.cache_clear()
+    connect._engine.cache_clear()
 
 
 def test_a_challenger_is_refused_by_one_person_promoted_by_the_next_and_a_worse_one_by_the_gate(
@@ -228,7 +234,7 @@ def test_a_challenger_is_refused_by_one_person_promoted_by_the_next_and_a_worse_
     assert asking["subject"] == f"Shall {best} become the champion?"
 
     # New readings land, and what one epoch makes of them is worse: green, no question, the champion stays.
-    nightly.run_night(ignorant_site, NIGHT + timedelta(days=1), triggered_by="tester")
+    nightly.run_batch(ignorant_site, NIGHT + timedelta(days=1), triggered_by="tester")
     run = retrain(epochs=1)
     assert end_of(run) == "success"
     assert airflow.get(f"{run}/taskInstances/ask").json()["state"] == "skipped"

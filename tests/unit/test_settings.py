@@ -27,21 +27,21 @@ def test_a_url_that_is_given_wins(tmp_path):
 
 def test_blank_means_unset(monkeypatch):
     monkeypatch.setenv("SCORING_WAREHOUSE_URL", "")
-    monkeypatch.setenv("SCORING_LOOKBACK_NIGHTS", "")
+    monkeypatch.setenv("SCORING_LOOKBACK_DAYS", "")
     found = settings()
     assert found.warehouse_url is None
-    assert found.lookback_nights == 7
+    assert found.lookback_days == 7
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("timezone", "Mars/Olympus"),
-        ("image_pattern", r"(?P<film>.*)\.jpg"),
+        ("image_pattern", r"(?P<radiograph>.*)\.jpg"),
         ("max_bad_share", 1.5),
         ("shard_size", 0),
         ("engine", "abacus"),
-        ("lookback_nights", -1),
+        ("lookback_days", -1),
     ],
 )
 def test_nonsense_is_refused_by_name(name, value):

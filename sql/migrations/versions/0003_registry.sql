@@ -1,5 +1,5 @@
 -- Title: Registry
--- Description: What the registry sent and validation accepted, one row for each thing: a film, a reader's consultation
+-- Description: What the registry sent and validation accepted, one row for each thing: a radiograph, a reader's consultation
 -- of it, a reading of one joint, a visit's disease activity. A row knows the newest landing folder that delivered its
 -- values (batch_date), the first folder that ever named it (first_batch_date), file and line, and the run.
 --
@@ -22,13 +22,13 @@ CREATE TABLE registry.radiograph (
 
 CREATE INDEX radiograph_by_visit ON registry.radiograph (patient_id, visit_date);
 
-COMMENT ON TABLE registry.radiograph IS 'Films, derived from the consultations that name them.';
-COMMENT ON COLUMN registry.radiograph.sop_iuid IS 'DICOM SOP instance UID of the film, or the registry''s pseudonym of it.';
+COMMENT ON TABLE registry.radiograph IS 'Radiographs, derived from the consultations that name them.';
+COMMENT ON COLUMN registry.radiograph.sop_iuid IS 'DICOM SOP instance UID of the radiograph, or the registry''s pseudonym of it.';
 COMMENT ON COLUMN registry.radiograph.patient_id IS 'The registry''s pseudonym of the patient; text, zeros in front count.';
-COMMENT ON COLUMN registry.radiograph.visit_date IS 'Date of the visit at which the film was taken (date_x).';
-COMMENT ON COLUMN registry.radiograph.body_part IS 'What the film shows, in the registry''s words, such as HAND_LEFT.';
+COMMENT ON COLUMN registry.radiograph.visit_date IS 'Date of the visit at which the radiograph was taken (date_x).';
+COMMENT ON COLUMN registry.radiograph.body_part IS 'What the radiograph shows, in the registry''s words, such as HAND_LEFT.';
 COMMENT ON COLUMN registry.radiograph.batch_date IS 'Newest landing folder that delivered these values.';
-COMMENT ON COLUMN registry.radiograph.first_batch_date IS 'First landing folder that named this film.';
+COMMENT ON COLUMN registry.radiograph.first_batch_date IS 'First landing folder that named this radiograph.';
 COMMENT ON COLUMN registry.radiograph.run_id IS 'Run that last changed the row.';
 
 CREATE TABLE registry.consultation (
@@ -48,15 +48,15 @@ CREATE TABLE registry.consultation (
 );
 
 CREATE INDEX consultation_by_visit ON registry.consultation (patient_id, visit_date);
-CREATE INDEX consultation_by_film ON registry.consultation (sop_iuid);
+CREATE INDEX consultation_by_radiograph ON registry.consultation (sop_iuid);
 
-COMMENT ON TABLE registry.consultation IS 'A reader''s consultation of a film: one row of consultations.csv without its joints.';
+COMMENT ON TABLE registry.consultation IS 'A reader''s consultation of a radiograph: one row of consultations.csv without its joints.';
 COMMENT ON COLUMN registry.consultation.id_x IS 'The registry''s key of the consultation.';
 COMMENT ON COLUMN registry.consultation.patient_id IS 'The registry''s pseudonym of the patient; text, zeros in front count.';
 COMMENT ON COLUMN registry.consultation.visit_date IS 'Date of the visit (date_x).';
-COMMENT ON COLUMN registry.consultation.read_on IS 'Date on which the film was read (date_y); may lie decades after the visit.';
-COMMENT ON COLUMN registry.consultation.sop_iuid IS 'The film that was read.';
-COMMENT ON COLUMN registry.consultation.body_part IS 'What the film shows, in the registry''s words.';
+COMMENT ON COLUMN registry.consultation.read_on IS 'Date on which the radiograph was read (date_y); may lie decades after the visit.';
+COMMENT ON COLUMN registry.consultation.sop_iuid IS 'The radiograph that was read.';
+COMMENT ON COLUMN registry.consultation.body_part IS 'What the radiograph shows, in the registry''s words.';
 COMMENT ON COLUMN registry.consultation.reported_rau IS 'Rau score as the registry reports it (rau_score), 0-190 points; null if none was given.';
 COMMENT ON COLUMN registry.consultation.batch_date IS 'Newest landing folder that delivered these values.';
 COMMENT ON COLUMN registry.consultation.first_batch_date IS 'First landing folder that named this consultation.';
@@ -69,16 +69,16 @@ CREATE TABLE registry.joint_reading (
     joint text NOT NULL CHECK (joint <> ''),
     sop_iuid text REFERENCES registry.radiograph (sop_iuid),
     patient_id text NOT NULL CHECK (patient_id <> ''),
-    erosion_percent double precision NOT NULL CHECK (erosion_percent BETWEEN 0 AND 100),
+    reading_percent double precision NOT NULL CHECK (reading_percent BETWEEN 0 AND 100),
     -- The grade of a reading as it stands. That a predicted percentage below 1 reads as grade 0 is a rule of the
     -- network's read-out and does not belong here.
-    ratingen_grade smallint GENERATED ALWAYS AS (
+    reading_grade smallint GENERATED ALWAYS AS (
         CASE
-            WHEN erosion_percent = 0 THEN 0
-            WHEN erosion_percent <= 20 THEN 1
-            WHEN erosion_percent <= 40 THEN 2
-            WHEN erosion_percent <= 60 THEN 3
-            WHEN erosion_percent <= 80 THEN 4
+            WHEN reading_percent = 0 THEN 0
+            WHEN reading_percent <= 20 THEN 1
+            WHEN reading_percent <= 40 THEN 2
+            WHEN reading_percent <= 60 THEN 3
+            WHEN reading_percent <= 80 THEN 4
             ELSE 5
         END
     ) STORED,
@@ -93,16 +93,16 @@ CREATE TABLE registry.joint_reading (
     CHECK (first_batch_date <= batch_date)
 );
 
-CREATE INDEX joint_reading_by_film ON registry.joint_reading (sop_iuid, joint);
+CREATE INDEX joint_reading_by_radiograph ON registry.joint_reading (sop_iuid, joint);
 
-COMMENT ON TABLE registry.joint_reading IS 'One human reading of one joint on one film, in long form.';
+COMMENT ON TABLE registry.joint_reading IS 'One human reading of one joint on one radiograph, in long form.';
 COMMENT ON COLUMN registry.joint_reading.id_x IS 'The consultation in which the joint was read.';
 COMMENT ON COLUMN registry.joint_reading.joint IS 'The joint, by its registry column: hand_left_1 (PIP5) to foot_right_5 (IP1), wrist_left, wrist_right.';
-COMMENT ON COLUMN registry.joint_reading.sop_iuid IS 'The film.';
+COMMENT ON COLUMN registry.joint_reading.sop_iuid IS 'The radiograph.';
 COMMENT ON COLUMN registry.joint_reading.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN registry.joint_reading.erosion_percent IS 'Share of the joint surface that is eroded, in percent, as read.';
-COMMENT ON COLUMN registry.joint_reading.ratingen_grade IS 'Ratingen grade 0-5 of that percentage: 0; up to 20; 40; 60; 80; above.';
-COMMENT ON COLUMN registry.joint_reading.read_on IS 'Date on which the film was read.';
+COMMENT ON COLUMN registry.joint_reading.reading_percent IS 'Share of the joint surface that is eroded, in percent, as read.';
+COMMENT ON COLUMN registry.joint_reading.reading_grade IS 'Ratingen grade 0-5 of that percentage: 0; up to 20; 40; 60; 80; above.';
+COMMENT ON COLUMN registry.joint_reading.read_on IS 'Date on which the radiograph was read.';
 COMMENT ON COLUMN registry.joint_reading.withdrawn_on IS 'Landing folder in which the consultation no longer holds this reading; null while it stands. Leave withdrawn readings out.';
 COMMENT ON COLUMN registry.joint_reading.batch_date IS 'Newest landing folder that delivered these values.';
 COMMENT ON COLUMN registry.joint_reading.first_batch_date IS 'First landing folder that held this reading.';
@@ -156,15 +156,15 @@ COMMENT ON COLUMN registry.disease_activity.run_id IS 'Run that last changed the
 COMMENT ON COLUMN registry.disease_activity.source_file IS 'File of that folder, relative to the landing zone.';
 COMMENT ON COLUMN registry.disease_activity.row_number IS 'Line of that file; the header is line 1.';
 
-CREATE TABLE registry.landed_file (
+CREATE TABLE registry.landing_file (
     source_file text PRIMARY KEY CHECK (source_file <> ''),
     sha256 text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
     run_id uuid NOT NULL REFERENCES scoring.run (run_id),
     published_at timestamptz NOT NULL DEFAULT now()
 );
 
-COMMENT ON TABLE registry.landed_file IS 'Content of each landed table file as last published; tells a late change from a file that was read already.';
-COMMENT ON COLUMN registry.landed_file.source_file IS 'File, relative to the landing zone.';
-COMMENT ON COLUMN registry.landed_file.sha256 IS 'SHA-256 of its bytes, in hex.';
-COMMENT ON COLUMN registry.landed_file.run_id IS 'Run that last published it with a new content.';
-COMMENT ON COLUMN registry.landed_file.published_at IS 'When that was.';
+COMMENT ON TABLE registry.landing_file IS 'Content of each landed table file as last published; tells a late change from a file that was read already.';
+COMMENT ON COLUMN registry.landing_file.source_file IS 'File, relative to the landing zone.';
+COMMENT ON COLUMN registry.landing_file.sha256 IS 'SHA-256 of its bytes, in hex.';
+COMMENT ON COLUMN registry.landing_file.run_id IS 'Run that last published it with a new content.';
+COMMENT ON COLUMN registry.landing_file.published_at IS 'When that was.';

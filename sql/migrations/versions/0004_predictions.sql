@@ -23,8 +23,8 @@ CREATE TABLE imaging.joint_image (
     PRIMARY KEY (sop_iuid, joint)
 );
 
-COMMENT ON TABLE imaging.joint_image IS 'One image of one joint, cut out of a film by the extractor.';
-COMMENT ON COLUMN imaging.joint_image.sop_iuid IS 'The film.';
+COMMENT ON TABLE imaging.joint_image IS 'One image of one joint, cut out of a radiograph by the extractor.';
+COMMENT ON COLUMN imaging.joint_image.sop_iuid IS 'The radiograph.';
 COMMENT ON COLUMN imaging.joint_image.joint IS 'The joint, by its registry column.';
 COMMENT ON COLUMN imaging.joint_image.image_sha256 IS 'SHA-256 of the file''s bytes, in hex; names the image everywhere.';
 COMMENT ON COLUMN imaging.joint_image.file_name IS 'Name of the file as it landed.';
@@ -45,11 +45,11 @@ CREATE TABLE scoring.joint_prediction (
     preprocessing_version text NOT NULL,
     sop_iuid text NOT NULL,
     joint text NOT NULL,
-    erosion_mean real NOT NULL CHECK (erosion_mean BETWEEN 0 AND 100),
-    erosion_median real NOT NULL CHECK (erosion_median BETWEEN 0 AND 100),
-    erosion_q05 real NOT NULL CHECK (erosion_q05 BETWEEN 0 AND 100),
-    erosion_q95 real NOT NULL CHECK (erosion_q95 BETWEEN 0 AND 100),
-    ratingen_grade smallint NOT NULL CHECK (ratingen_grade BETWEEN 0 AND 5),
+    predicted_percent real NOT NULL CHECK (predicted_percent BETWEEN 0 AND 100),
+    predicted_median real NOT NULL CHECK (predicted_median BETWEEN 0 AND 100),
+    predicted_q05 real NOT NULL CHECK (predicted_q05 BETWEEN 0 AND 100),
+    predicted_q95 real NOT NULL CHECK (predicted_q95 BETWEEN 0 AND 100),
+    predicted_grade smallint NOT NULL CHECK (predicted_grade BETWEEN 0 AND 5),
     grade_probability real[] NOT NULL CHECK (array_length(grade_probability, 1) = 6),
     engine text NOT NULL,
     code_revision text NOT NULL,
@@ -58,7 +58,7 @@ CREATE TABLE scoring.joint_prediction (
     scored_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (image_sha256, model_version, preprocessing_version),
     FOREIGN KEY (sop_iuid, joint) REFERENCES imaging.joint_image (sop_iuid, joint),
-    CHECK (erosion_q05 <= erosion_median AND erosion_median <= erosion_q95)
+    CHECK (predicted_q05 <= predicted_median AND predicted_median <= predicted_q95)
 );
 
 CREATE INDEX joint_prediction_by_joint ON scoring.joint_prediction (sop_iuid, joint, model_version);
@@ -68,13 +68,13 @@ COMMENT ON TABLE scoring.joint_prediction IS 'What one model says about one join
 COMMENT ON COLUMN scoring.joint_prediction.image_sha256 IS 'SHA-256 of the bytes that were scored.';
 COMMENT ON COLUMN scoring.joint_prediction.model_version IS 'The model.';
 COMMENT ON COLUMN scoring.joint_prediction.preprocessing_version IS 'How the bytes became the network''s input.';
-COMMENT ON COLUMN scoring.joint_prediction.sop_iuid IS 'The film.';
+COMMENT ON COLUMN scoring.joint_prediction.sop_iuid IS 'The radiograph.';
 COMMENT ON COLUMN scoring.joint_prediction.joint IS 'The joint, by its registry column.';
-COMMENT ON COLUMN scoring.joint_prediction.erosion_mean IS 'Expected share of the joint surface that is eroded, in percent.';
-COMMENT ON COLUMN scoring.joint_prediction.erosion_median IS 'Median of the predicted distribution, in percent.';
-COMMENT ON COLUMN scoring.joint_prediction.erosion_q05 IS '5 % quantile of the predicted distribution, in percent.';
-COMMENT ON COLUMN scoring.joint_prediction.erosion_q95 IS '95 % quantile of the predicted distribution, in percent.';
-COMMENT ON COLUMN scoring.joint_prediction.ratingen_grade IS 'Ratingen grade 0-5 of erosion_mean; below 1 % reads as 0.';
+COMMENT ON COLUMN scoring.joint_prediction.predicted_percent IS 'Expected share of the joint surface that is eroded, in percent.';
+COMMENT ON COLUMN scoring.joint_prediction.predicted_median IS 'Median of the predicted distribution, in percent.';
+COMMENT ON COLUMN scoring.joint_prediction.predicted_q05 IS '5 % quantile of the predicted distribution, in percent.';
+COMMENT ON COLUMN scoring.joint_prediction.predicted_q95 IS '95 % quantile of the predicted distribution, in percent.';
+COMMENT ON COLUMN scoring.joint_prediction.predicted_grade IS 'Ratingen grade 0-5 of predicted_percent; below 1 % reads as 0.';
 COMMENT ON COLUMN scoring.joint_prediction.grade_probability IS 'Probability of grades 0 to 5, in this order; [1] is grade 0.';
 COMMENT ON COLUMN scoring.joint_prediction.engine IS 'What ran the network, and how precisely: openvino/float32, openvino/bfloat16, tensorflow/float32.';
 COMMENT ON COLUMN scoring.joint_prediction.code_revision IS 'Revision of this software.';
@@ -83,7 +83,7 @@ COMMENT ON COLUMN scoring.joint_prediction.batch_date IS 'Night of that run.';
 COMMENT ON COLUMN scoring.joint_prediction.scored_at IS 'When the prediction was written.';
 
 CREATE TABLE scoring.rau_prediction (
-    scope text NOT NULL CHECK (scope IN ('film', 'visit')),
+    scope text NOT NULL CHECK (scope IN ('radiograph', 'visit')),
     patient_id text NOT NULL CHECK (patient_id <> ''),
     visit_date date NOT NULL,
     sop_iuid text NOT NULL,
@@ -107,13 +107,13 @@ CREATE TABLE scoring.rau_prediction (
 );
 
 CREATE INDEX rau_prediction_by_model ON scoring.rau_prediction (model_version, scope, patient_id, visit_date);
-CREATE INDEX rau_prediction_by_film ON scoring.rau_prediction (sop_iuid) WHERE scope = 'film';
+CREATE INDEX rau_prediction_by_radiograph ON scoring.rau_prediction (sop_iuid) WHERE scope = 'radiograph';
 
-COMMENT ON TABLE scoring.rau_prediction IS 'Rau score predicted from the joints of one film, or of all films of one visit. Rows of a visit that its films have left stay; the views leave them out.';
-COMMENT ON COLUMN scoring.rau_prediction.scope IS 'film or visit.';
+COMMENT ON TABLE scoring.rau_prediction IS 'Rau score predicted from the joints of one radiograph, or of all radiographs of one visit. Rows of a visit that its radiographs have left stay; the views leave them out.';
+COMMENT ON COLUMN scoring.rau_prediction.scope IS 'radiograph or visit.';
 COMMENT ON COLUMN scoring.rau_prediction.patient_id IS 'The registry''s pseudonym of the patient.';
 COMMENT ON COLUMN scoring.rau_prediction.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN scoring.rau_prediction.sop_iuid IS 'The film; empty for a visit.';
+COMMENT ON COLUMN scoring.rau_prediction.sop_iuid IS 'The radiograph; empty for a visit.';
 COMMENT ON COLUMN scoring.rau_prediction.model_version IS 'The model behind the joints.';
 COMMENT ON COLUMN scoring.rau_prediction.preprocessing_version IS 'How the bytes became the network''s input.';
 COMMENT ON COLUMN scoring.rau_prediction.rau_expected IS 'Expected Rau score, 0-190 points.';
@@ -124,6 +124,6 @@ COMMENT ON COLUMN scoring.rau_prediction.rau_from_grades IS 'Rau score of the pr
 COMMENT ON COLUMN scoring.rau_prediction.n_scored IS 'Number of joints that were scored.';
 COMMENT ON COLUMN scoring.rau_prediction.extrapolated IS 'True if fewer than the usual 32 joints were scored.';
 COMMENT ON COLUMN scoring.rau_prediction.batch_date IS 'Night of the run that last changed the row.';
-COMMENT ON COLUMN scoring.rau_prediction.first_batch_date IS 'First night in which this film or visit had a prediction.';
+COMMENT ON COLUMN scoring.rau_prediction.first_batch_date IS 'First night in which this radiograph or visit had a prediction.';
 COMMENT ON COLUMN scoring.rau_prediction.run_id IS 'Run that last changed the row.';
 COMMENT ON COLUMN scoring.rau_prediction.scored_at IS 'When it was changed.';

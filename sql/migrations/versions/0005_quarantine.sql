@@ -15,7 +15,7 @@ CREATE TABLE scoring.quarantine (
     remedy text NOT NULL,
     source_file text NOT NULL,
     row_number integer NOT NULL,
-    folder_date date NOT NULL,
+    batch_date date NOT NULL,
     content_sha256 text CHECK (content_sha256 ~ '^[0-9a-f]{64}$'),
     run_id uuid NOT NULL REFERENCES scoring.run (run_id),
     quarantined_at timestamptz NOT NULL DEFAULT now(),
@@ -26,20 +26,20 @@ CREATE TABLE scoring.quarantine (
     CHECK (kept = (severity <> 'critical'))
 );
 
-CREATE INDEX quarantine_open ON scoring.quarantine (folder_date, dataset) WHERE resolved_at IS NULL;
+CREATE INDEX quarantine_open ON scoring.quarantine (batch_date, dataset) WHERE resolved_at IS NULL;
 
 COMMENT ON TABLE scoring.quarantine IS 'Rows and images that broke a rule of validation, one row for each rule broken.';
 COMMENT ON COLUMN scoring.quarantine.row_key IS 'Names the landed row: file:line, file:line:joint, or the image''s path.';
 COMMENT ON COLUMN scoring.quarantine.rule IS 'The rule, such as images.decodes.';
 COMMENT ON COLUMN scoring.quarantine.dataset IS 'consultations, readings, disease_activity or images.';
-COMMENT ON COLUMN scoring.quarantine.record_id IS 'Key of the record, as far as it could be read: id_x, patient and date, film and joint.';
+COMMENT ON COLUMN scoring.quarantine.record_id IS 'Key of the record, as far as it could be read: id_x, patient and date, radiograph and joint.';
 COMMENT ON COLUMN scoring.quarantine.severity IS 'critical: excluded; warning, info: kept and noted.';
 COMMENT ON COLUMN scoring.quarantine.kept IS 'Whether the row was used all the same.';
 COMMENT ON COLUMN scoring.quarantine.reason IS 'What is wrong, in one sentence.';
 COMMENT ON COLUMN scoring.quarantine.remedy IS 'What a person can do about it, in one sentence.';
 COMMENT ON COLUMN scoring.quarantine.source_file IS 'File, relative to the landing zone.';
 COMMENT ON COLUMN scoring.quarantine.row_number IS 'Line of the file, the header being 1; 0 for an image.';
-COMMENT ON COLUMN scoring.quarantine.folder_date IS 'Date of the landing folder.';
+COMMENT ON COLUMN scoring.quarantine.batch_date IS 'Date of the landing folder.';
 COMMENT ON COLUMN scoring.quarantine.content_sha256 IS 'SHA-256 of the refused image, so that the same bytes are not judged again every night; null for records.';
 COMMENT ON COLUMN scoring.quarantine.run_id IS 'Run that first refused the row, or refused it again after it had been resolved.';
 COMMENT ON COLUMN scoring.quarantine.quarantined_at IS 'When that was.';

@@ -34,19 +34,19 @@ ORDER BY promotion.promotion_id;
 COMMENT ON TABLE scoring.promotion IS 'Who made which model the champion, when and why. The last row is the promoted model; it is shown from its activation on. Append-only.';
 COMMENT ON COLUMN scoring.promotion.version IS 'The model that was to become champion.';
 
-CREATE TABLE scoring.rescoring_refusal (
+CREATE TABLE scoring.rescoring_rejection (
     run_id uuid NOT NULL REFERENCES scoring.run (run_id),
     image_sha256 text NOT NULL REFERENCES imaging.joint_image (image_sha256),
     reason text NOT NULL CHECK (reason <> ''),
-    refused_at timestamptz NOT NULL DEFAULT now(),
+    rejected_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (run_id, image_sha256)
 );
 
-COMMENT ON TABLE scoring.rescoring_refusal IS 'Accepted images that a rescoring could not score, because their files are no longer what was accepted. Append-only.';
-COMMENT ON COLUMN scoring.rescoring_refusal.run_id IS 'The rescoring.';
-COMMENT ON COLUMN scoring.rescoring_refusal.image_sha256 IS 'SHA-256 of the bytes that were accepted.';
-COMMENT ON COLUMN scoring.rescoring_refusal.reason IS 'What is the matter with the file, in one sentence.';
-COMMENT ON COLUMN scoring.rescoring_refusal.refused_at IS 'When that was found.';
+COMMENT ON TABLE scoring.rescoring_rejection IS 'Accepted images that a rescoring could not score, because their files are no longer what was accepted. Append-only.';
+COMMENT ON COLUMN scoring.rescoring_rejection.run_id IS 'The rescoring.';
+COMMENT ON COLUMN scoring.rescoring_rejection.image_sha256 IS 'SHA-256 of the bytes that were accepted.';
+COMMENT ON COLUMN scoring.rescoring_rejection.reason IS 'What is the matter with the file, in one sentence.';
+COMMENT ON COLUMN scoring.rescoring_rejection.rejected_at IS 'When that was found.';
 
 -- The books of a rescoring: planned = scored + already scored + refused.
 ALTER TABLE scoring.run_count DROP CONSTRAINT run_count_outcome_check;
@@ -65,10 +65,10 @@ COMMENT ON COLUMN scoring.joint_prediction.batch_date IS 'Night of the run that 
 COMMENT ON COLUMN scoring.rau_prediction.batch_date IS 'Night of the run that last changed the row; if the history was rescored, newest night of the joints behind it.';
 COMMENT ON COLUMN scoring.rau_prediction.first_batch_date IS 'Night from which on this score stands, such as for a correlation as of a date.';
 
-CREATE TABLE analytics.bridge (
+CREATE TABLE analytics.model_comparison (
     old_model text NOT NULL REFERENCES scoring.model_version (version),
     new_model text NOT NULL REFERENCES scoring.model_version (version),
-    measure text NOT NULL CHECK (measure IN ('erosion', 'rau_film', 'rau_visit')),
+    measure text NOT NULL CHECK (measure IN ('erosion', 'rau_radiograph', 'rau_visit')),
     joint_kind text NOT NULL CHECK (joint_kind IN ('all', 'PIP', 'MCP', 'IP', 'MTP', 'wrist')),
     old_grade text NOT NULL CHECK (old_grade IN ('all', '0', '1', '2', '3', '4', '5')),
     n bigint NOT NULL CHECK (n > 0),
@@ -95,27 +95,27 @@ CREATE TABLE analytics.bridge (
     CHECK (loa_low <= loa_high)
 );
 
-COMMENT ON TABLE analytics.bridge IS 'How the scores of a new champion differ from those of the former one, on everything that both have scored.';
-COMMENT ON COLUMN analytics.bridge.old_model IS 'The former champion.';
-COMMENT ON COLUMN analytics.bridge.new_model IS 'The model that took its place.';
-COMMENT ON COLUMN analytics.bridge.measure IS 'erosion: a joint''s expected eroded share, percent; rau_film, rau_visit: expected Rau score of a film or visit, 0-190 points.';
-COMMENT ON COLUMN analytics.bridge.joint_kind IS 'PIP, MCP, IP, MTP, wrist, or all of them.';
-COMMENT ON COLUMN analytics.bridge.old_grade IS 'Ratingen grade by the former model, or all. A shift within one grade holds regression to the mean as well.';
-COMMENT ON COLUMN analytics.bridge.n IS 'Joint images, films or visits that both models have scored; Rau scores only where from equally many joints.';
-COMMENT ON COLUMN analytics.bridge.mean_shift IS 'Mean of new minus old.';
-COMMENT ON COLUMN analytics.bridge.sd_shift IS 'Standard deviation of new minus old; null for a single pair.';
-COMMENT ON COLUMN analytics.bridge.loa_low IS 'Lower limit of agreement: mean_shift - 1.96 sd_shift.';
-COMMENT ON COLUMN analytics.bridge.loa_high IS 'Upper limit of agreement: mean_shift + 1.96 sd_shift.';
-COMMENT ON COLUMN analytics.bridge.slope IS 'Slope of Deming''s regression of new on old, for equal error variances; null within one grade of the former model.';
-COMMENT ON COLUMN analytics.bridge.intercept IS 'Its intercept: new = intercept + slope * old.';
-COMMENT ON COLUMN analytics.bridge.same_grade IS 'Share of joints with the same grade by both; null for Rau scores.';
-COMMENT ON COLUMN analytics.bridge.within_one_grade IS 'Share of joints at most one grade apart; null for Rau scores.';
-COMMENT ON COLUMN analytics.bridge.quadratic_weighted_kappa IS 'Agreement of the grades beyond chance, weighted by squared distance; null for Rau scores, within one grade of the former model, and where all grades are one.';
-COMMENT ON COLUMN analytics.bridge.n_new_grade_0 IS 'Joints with grade 0 by the new model; null for Rau scores. The rows by old_grade are the table of grades, old by new.';
-COMMENT ON COLUMN analytics.bridge.n_new_grade_1 IS 'Joints with grade 1 by the new model.';
-COMMENT ON COLUMN analytics.bridge.n_new_grade_2 IS 'Joints with grade 2 by the new model.';
-COMMENT ON COLUMN analytics.bridge.n_new_grade_3 IS 'Joints with grade 3 by the new model.';
-COMMENT ON COLUMN analytics.bridge.n_new_grade_4 IS 'Joints with grade 4 by the new model.';
-COMMENT ON COLUMN analytics.bridge.n_new_grade_5 IS 'Joints with grade 5 by the new model.';
-COMMENT ON COLUMN analytics.bridge.run_id IS 'Rescoring that last changed the row; null if a promotion did that took effect at once.';
-COMMENT ON COLUMN analytics.bridge.computed_at IS 'When it was changed.';
+COMMENT ON TABLE analytics.model_comparison IS 'How the scores of a new champion differ from those of the former one, on everything that both have scored.';
+COMMENT ON COLUMN analytics.model_comparison.old_model IS 'The former champion.';
+COMMENT ON COLUMN analytics.model_comparison.new_model IS 'The model that took its place.';
+COMMENT ON COLUMN analytics.model_comparison.measure IS 'erosion: a joint''s expected eroded share, percent; rau_radiograph, rau_visit: expected Rau score of a radiograph or visit, 0-190 points.';
+COMMENT ON COLUMN analytics.model_comparison.joint_kind IS 'PIP, MCP, IP, MTP, wrist, or all of them.';
+COMMENT ON COLUMN analytics.model_comparison.old_grade IS 'Ratingen grade by the former model, or all. A shift within one grade holds regression to the mean as well.';
+COMMENT ON COLUMN analytics.model_comparison.n IS 'Joint images, radiographs or visits that both models have scored; Rau scores only where from equally many joints.';
+COMMENT ON COLUMN analytics.model_comparison.mean_shift IS 'Mean of new minus old.';
+COMMENT ON COLUMN analytics.model_comparison.sd_shift IS 'Standard deviation of new minus old; null for a single pair.';
+COMMENT ON COLUMN analytics.model_comparison.loa_low IS 'Lower limit of agreement: mean_shift - 1.96 sd_shift.';
+COMMENT ON COLUMN analytics.model_comparison.loa_high IS 'Upper limit of agreement: mean_shift + 1.96 sd_shift.';
+COMMENT ON COLUMN analytics.model_comparison.slope IS 'Slope of Deming''s regression of new on old, for equal error variances; null within one grade of the former model.';
+COMMENT ON COLUMN analytics.model_comparison.intercept IS 'Its intercept: new = intercept + slope * old.';
+COMMENT ON COLUMN analytics.model_comparison.same_grade IS 'Share of joints with the same grade by both; null for Rau scores.';
+COMMENT ON COLUMN analytics.model_comparison.within_one_grade IS 'Share of joints at most one grade apart; null for Rau scores.';
+COMMENT ON COLUMN analytics.model_comparison.quadratic_weighted_kappa IS 'Agreement of the grades beyond chance, weighted by squared distance; null for Rau scores, within one grade of the former model, and where all grades are one.';
+COMMENT ON COLUMN analytics.model_comparison.n_new_grade_0 IS 'Joints with grade 0 by the new model; null for Rau scores. The rows by old_grade are the table of grades, old by new.';
+COMMENT ON COLUMN analytics.model_comparison.n_new_grade_1 IS 'Joints with grade 1 by the new model.';
+COMMENT ON COLUMN analytics.model_comparison.n_new_grade_2 IS 'Joints with grade 2 by the new model.';
+COMMENT ON COLUMN analytics.model_comparison.n_new_grade_3 IS 'Joints with grade 3 by the new model.';
+COMMENT ON COLUMN analytics.model_comparison.n_new_grade_4 IS 'Joints with grade 4 by the new model.';
+COMMENT ON COLUMN analytics.model_comparison.n_new_grade_5 IS 'Joints with grade 5 by the new model.';
+COMMENT ON COLUMN analytics.model_comparison.run_id IS 'Rescoring that last changed the row; null if a promotion did that took effect at once.';
+COMMENT ON COLUMN analytics.model_comparison.computed_at IS 'When it was changed.';

@@ -11,8 +11,8 @@ CREATE TABLE scoring.training_snapshot (
     n_joints integer NOT NULL CHECK (n_joints >= 0),
     n_patients integer NOT NULL CHECK (n_patients BETWEEN 0 AND n_joints),
     joints_by_grade integer[] NOT NULL CHECK (array_length(joints_by_grade, 1) = 6),
-    left_out jsonb NOT NULL,
-    read_differently integer NOT NULL CHECK (read_differently >= 0),
+    excluded jsonb NOT NULL,
+    n_discordant integer NOT NULL CHECK (n_discordant >= 0),
     synthetic boolean NOT NULL,
     taken_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (run_id, snapshot_sha256)
@@ -26,8 +26,8 @@ COMMENT ON COLUMN scoring.training_snapshot.preprocessing_version IS 'How bytes 
 COMMENT ON COLUMN scoring.training_snapshot.n_joints IS 'Number of joints in the set.';
 COMMENT ON COLUMN scoring.training_snapshot.n_patients IS 'Number of patients behind them.';
 COMMENT ON COLUMN scoring.training_snapshot.joints_by_grade IS 'Number of joints read as grade 0 to 5, in this order; [1] is grade 0.';
-COMMENT ON COLUMN scoring.training_snapshot.left_out IS 'Number of read joints that were left out, by reason.';
-COMMENT ON COLUMN scoring.training_snapshot.read_differently IS 'Number of joints of the set that were read more than once, with different values; the latest reading is taken.';
+COMMENT ON COLUMN scoring.training_snapshot.excluded IS 'Number of read joints that were left out, by reason.';
+COMMENT ON COLUMN scoring.training_snapshot.n_discordant IS 'Number of joints of the set that were read more than once, with different values; the latest reading is taken.';
 COMMENT ON COLUMN scoring.training_snapshot.synthetic IS 'True if any image came from a folder of synthetic phantoms.';
 COMMENT ON COLUMN scoring.training_snapshot.taken_at IS 'When the snapshot was written down.';
 

@@ -1,19 +1,19 @@
 -- Title: Bad states made impossible
--- Description: What validation refuses, the tables refuse as well: a consultation or reading of somebody else's film, a
--- prediction whose image is that of another joint, a Rau score of a film that does not exist, grade probabilities that
+-- Description: What validation refuses, the tables refuse as well: a consultation or reading of somebody else's radiograph, a
+-- prediction whose image is that of another joint, a Rau score of a radiograph that does not exist, grade probabilities that
 -- are no distribution. Rows of an earlier release are kept as they are. A constraint that one of them breaks holds for
 -- new rows only, and the migration warns of it.
 
 ALTER TABLE registry.radiograph ADD CONSTRAINT radiograph_of_patient UNIQUE (sop_iuid, patient_id);
 
--- ON UPDATE CASCADE: a film that the registry gives to another patient takes its consultations and readings along.
+-- ON UPDATE CASCADE: a radiograph that the registry gives to another patient takes its consultations and readings along.
 ALTER TABLE registry.consultation DROP CONSTRAINT consultation_sop_iuid_fkey;
-ALTER TABLE registry.consultation ADD CONSTRAINT consultation_of_films_patient
+ALTER TABLE registry.consultation ADD CONSTRAINT consultation_of_radiographs_patient
 FOREIGN KEY (sop_iuid, patient_id) REFERENCES registry.radiograph (sop_iuid, patient_id)
 ON UPDATE CASCADE NOT VALID;
 
 ALTER TABLE registry.joint_reading DROP CONSTRAINT joint_reading_sop_iuid_fkey;
-ALTER TABLE registry.joint_reading ADD CONSTRAINT joint_reading_of_films_patient
+ALTER TABLE registry.joint_reading ADD CONSTRAINT joint_reading_of_radiographs_patient
 FOREIGN KEY (sop_iuid, patient_id) REFERENCES registry.radiograph (sop_iuid, patient_id)
 ON UPDATE CASCADE NOT VALID;
 
@@ -30,11 +30,11 @@ ALTER TABLE scoring.joint_prediction ADD CONSTRAINT joint_prediction_is_distribu
     + grade_probability[4] + grade_probability[5] + grade_probability[6] BETWEEN 0.99 AND 1.01
 ) NOT VALID;
 
-ALTER TABLE scoring.rau_prediction ADD COLUMN film text GENERATED ALWAYS AS (nullif(sop_iuid, '')) STORED;
-ALTER TABLE scoring.rau_prediction ADD CONSTRAINT rau_prediction_of_film
-FOREIGN KEY (film) REFERENCES registry.radiograph (sop_iuid) NOT VALID;
+ALTER TABLE scoring.rau_prediction ADD COLUMN radiograph text GENERATED ALWAYS AS (nullif(sop_iuid, '')) STORED;
+ALTER TABLE scoring.rau_prediction ADD CONSTRAINT rau_prediction_of_radiograph
+FOREIGN KEY (radiograph) REFERENCES registry.radiograph (sop_iuid) NOT VALID;
 
-COMMENT ON COLUMN scoring.rau_prediction.film IS 'The film, null for a visit: sop_iuid as a reference that must exist.';
+COMMENT ON COLUMN scoring.rau_prediction.radiograph IS 'The radiograph, null for a visit: sop_iuid as a reference that must exist.';
 
 DO $$
 DECLARE
@@ -47,8 +47,8 @@ BEGIN
         FROM pg_catalog.pg_constraint
         WHERE NOT convalidated
             AND conname IN (
-                'consultation_of_films_patient', 'joint_reading_of_films_patient', 'joint_prediction_of_image',
-                'joint_prediction_is_distribution', 'rau_prediction_of_film'
+                'consultation_of_radiographs_patient', 'joint_reading_of_radiographs_patient', 'joint_prediction_of_image',
+                'joint_prediction_is_distribution', 'rau_prediction_of_radiograph'
             )
     LOOP
         BEGIN

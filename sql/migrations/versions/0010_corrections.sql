@@ -79,8 +79,8 @@ EXECUTE FUNCTION registry.keep_corrected('id_x');
 CREATE TRIGGER keep_corrected AFTER UPDATE ON registry.joint_reading
 FOR EACH ROW
 WHEN (
-    (old.sop_iuid, old.patient_id, old.erosion_percent, old.read_on)
-    IS DISTINCT FROM (new.sop_iuid, new.patient_id, new.erosion_percent, new.read_on)
+    (old.sop_iuid, old.patient_id, old.reading_percent, old.read_on)
+    IS DISTINCT FROM (new.sop_iuid, new.patient_id, new.reading_percent, new.read_on)
 )
 EXECUTE FUNCTION registry.keep_corrected('id_x', 'joint');
 
@@ -118,7 +118,7 @@ $$;
 COMMENT ON FUNCTION analytics.normal_cdf(double precision) IS
 'Probability that a standard normal value is at most z; error below 7.5e-8.';
 
--- What came in which night: analyst.night_quality.
+-- What came in which night: analyst.batch_quality.
 CREATE INDEX joint_image_by_night ON imaging.joint_image (batch_date);
 CREATE INDEX consultation_by_first_night ON registry.consultation (first_batch_date);
 CREATE INDEX disease_activity_by_first_night ON registry.disease_activity (first_batch_date);

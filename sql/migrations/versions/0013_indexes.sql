@@ -12,7 +12,7 @@ CREATE INDEX joint_prediction_by_run ON scoring.joint_prediction (run_id);
 DROP INDEX scoring.joint_prediction_by_joint;
 
 CREATE INDEX joint_prediction_by_joint ON scoring.joint_prediction (sop_iuid, joint, model_version)
-INCLUDE (preprocessing_version, erosion_mean, erosion_q05, erosion_q95, ratingen_grade);
+INCLUDE (preprocessing_version, predicted_percent, predicted_q05, predicted_q95, predicted_grade);
 
 CREATE INDEX consultation_by_reported
 ON registry.consultation (patient_id, visit_date, read_on DESC NULLS LAST, id_x DESC)

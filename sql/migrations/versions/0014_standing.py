@@ -1,4 +1,4 @@
-"""Rau scores know whether their films still stand behind them."""
+"""Rau scores know whether their radiographs still stand behind them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What columns mean, said more exactly; one date for each film."""
+"""What columns mean, said more exactly; one date for each radiograph."""
 
 from pathlib import Path
 

@@ -10,17 +10,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from scoring.errors import ModelRefused
+from scoring.errors import ModelRejected
 from scoring.imaging.decode import decode_grey
 from scoring.imaging.preprocess import as_batch, to_network_input
 from scoring.inference.engines import CDF_TOLERANCE, EROSION_TOLERANCE, choose_engine
 from scoring.inference.openvino_engine import OpenVinoEngine, cpu_computes_bfloat16
 from scoring.inference.scorer import score_images
+from scoring.model_store.store import SHIPPED_DIR, SHIPPED_VERSION, find_model
+from scoring.model_store.stored_model import NOTICE
 from scoring.networks.readout import read_out
-from scoring.networks.stored import NOTICE
 from scoring.phantom.radiograph import joint_jpeg
-from scoring.training.export import compare
-from scoring.training.store import SHIPPED_DIR, SHIPPED_VERSION, find_model
+from scoring.training.export_model import compare
 
 SEED = 424_242
 EROSIONS = (0, 0, 3, 10, 18, 25, 37, 50, 62, 75, 88, 100)
@@ -125,8 +125,8 @@ def test_a_shard_of_jpegs_is_scored(model, jpegs, batch, tmp_path):
     frame = pq.read_table(result.path).to_pandas()
     expected = read_out(engine.predict(batch))
     assert result.n_scored == len(jpegs)
-    np.testing.assert_array_equal(frame["erosion_mean"], expected.mean)
-    np.testing.assert_array_equal(frame["ratingen_grade"], expected.grade)
+    np.testing.assert_array_equal(frame["predicted_percent"], expected.mean)
+    np.testing.assert_array_equal(frame["predicted_grade"], expected.grade)
 
 
 def test_scoring_twice_writes_the_same_predictions(model, jpegs, tmp_path):
@@ -144,7 +144,7 @@ def test_a_shipped_file_with_one_changed_byte_is_refused(tmp_path):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0x40
     path.write_bytes(data)
-    with pytest.raises(ModelRefused, match=r"network.bin was changed"):
+    with pytest.raises(ModelRejected, match=r"network.bin was changed"):
         find_model(SHIPPED_VERSION, str(tmp_path))
 
 
@@ -166,7 +166,7 @@ import hashlib, resource, sys
 from scoring.inference.engines import choose_engine
 from scoring.inference.scorer import score_images
 from scoring.phantom.radiograph import joint_jpeg
-from scoring.training.store import SHIPPED_VERSION, find_model
+from scoring.model_store.store import SHIPPED_VERSION, find_model
 data = joint_jpeg(1, "00001", "1.2", "hand_left_1", 10.0)
 sha256 = hashlib.sha256(data).hexdigest()
 rows = ((sha256, "1.2", "hand_left_1", str(i)) for i in range(int(sys.argv[1])))

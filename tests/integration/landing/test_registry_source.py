@@ -52,14 +52,14 @@ def registry(warehouse: "Warehouse") -> str:
 def test_what_a_registry_types_reaches_staging_unchanged(registry: str) -> None:
     frames = read_registry(registry, **WINDOW, queries=QUERIES)
     staged, readings = stage_consultations(
-        frames["consultations"], source_file="sql:consultations", folder_date=date(2026, 11, 21)
+        frames["consultations"], source_file="sql:consultations", batch_date=date(2026, 11, 21)
     )
     row = staged.iloc[0]
     assert staged["id_x"].tolist() == ["c1", "c3", "c4"]
     assert (staged.loc[1, "date_x"], staged.loc[1, "date_y"]) == (date(2026, 11, 19), None)
     assert row["patient_id"] == "00123"
     assert (row["date_x"], row["date_y"]) == (date(2026, 11, 20), date(2026, 11, 21))
-    assert dict(zip(readings["joint"], readings["erosion_percent"], strict=True)) == {
+    assert dict(zip(readings["joint"], readings["reading_percent"], strict=True)) == {
         "hand_left_1": 12.5,
         "hand_left_2": 12.1,
         "hand_left_4": 5,

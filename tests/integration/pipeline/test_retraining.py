@@ -13,15 +13,18 @@ import pytest
 import sqlalchemy as sa
 from upath import UPath
 
-from scoring.errors import BadInput, InvalidRequest, ModelRefused, ScoringError, StorageUnavailable, TrainingDiverged
+from scoring.contract import SYNTHETIC_MARKER
+from scoring.errors import BadInput, InvalidRequest, ModelRejected, ScoringError, StorageUnavailable, TrainingDiverged
 from scoring.imaging.preprocess import PREPROCESSING_VERSION
-from scoring.phantom.nights import SYNTHETIC_MARKER
-from scoring.pipeline import installation, models, nightly, rescoring, retraining
-from scoring.pipeline.retraining import Candidate, Decision
+from scoring.model_store import store
+from scoring.pipeline import models, nightly, rescoring, retraining
+from scoring.pipeline.approval import Decision
+from scoring.pipeline.candidates import Candidate
 from scoring.settings import Settings, sql_dir
-from scoring.training import export, recipes, store
+from scoring.training import export_model, recipes
 from scoring.training.fit import TrainingRecipe
-from scoring.warehouse import models as known_models
+from scoring.warehouse import connect
+from scoring.warehouse.publish import promotions as known_models
 
 NIGHT = date(2026, 11, 21)
 ARGUMENTS = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
@@ -52,7 +55,7 @@ def untrained_files():
     from scoring.networks.architecture import build
 
     keras.utils.set_random_seed(1)
-    return export.model_files(build("erosion_cdf_network", dict(ARGUMENTS)))
+    return export_model.model_files(build("erosion_cdf_network", dict(ARGUMENTS)))
 
 
 def store_model(site, version, files, **facts):
@@ -95,9 +98,9 @@ def built(new_warehouse, write_plain_nights, untrained_files, tmp_path_factory) 
         site = settings_of(folder, warehouse)
         store_model(site, "ignorant-1", untrained_files)
         models.promote(site, version="ignorant-1", promoted_by="tester", reason="the first")
-        write_plain_nights(site.landing_url, seed=3, first_night=NIGHT, nights=2, n_patients=120, years=0.5)
+        write_plain_nights(site.landing_url, seed=3, first_batch=NIGHT, nights=2, n_patients=120, years=0.5)
         for night in (NIGHT, NIGHT + timedelta(days=1)):
-            nightly.run_night(site, night, triggered_by="tester")
+            nightly.run_batch(site, night, triggered_by="tester")
         with new_warehouse(warehouse.name) as practice:
             trained = settings_of(folder, practice)
             run = open_run(trained)
@@ -109,7 +112,7 @@ def built(new_warehouse, write_plain_nights, untrained_files, tmp_path_factory) 
 
 
 def forget_connections():
-    installation._engine.cache_clear()
+    connect._engine.cache_clear()
 
 
 @pytest.fixture
@@ -313,7 +316,7 @@ def test_a_cut_off_takes_what_had_landed_by_then(site):
     early = retraining.snapshot(site, open_run(site, cut_off=NIGHT))
     late = retraining.snapshot(site, open_run(site))
     assert 0 < early.n_joints < late.n_joints
-    assert (late.left_out, late.read_differently, late.n_patients) == ({}, 0, 114)
+    assert (late.excluded, late.n_discordant, late.n_patients) == ({}, 0, 114)
     assert sum(late.joints_by_grade) == late.n_joints
 
 
@@ -322,8 +325,8 @@ def test_readings_and_images_that_cannot_be_used_are_left_out_with_a_reason(site
     before = retraining.snapshot(site, open_run(site))
     images[0].unlink()
     images[1].write_bytes(images[2].read_bytes())
-    # The same film read again: by 5 % otherwise (another value, hardly another grade), and by three grades.
-    twice = rows(warehouse, "SELECT * FROM registry.joint_reading WHERE erosion_percent = 30 ORDER BY sop_iuid LIMIT 3")
+    # The same radiograph read again: by 5 % otherwise (another value, hardly another grade), and by three grades.
+    twice = rows(warehouse, "SELECT * FROM registry.joint_reading WHERE reading_percent = 30 ORDER BY sop_iuid LIMIT 3")
     for i, (row, percent) in enumerate(zip(twice, (35.0, 90.0, 30.0), strict=True)):
         execute(
             warehouse,
@@ -335,7 +338,7 @@ def test_readings_and_images_that_cannot_be_used_are_left_out_with_a_reason(site
         )
         execute(
             warehouse,
-            "INSERT INTO registry.joint_reading (id_x, joint, sop_iuid, patient_id, erosion_percent, read_on,"
+            "INSERT INTO registry.joint_reading (id_x, joint, sop_iuid, patient_id, reading_percent, read_on,"
             " batch_date, first_batch_date, run_id, source_file, row_number)"
             " SELECT :new, joint, sop_iuid, patient_id, :percent, DATE '2026-11-20', batch_date, first_batch_date,"
             " run_id, source_file, row_number FROM registry.joint_reading WHERE id_x = :id_x AND joint = :joint",
@@ -345,13 +348,13 @@ def test_readings_and_images_that_cannot_be_used_are_left_out_with_a_reason(site
             percent=percent,
         )
     taken = retraining.snapshot(site, open_run(site))
-    assert taken.left_out == {"image changed": 1, "image gone": 1, "readings two grades apart": 1}
-    assert taken.read_differently == 1
+    assert taken.excluded == {"image changed": 1, "image gone": 1, "readings two grades apart": 1}
+    assert taken.n_discordant == 1
     assert taken.n_joints == before.n_joints - 3
     assert taken.sha256 != before.sha256
     row = rows(warehouse, "SELECT * FROM scoring.training_snapshot ORDER BY taken_at")[-1]
     assert row["snapshot_sha256"] == taken.sha256
-    assert (row["left_out"], row["n_joints"], row["synthetic"]) == (taken.left_out, taken.n_joints, True)
+    assert (row["excluded"], row["n_joints"], row["synthetic"]) == (taken.excluded, taken.n_joints, True)
 
 
 def test_a_landing_zone_that_is_gone_is_no_small_loss(site, warehouse, tmp_path):
@@ -485,7 +488,7 @@ def test_a_challenger_whose_weights_have_another_shape_is_refused(site, warehous
         ("misfit-1", r"model misfit-1: weight dense1/kernel has shape"),
         ("small-1", r"model small-1 reads images of 64 pixels a side, these joints have 128"),
     ):
-        with pytest.raises(ModelRefused, match=why):
+        with pytest.raises(ModelRejected, match=why):
             retraining.compare(site, run, taken, [Candidate(version, "tiny", 1.0)], "accuracy_and_kappa")
     assert rows(warehouse, "SELECT * FROM scoring.challenge") == []
 
@@ -501,5 +504,5 @@ def test_a_changed_snapshot_or_champion_is_not_used(site):
         retraining.validate(site, run, taken)
     weights = Path(site.model_store_url) / "ignorant-1" / "weights.npz"
     weights.write_bytes(weights.read_bytes()[:-1])
-    with pytest.raises(ModelRefused, match=r"weights.npz was changed"):
+    with pytest.raises(ModelRejected, match=r"weights.npz was changed"):
         open_run(site)

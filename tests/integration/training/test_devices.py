@@ -21,7 +21,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 
 from scoring.networks.weights import get_weights
 from scoring.training import devices, fit
-from scoring.training.dataset import JointSet
+from scoring.training.data.joint_set import JointSet
 
 devices.visible_gpus = lambda: [device.name for device in tf.config.list_logical_devices("CPU")]
 rng = np.random.default_rng(0)

@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from scoring.errors import InvalidRequest, ModelRefused, TrainingDiverged
+from scoring.errors import InvalidRequest, ModelRejected, TrainingDiverged
 from scoring.imaging.preprocess import PREPROCESSING_VERSION
 from scoring.inference.engines import choose_engine
-from scoring.networks.stored import StoredModel
+from scoring.model_store.stored_model import StoredModel
 from scoring.networks.weights import get_weights
-from scoring.training import export, metrics
+from scoring.training import export_model
 from scoring.training.augment import EpochBatches, augment, class_weights, stretch
-from scoring.training.calibration import calibrated_rule
-from scoring.training.dataset import JointSet, split
+from scoring.training.data.joint_set import JointSet, split
 from scoring.training.devices import strategy_for
+from scoring.training.evaluation import metrics
+from scoring.training.evaluation.calibration import calibrated_rule
 from scoring.training.fit import TENSORBOARD, TrainingRecipe, _Run, predict, train
 
 ARGUMENTS = {"side": 16, "filters": [4, 8], "dense": [16], "dropout": 0.2}
@@ -38,9 +39,9 @@ def bars():
     for image, percent in zip(images, reading, strict=True):
         image[: round(percent * 0.16)] = 200
     patients = np.array([f"{i // 4:05d}" for i in range(200)])
-    films = np.char.add("2.25.", patients)
+    radiographs = np.char.add("2.25.", patients)
     joints = np.array(["hand_left_1"] * 200)
-    return split(JointSet(images, reading, reading, patients, joints, films, np.full(200, 2016)))
+    return split(JointSet(images, reading, reading, patients, joints, radiographs, np.full(200, 2016)))
 
 
 @pytest.fixture(scope="module")
@@ -289,39 +290,39 @@ def test_augmentation_is_seeded_bounded_and_moves_what_it_should():
 def model(trained):
     facts = {"version": "bars", "architecture": RECIPE.architecture, "arguments": ARGUMENTS, "input_side": 16,
              "preprocessing_version": PREPROCESSING_VERSION}  # fmt: skip
-    return StoredModel(facts, export.model_files(trained.network))
+    return StoredModel(facts, export_model.model_files(trained.network))
 
 
 def test_exported_files_are_the_network_in_half_precision(bars, trained, model):
     images = bars["test"].images
     engine = choose_engine("tensorflow", model, 8)
-    np.testing.assert_allclose(export.predict_with(engine, images), predict(trained.network, images), atol=1e-6)
+    np.testing.assert_allclose(export_model.predict_with(engine, images), predict(trained.network, images), atol=1e-6)
 
 
 def test_engines_agree(bars, model):
-    found = export.measure_agreement(model, bars["test"].images)
+    found = export_model.measure_agreement(model, bars["test"].images)
     assert found[0].precision == "float32"
     assert found[0].cdf < 1e-4
     assert found[0].other_grade == 0
-    facts = export.agreement_facts(found)
+    facts = export_model.agreement_facts(found)
     assert facts["measured"][0]["accepted"] is True
 
 
 def test_engines_that_disagree_are_refused(bars, model, trained):
     """The graph of one network beside the weights of another."""
     other = train(replace(RECIPE, epochs=1, seed=8), bars["train"], bars["validation"])
-    mixed = dict(model.files) | {"weights.npz": export.model_files(other.network)["weights.npz"]}
-    with pytest.raises(ModelRefused, match="OpenVINO and TensorFlow differ by"):
-        export.measure_agreement(StoredModel(model.manifest, mixed), bars["test"].images)
+    mixed = dict(model.files) | {"weights.npz": export_model.model_files(other.network)["weights.npz"]}
+    with pytest.raises(ModelRejected, match="OpenVINO and TensorFlow differ by"):
+        export_model.measure_agreement(StoredModel(model.manifest, mixed), bars["test"].images)
 
 
 def test_weights_that_do_not_fit_the_architecture_are_refused(model):
     wrong = StoredModel(dict(model.manifest) | {"arguments": ARGUMENTS | {"dense": [8]}}, model.files)
-    with pytest.raises(ModelRefused, match="model bars: weight dense1/kernel has shape"):
+    with pytest.raises(ModelRejected, match="model bars: weight dense1/kernel has shape"):
         choose_engine("tensorflow", wrong, 8)
 
 
 def test_a_graph_that_is_no_graph_is_refused(model):
     broken = StoredModel(model.manifest, dict(model.files) | {"network.xml": b"<net></net>"})
-    with pytest.raises(ModelRefused, match=r"OpenVINO cannot load network.xml"):
+    with pytest.raises(ModelRejected, match=r"OpenVINO cannot load network.xml"):
         choose_engine("openvino", broken, 8)

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from scoring.errors import InvalidRequest
+from scoring.model_store.store import find_model
 from scoring.networks.weights import from_npz
 from scoring.phantom.difficulty import PLAIN
 from scoring.phantom.registry import LIMB_JOINTS
+from scoring.training.fine_tune import fine_tune
 from scoring.training.fit import TrainingRecipe
-from scoring.training.limbs import fine_tune
 from scoring.training.phantoms import train_on_phantoms
-from scoring.training.store import find_model
 
 SMALL = {"n_patients": 8, "test_joints": 40, "epochs": 1, "difficulty": PLAIN}
 

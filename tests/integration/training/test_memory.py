@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from scoring.training import fit
-from scoring.training.dataset import JointSet
+from scoring.training.data.joint_set import JointSet
 
 def joints(n, first_patient):
     rng = np.random.default_rng(first_patient)

@@ -6,10 +6,10 @@ import logging
 import numpy as np
 import pytest
 
-from scoring.networks.stored import NOTICE
+from scoring.model_store.store import SHIPPED_VERSION, find_model
+from scoring.model_store.stored_model import NOTICE
 from scoring.training.fit import TrainingRecipe
 from scoring.training.phantoms import evaluate_on_phantoms, train_on_phantoms
-from scoring.training.store import SHIPPED_VERSION, find_model
 
 
 @pytest.mark.slow

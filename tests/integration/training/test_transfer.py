@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
+from scoring.commands import benchmark
 from scoring.errors import InvalidRequest
 from scoring.networks.architecture import TRANSFERRED, build
 from scoring.networks.weights import from_npz, get_weights, round_to_half, set_weights, to_npz
-from scoring.pipeline import benchmark
 from scoring.settings import Settings
 from scoring.training import fit
-from scoring.training.dataset import JointSet
+from scoring.training.data.joint_set import JointSet
 from scoring.training.fit import TrainingRecipe, train
 
 # Keras's own writing of weights asks numpy for a copy in a way that numpy has deprecated.
@@ -27,8 +27,10 @@ def few():
         patients = np.array([f"{first_patient + i:05d}" for i in range(4)])
         images = rng.integers(0, 60, (4, 75, 75), dtype=np.uint8)
         images[1::2] += 150
-        films = np.char.add("2.25.", patients)
-        return JointSet(images, reading, reading, patients, np.array(["hand_left_1"] * 4), films, np.full(4, 2016))
+        radiographs = np.char.add("2.25.", patients)
+        return JointSet(
+            images, reading, reading, patients, np.array(["hand_left_1"] * 4), radiographs, np.full(4, 2016)
+        )
 
     return joints(0), joints(10)
 

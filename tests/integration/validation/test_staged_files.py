@@ -9,7 +9,7 @@ from upath import UPath
 
 from scoring.landing import schema
 from scoring.landing.readers import read_table, stage_consultations, stage_disease_activity
-from scoring.validation.night import Known, Staged, Thresholds, validate_night
+from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
 
 NIGHT = date(2026, 11, 21)
 THRESHOLDS = Thresholds(max_bad_share=0.25, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
@@ -38,13 +38,11 @@ def night(folder, consultations="", activity="", images=()):
     source = f"{NIGHT}/consultations.csv"
     text = read_table(f"{HEADER}\n{consultations}".encode(), dataset="consultations", source_file=source)
     frames = dict(
-        zip(
-            ("consultations", "readings"), stage_consultations(text, source_file=source, folder_date=NIGHT), strict=True
-        )
+        zip(("consultations", "readings"), stage_consultations(text, source_file=source, batch_date=NIGHT), strict=True)
     )
     source = f"{NIGHT}/disease_activity.csv"
     text = read_table(f"{ACTIVITY_HEADER}\n{activity}".encode(), dataset="disease_activity", source_file=source)
-    frames["disease_activity"] = stage_disease_activity(text, source_file=source, folder_date=NIGHT)
+    frames["disease_activity"] = stage_disease_activity(text, source_file=source, batch_date=NIGHT)
     frames["images"] = pa.Table.from_pylist([image(**each) for each in images], schema=schema.IMAGES).to_pandas()
     schemas = {
         "consultations": schema.CONSULTATIONS,
@@ -55,12 +53,12 @@ def night(folder, consultations="", activity="", images=()):
     for name, frame in frames.items():
         write_parquet(frame, UPath(folder) / f"{name}.parquet", schemas[name])
     staged = Staged(**{name: schema.read_parquet(UPath(folder) / f"{name}.parquet") for name in schemas})
-    return validate_night(staged, NOTHING_KNOWN, THRESHOLDS, NIGHT)
+    return validate_batch(staged, NOTHING_KNOWN, THRESHOLDS, NIGHT)
 
 
 def image(name, **facts):
     source = f"{NIGHT}/joints/{name}"
-    origin = {"source_file": source, "row_key": source, "row_number": 0, "folder_date": NIGHT}
+    origin = {"source_file": source, "row_key": source, "row_number": 0, "batch_date": NIGHT}
     good = {"sha256": name, "decodes": True, "color_space": "Gray", "width": 128, "height": 96, "contrast": 30.0}
     shares = {"brightness": 80.0, "dark_share": 0.1, "bright_share": 0.0}
     return {**origin, "file_name": name, "uri": source, "size_bytes": 1, "late": False, **good, **shares, **facts}
@@ -94,9 +92,9 @@ def test_a_night_as_hospitals_send_it(tmp_path):
         "readings.percent_in_range": 2,
     }
     assert verdict.readings.kept_counts == {"readings.percent_on_grid": 2}
-    assert list(verdict.readings.accepted["erosion_percent"]) == [0, 5, 7.5, 0, 0, 0]
+    assert list(verdict.readings.accepted["reading_percent"]) == [0, 5, 7.5, 0, 0, 0]
     assert verdict.disease_activity.counts == {"disease_activity.visit_unique": 2}
-    assert verdict.images.counts == {"images.film_known": 1, "images.decodes": 1}
+    assert verdict.images.counts == {"images.radiograph_known": 1, "images.decodes": 1}
     write_parquet(verdict.images.accepted, UPath(tmp_path) / "accepted.parquet", schema.IMAGES)
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from scoring.pipeline.analyse import publish_as_of
 from sqlalchemy.engine import Engine
 
 from scoring.phantom.longitudinal import Followed, simulate_followed
-from scoring.pipeline.correlation import publish_as_of
-from scoring.warehouse import analytics, association, models, runs
 from scoring.warehouse.bulk import UpsertCounts, upsert
 from scoring.warehouse.engine import transaction
+from scoring.warehouse.publish import association, correlation, promotions, runs
 
 FIRST, SECOND = date(2026, 11, 20), date(2026, 11, 21)
 MODEL = "test-1"
@@ -28,7 +28,7 @@ def run_of(night: date) -> UUID:
 @pytest.fixture
 def engine(warehouse) -> Engine:
     engine = warehouse.engine()
-    models.register_model(
+    promotions.register_model(
         engine,
         {
             "version": MODEL,
@@ -40,7 +40,7 @@ def engine(warehouse) -> Engine:
             "metrics": {},
         },
     )
-    models.promote(engine, MODEL, "a steward", "first model")
+    promotions.promote(engine, MODEL, "a steward", "first model")
     for night in (FIRST, SECOND):
         runs.open_run(
             engine, run_of(night), night, trigger="cli", triggered_by="t", code_revision="abc", model_version=MODEL
@@ -54,29 +54,33 @@ def followed() -> Followed:
 
 
 def deliver(engine: Engine, followed: Followed, night: date, patients: slice) -> None:
-    """Write some patients' films, readings, Rau scores and visits, as the night's publishing does."""
-    chosen = sorted(followed.films["patient_id"].unique())[patients]
+    """Write some patients' radiographs, readings, Rau scores and visits, as the night's publishing does."""
+    chosen = sorted(followed.radiographs["patient_id"].unique())[patients]
     landed = {"batch_date": night, "first_batch_date": night, "run_id": str(run_of(night))}
-    films = followed.films[followed.films["patient_id"].isin(chosen)].assign(**landed)
-    films = films.assign(sop_iuid=films["patient_id"] + "." + films["visit_date"].dt.strftime("%Y%m%d"))
-    films = films.assign(visit_date=films["visit_date"].dt.date, id_x=films["sop_iuid"], source_file="x", row_number=2)
+    radiographs = followed.radiographs[followed.radiographs["patient_id"].isin(chosen)].assign(**landed)
+    radiographs = radiographs.assign(
+        sop_iuid=radiographs["patient_id"] + "." + radiographs["visit_date"].dt.strftime("%Y%m%d")
+    )
+    radiographs = radiographs.assign(
+        visit_date=radiographs["visit_date"].dt.date, id_x=radiographs["sop_iuid"], source_file="x", row_number=2
+    )
     visits = followed.visits[followed.visits["patient_id"].isin(chosen)].assign(**landed, source_file="x", row_number=2)
     visits = visits.assign(visit_date=visits["visit_date"].dt.date)
-    rau = films.assign(
+    rau = radiographs.assign(
         model_version=MODEL,
         preprocessing_version=PREPROCESSING,
-        **dict.fromkeys(("rau_expected", "rau_median", "rau_from_grades"), films["predicted_rau"]),
-        rau_q05=films["predicted_rau"].sub(5).clip(0),
-        rau_q95=films["predicted_rau"].add(5),
+        **dict.fromkeys(("rau_expected", "rau_median", "rau_from_grades"), radiographs["predicted_rau"]),
+        rau_q05=radiographs["predicted_rau"].sub(5).clip(0),
+        rau_q95=radiographs["predicted_rau"].add(5),
     )
     key = ("patient_id", "visit_date")
     provenance = ("batch_date", "first_batch_date", "run_id")
     with transaction(engine) as connection:
-        upsert(connection, "registry.radiograph", films, key=("sop_iuid",), payload=key, provenance=provenance)
+        upsert(connection, "registry.radiograph", radiographs, key=("sop_iuid",), payload=key, provenance=provenance)
         upsert(
             connection,
             "registry.consultation",
-            films,
+            radiographs,
             key=("id_x",),
             payload=(*key, "sop_iuid", "reported_rau"),
             provenance=(*provenance, "source_file", "row_number"),
@@ -89,7 +93,7 @@ def deliver(engine: Engine, followed: Followed, night: date, patients: slice) ->
             payload=FORMS,
             provenance=(*provenance, "source_file", "row_number"),
         )
-        for scope, named in (("film", rau["sop_iuid"]), ("visit", "")):
+        for scope, named in (("radiograph", rau["sop_iuid"]), ("visit", "")):
             upsert(
                 connection,
                 "scoring.rau_prediction",
@@ -118,16 +122,16 @@ def table(engine: Engine, as_of: date) -> pd.DataFrame:
 def test_a_night_twice_changes_nothing_and_a_date_filled_in_later_is_what_it_would_have_been(engine, followed):
     deliver(engine, followed, FIRST, slice(0, 18))
     refresh(engine, FIRST)
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     on_the_day = table(engine, FIRST)
     refresh(engine, FIRST)
-    assert analytics.digest(engine) == before
+    assert correlation.digest(engine) == before
     assert before["analytics.association"][0] == len(on_the_day) > 500
 
     deliver(engine, followed, SECOND, slice(18, 30))
     refresh(engine, SECOND)
     refresh(engine, FIRST)
-    assert analytics.digest(engine)["analytics.association"][0] > before["analytics.association"][0]
+    assert correlation.digest(engine)["analytics.association"][0] > before["analytics.association"][0]
     pd.testing.assert_frame_equal(table(engine, FIRST), on_the_day)
     assert table(engine, SECOND)["n_patients"].max() == 30
 
@@ -138,7 +142,7 @@ def test_what_was_computed_is_what_the_frames_say(engine, followed):
     deliver(engine, followed, FIRST, slice(0, 30))
     refresh(engine, FIRST)
     key = ["damage", "activity", "relation", "lag_window", "method", "stratum_kind", "stratum"]
-    expected = associate(followed.films, followed.visits).set_index(key)
+    expected = associate(followed.radiographs, followed.visits).set_index(key)
     found = table(engine, FIRST).set_index(key).loc[expected.index]
     shown = found[~found["suppressed"]]
     for name in ("estimate", "ci_low", "ci_high", "q_value", "n_visits"):
@@ -191,7 +195,7 @@ def test_rows_that_no_longer_arise_are_emptied_not_deleted(engine):
         assert publish(connection, FIRST, MODEL, run_of(FIRST), both[:1]) == UpsertCounts(updated=1, unchanged=1)
         assert publish(connection, FIRST, MODEL, run_of(FIRST), both[:1]) == UpsertCounts(unchanged=2)
     assert table(engine, FIRST)["stratum"].tolist() == ["2010"]
-    assert analytics.digest(engine)["analytics.association"][0] == 2
+    assert correlation.digest(engine)["analytics.association"][0] == 2
 
 
 def test_bad_states_are_impossible(engine):

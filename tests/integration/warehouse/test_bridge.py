@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from scoring.clinical import ratingen
 from scoring.clinical.joints import joint_by_column
-from scoring.training.metrics import confusion_matrix, quadratic_weighted_kappa
-from scoring.warehouse.bridge import publish_bridge
+from scoring.training.evaluation.metrics import confusion_matrix, quadratic_weighted_kappa
+from scoring.warehouse.publish.model_comparison import publish_model_comparison
 
 RUN = UUID(int=1)
 JOINTS = ("hand_left_1", "hand_left_2", "hand_left_10", "foot_left_1", "wrist_left")
@@ -25,8 +25,8 @@ SELECT version, 'a', 128, 'grey128-v1', repeat('a', 64), '{}', TRUE FROM unnest(
 INSERT INTO scoring.run (run_id, batch_date, trigger, triggered_by, code_revision)
 VALUES ('00000000-0000-0000-0000-000000000001', '2026-11-21', 'cli', 'tester', 'abc');
 INSERT INTO registry.radiograph
-SELECT '1.' || film, '00123', '2020-01-01', 'HAND_LEFT', '2026-11-21', '2026-11-21',
-    '00000000-0000-0000-0000-000000000001' FROM generate_series(0, 9) AS film;
+SELECT '1.' || radiograph, '00123', '2020-01-01', 'HAND_LEFT', '2026-11-21', '2026-11-21',
+    '00000000-0000-0000-0000-000000000001' FROM generate_series(0, 9) AS radiograph;
 """
 
 # Halves are exact in single precision, so that both sides compute with the same numbers.
@@ -44,10 +44,10 @@ def engine(warehouse):
 
 PUT = """
 INSERT INTO imaging.joint_image
-VALUES (:film, :joint, :sha256, 'f', 'u', 1, 9, 9, 'Gray', 1, 1, '2026-11-21', :run_id) ON CONFLICT DO NOTHING;
+VALUES (:radiograph, :joint, :sha256, 'f', 'u', 1, 9, 9, 'Gray', 1, 1, '2026-11-21', :run_id) ON CONFLICT DO NOTHING;
 INSERT INTO scoring.joint_prediction
 VALUES (
-    :sha256, :model, 'grey128-v1', :film, :joint, :percent, :percent, :percent, :percent, :grade, '{1,0,0,0,0,0}', 'e',
+    :sha256, :model, 'grey128-v1', :radiograph, :joint, :percent, :percent, :percent, :percent, :grade, '{1,0,0,0,0,0}', 'e',
     'c', :run_id, '2026-11-21'
 );
 INSERT INTO scoring.rau_prediction (
@@ -55,18 +55,18 @@ INSERT INTO scoring.rau_prediction (
     rau_q95, rau_from_grades, n_scored, batch_date, first_batch_date, run_id
 )
 VALUES (
-    'film', '00123', '2020-01-01', :film, :model, 'grey128-v1', :percent, :percent, :percent, :percent, :percent, 1,
+    'radiograph', '00123', '2020-01-01', :radiograph, :model, 'grey128-v1', :percent, :percent, :percent, :percent, :percent, 1,
     '2026-11-21', '2026-11-21', :run_id
 );
 """
 
 
-def put(connection, film, joint, model, percent):
-    """One prediction, and a Rau score of the film that is just as large."""
+def put(connection, radiograph, joint, model, percent):
+    """One prediction, and a Rau score of the radiograph that is just as large."""
     values = {
-        "film": f"1.{film}",
+        "radiograph": f"1.{radiograph}",
         "joint": joint,
-        "sha256": f"{film:064x}",
+        "sha256": f"{radiograph:064x}",
         "model": model,
         "percent": percent,
         "grade": int(ratingen.grade(percent)),
@@ -78,11 +78,11 @@ def put(connection, film, joint, model, percent):
 def bridge_of(engine, pairs):
     """The bridge over these pairs; nothing of it stays."""
     with engine.connect() as connection, connection.begin() as undone:
-        for film, (joint, old, new) in enumerate(pairs):
-            put(connection, film, joint, "old", old)
-            put(connection, film, joint, "new", new)
-        publish_bridge(connection, "old", "new", RUN)
-        found = pd.read_sql_query(sa.text("SELECT * FROM analytics.bridge"), connection)
+        for radiograph, (joint, old, new) in enumerate(pairs):
+            put(connection, radiograph, joint, "old", old)
+            put(connection, radiograph, joint, "new", new)
+        publish_model_comparison(connection, "old", "new", RUN)
+        found = pd.read_sql_query(sa.text("SELECT * FROM analytics.model_comparison"), connection)
         undone.rollback()
     return found.set_index(["measure", "joint_kind", "old_grade"]).astype(dict.fromkeys(FIGURES, "float64"))
 
@@ -108,7 +108,7 @@ def test_every_stratum_holds_what_numpy_makes_of_its_pairs(engine, pairs):
         kappa = quadratic_weighted_kappa(confusion) if grade == "all" else np.nan
         assert row["quadratic_weighted_kappa"] == pytest.approx(kappa, nan_ok=True, abs=1e-9)
         assert [row[f"n_new_grade_{each}"] for each in range(6)] == confusion.sum(axis=0).tolist()
-    check(found.loc[("rau_film", "all", "all")], frame["old"].to_numpy(), frame["new"].to_numpy(), line=True)
+    check(found.loc[("rau_radiograph", "all", "all")], frame["old"].to_numpy(), frame["new"].to_numpy(), line=True)
 
 
 def check(row, old, new, *, line):
@@ -148,7 +148,7 @@ def test_a_visit_that_lacks_a_joint_under_one_model_is_no_part_of_it(engine):
         put(connection, 0, "hand_left_1", "old", 10.0)
         put(connection, 0, "hand_left_1", "new", 30.0)
         connection.exec_driver_sql("UPDATE scoring.rau_prediction SET n_scored = 2 WHERE model_version = 'old'")
-        publish_bridge(connection, "old", "new", RUN)
-        assert connection.exec_driver_sql("SELECT DISTINCT measure FROM analytics.bridge").scalars().all() == [
-            "erosion"
-        ]
+        publish_model_comparison(connection, "old", "new", RUN)
+        assert connection.exec_driver_sql(
+            "SELECT DISTINCT measure FROM analytics.model_comparison"
+        ).scalars().all() == ["erosion"]

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from scoring.analysis import course as growth
+from scoring.analysis import progression as growth
+from scoring.commands import analytics_page
 from scoring.errors import InvalidRequest
-from scoring.pipeline import course, figures
+from scoring.pipeline import course
 from scoring.settings import Settings, sql_dir
-from scoring.warehouse import analytics, models, runs
 from scoring.warehouse.bulk import upsert
 from scoring.warehouse.engine import transaction
+from scoring.warehouse.publish import correlation, promotions, runs
 
 RUN = UUID(int=1)
 NIGHT = date(2026, 11, 21)
@@ -39,16 +40,16 @@ def one_scale(monkeypatch):
 @pytest.fixture
 def engine(warehouse):
     engine = warehouse.engine()
-    models.register_model(engine, MANIFEST)
-    models.promote(engine, MODEL, "a steward", "first model")
+    promotions.register_model(engine, MANIFEST)
+    promotions.promote(engine, MODEL, "a steward", "first model")
     runs.open_run(
         engine, RUN, NIGHT, trigger="cli", triggered_by="tester", code_revision="abc", model_version=MODEL
     )  # fmt: skip
     return engine
 
 
-def films(n_patients: int, years: range, seed: int = 1) -> pd.DataFrame:
-    """One film a patient and year; whoever is severe progresses. The same seed and patient, the same line."""
+def radiographs(n_patients: int, years: range, seed: int = 1) -> pd.DataFrame:
+    """One radiograph a patient and year; whoever is severe progresses. The same seed and patient, the same line."""
     rng = np.random.default_rng(seed)
     severity = rng.lognormal(2, 0.8, n_patients)
     return pd.DataFrame(
@@ -66,7 +67,7 @@ def films(n_patients: int, years: range, seed: int = 1) -> pd.DataFrame:
 
 
 def deliver(connection, delivered: pd.DataFrame, night: date) -> None:
-    """Films with a reported and a predicted score and DAS28, as a night leaves them."""
+    """Radiographs with a reported and a predicted score and DAS28, as a night leaves them."""
     rows = delivered.assign(
         batch_date=night, first_batch_date=night, run_id=str(RUN), source_file="consultations.csv",
         id_x=delivered["sop_iuid"], reported_rau=delivered["rau"], row_number=range(2, len(delivered) + 2),
@@ -90,8 +91,8 @@ def deliver(connection, delivered: pd.DataFrame, night: date) -> None:
         connection, "registry.disease_activity", rows, key=("patient_id", "visit_date"),
         payload=("das28_esr_reported",), provenance=(*seen, "source_file", "row_number"),
     )  # fmt: skip
-    for scope in ("film", "visit"):
-        scored = rows.assign(scope=scope) if scope == "film" else rows.assign(scope=scope, sop_iuid="")
+    for scope in ("radiograph", "visit"):
+        scored = rows.assign(scope=scope) if scope == "radiograph" else rows.assign(scope=scope, sop_iuid="")
         upsert(
             connection, "scoring.rau_prediction", scored,
             key=("scope", "patient_id", "visit_date", "sop_iuid", "model_version", "preprocessing_version"),
@@ -116,7 +117,7 @@ def shown(engine, as_of: date = NIGHT) -> pd.DataFrame:
 
 
 def test_every_patient_has_a_forecast_of_each_series(warehouse, engine):
-    delivered = films(40, range(4))
+    delivered = radiographs(40, range(4))
     with transaction(engine) as connection:
         deliver(connection, delivered, NIGHT)
     assert publish(engine) == 80
@@ -133,7 +134,7 @@ def test_every_patient_has_a_forecast_of_each_series(warehouse, engine):
     assert predicted["extrapolated"].all()
     assert reported["n_scored"].isna().all()
     assert reported["extrapolated"].isna().all()
-    # What is written is what the model says of these films.
+    # What is written is what the model says of these radiographs.
     expected = growth.forecast(
         growth.fit(delivered.assign(rau_sd=None, n_scored=None)), delivered.assign(rau_sd=None, n_scored=None)
     )
@@ -150,16 +151,16 @@ def test_every_patient_has_a_forecast_of_each_series(warehouse, engine):
 
 def test_a_second_look_changes_no_row(engine):
     with transaction(engine) as connection:
-        deliver(connection, films(35, range(3)), NIGHT)
+        deliver(connection, radiographs(35, range(3)), NIGHT)
     publish(engine)
-    before = analytics.digest(engine)["analytics.rau_forecast"]
+    before = correlation.digest(engine)["analytics.rau_forecast"]
     assert before[0] == 70
     publish(engine)
-    assert analytics.digest(engine)["analytics.rau_forecast"] == before
+    assert correlation.digest(engine)["analytics.rau_forecast"] == before
 
 
 def test_a_backfilled_day_gives_what_that_day_would_have_given(engine):
-    early, late = films(35, range(3)), films(35, range(3, 4), seed=2)
+    early, late = radiographs(35, range(3)), radiographs(35, range(3, 4), seed=2)
     with transaction(engine) as connection:
         deliver(connection, early, NIGHT)
     publish(engine)
@@ -172,33 +173,33 @@ def test_a_backfilled_day_gives_what_that_day_would_have_given(engine):
 
     pd.testing.assert_frame_equal(shown(engine).drop(columns=["computed_at", "is_newest"]), then)
     newest = shown(engine, NEXT_NIGHT)
-    assert (newest["n_films"] == 4).all()
+    assert (newest["n_radiographs"] == 4).all()
     assert newest["is_newest"].all()
     assert not shown(engine)["is_newest"].any()
 
 
 def test_too_few_patients_have_no_forecast_and_the_log_says_so(engine, caplog):
     with transaction(engine) as connection:
-        deliver(connection, films(29, range(3)), NIGHT)
+        deliver(connection, radiographs(29, range(3)), NIGHT)
     with caplog.at_level("INFO", logger="scoring.pipeline.course"):
         assert publish(engine) == 0
     assert read(engine, "SELECT count(*) AS n FROM analytics.rau_forecast")["n"].item() == 0
-    assert "29 patients have two films or more" in caplog.text
+    assert "29 patients have two radiographs or more" in caplog.text
     assert publish(engine, NIGHT - timedelta(days=1)) == 0, "an empty warehouse"
 
 
 def test_the_back_test_of_a_warehouse_has_both_series(warehouse, engine, tmp_path):
-    from scoring.pipeline import installation
+    from scoring.warehouse import connect
 
     settings = Settings(
         var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None
     )  # fmt: skip
-    with pytest.raises(InvalidRequest, match="0 patients have two films or more"):
+    with pytest.raises(InvalidRequest, match="0 patients have two radiographs or more"):
         course.back_test(settings, None)
     with transaction(engine) as connection:
-        deliver(connection, films(80, range(4)), NIGHT)
+        deliver(connection, radiographs(80, range(4)), NIGHT)
     tables = course.back_test(settings, NIGHT)
-    installation._engine.cache_clear()
+    connect._engine.cache_clear()
     assert [title.split(":")[0] for title, _ in tables[::2]] == [
         "Rau reported by readers",
         "predicted Rau (model trained on synthetic phantoms)",
@@ -206,13 +207,13 @@ def test_the_back_test_of_a_warehouse_has_both_series(warehouse, engine, tmp_pat
     figures_of_readers, differences = tables[0][1], tables[1][1]
     assert [row["method"] for row in figures_of_readers] == ["last value", "linear trend", "mixed model", "course"]
     assert all(0.7 < row["coverage"] <= 1 for row in figures_of_readers)
-    # The films grow by a tenth of the patient's severity a year, which the last value cannot know.
+    # The radiographs grow by a tenth of the patient's severity a year, which the last value cannot know.
     (mae,) = [row for row in differences if (row["against"], row["measure"]) == ("last value", "mae")]
     assert mae["high"] < 0
 
 
 def test_a_forecast_whose_series_is_gone_is_withdrawn_and_comes_back(engine):
-    delivered = films(36, range(3))
+    delivered = radiographs(36, range(3))
     with transaction(engine) as connection:
         deliver(connection, delivered, NIGHT)
     publish(engine)
@@ -221,7 +222,7 @@ def test_a_forecast_whose_series_is_gone_is_withdrawn_and_comes_back(engine):
         connection.execute(move, {"of": "00007", "to": "moved"})
     publish(engine)
     gone = shown(engine)
-    # A film takes its consultations along, and with them the reported scores.
+    # A radiograph takes its consultations along, and with them the reported scores.
     assert "00007" not in set(gone["patient_id"])
     kept = read(engine, "SELECT withdrawn FROM analytics.rau_forecast WHERE patient_id = '00007' ORDER BY damage")
     assert list(kept["withdrawn"]) == [True, True]
@@ -234,10 +235,10 @@ def test_a_forecast_whose_series_is_gone_is_withdrawn_and_comes_back(engine):
 
 def test_the_page_of_analytics_is_drawn_from_the_views(warehouse, engine, tmp_path):
     with transaction(engine) as connection:
-        deliver(connection, films(40, range(4)), NIGHT)
-        from scoring.pipeline import correlation
+        deliver(connection, radiographs(40, range(4)), NIGHT)
+        from scoring.pipeline import analyse
 
-        correlation.publish_as_of(connection, NIGHT, MODEL, str(RUN))
+        analyse.publish_as_of(connection, NIGHT, MODEL, str(RUN))
     publish(engine)
     # As an analyst's login: what is not in the views could not be drawn.
     settings = Settings(
@@ -246,10 +247,10 @@ def test_the_page_of_analytics_is_drawn_from_the_views(warehouse, engine, tmp_pa
     with pytest.MonkeyPatch.context() as patch:
         # An analyst may not read the migrations' own records.
         patch.setattr("scoring.warehouse.migrate.check_current", lambda _: None)
-        written = figures.write(settings, NIGHT, None)
-    from scoring.pipeline import installation
+        written = analytics_page.write(settings, NIGHT, None)
+    from scoring.warehouse import connect
 
-    installation._engine.cache_clear()
+    connect._engine.cache_clear()
     assert [path.rsplit("/", 1)[-1] for path in written] == [
         "analytics.html",
         "scatter-reported-rau-das28-esr4.svg",

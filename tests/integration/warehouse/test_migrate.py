@@ -112,7 +112,9 @@ def test_a_view_that_is_gone_from_the_files_is_dropped(warehouse, own_sql):
 def test_an_object_of_the_site_on_top_of_a_view_is_reported_and_kept(warehouse, own_sql):
     owner = warehouse.engine(warehouse.superuser_url)
     with transaction(owner) as connection:
-        connection.execute(sa.text("CREATE VIEW public.of_this_site AS SELECT batch_date FROM analyst.night"))
+        connection.execute(
+            sa.text("CREATE VIEW public.of_this_site AS SELECT batch_date FROM analyst.run_reconciliation")
+        )
     change(own_sql / "grants" / "020_analyst.sql")
     with pytest.raises(WarehouseNotMigrated, match=r"(?s)analyst\.night cannot be replaced.*of_this_site"):
         migrate(warehouse.owner_url)
@@ -138,7 +140,7 @@ def test_a_newer_database_is_left_alone(warehouse):
 
 def test_a_warehouse_of_before_activations_keeps_its_champion(empty_database, own_sql, monkeypatch):
     """At 0006 a promotion took effect at once: the last one goes on being the champion, and no row is lost."""
-    from scoring.warehouse import models
+    from scoring.warehouse.publish import promotions
 
     for later in (own_sql / "migrations" / "versions").glob("*.*"):
         if later.stem > "0006_analytics":
@@ -158,7 +160,7 @@ def test_a_warehouse_of_before_activations_keeps_its_champion(empty_database, ow
             "files": {"weights.npz": {"sha256": "a" * 64}},
             "trained_on_synthetic": True,
         }
-        models.register_model(engine, manifest)
+        promotions.register_model(engine, manifest)
         with transaction(engine) as connection:
             connection.execute(
                 sa.text("INSERT INTO scoring.promotion (version, promoted_by, reason) VALUES (:version, 'x', 'y')"),
@@ -169,8 +171,8 @@ def test_a_warehouse_of_before_activations_keeps_its_champion(empty_database, ow
     monkeypatch.undo()
     assert migrate(empty_database).revisions[0] == "0007"
 
-    assert models.champion(engine)["version"] == "mine-1"
-    assert models.champion(engine) == models.promoted(engine)
+    assert promotions.champion(engine)["version"] == "mine-1"
+    assert promotions.champion(engine) == promotions.promoted(engine)
     assert rows(engine, "SELECT * FROM scoring.promotion ORDER BY promotion_id") == before
     assert rows(engine, "SELECT promotion_id, activated_at, n_missing FROM scoring.activation ORDER BY 1") == [
         (promotion_id, promoted_at, 0) for promotion_id, _, promoted_at, _, _ in before
@@ -187,20 +189,20 @@ INSERT INTO scoring.activation (promotion_id, n_missing) SELECT promotion_id, 0 
 INSERT INTO scoring.run (run_id, batch_date, trigger, triggered_by, code_revision)
 VALUES ('00000000-0000-0000-0000-000000000001', '2026-11-21', 'cli', 'tester', 'abc');
 INSERT INTO registry.radiograph
-SELECT 'film-' || patient, 'patient-' || patient, '2020-01-01', 'HAND_LEFT', '2026-11-21', '2026-11-21',
+SELECT 'radiograph-' || patient, 'patient-' || patient, '2020-01-01', 'HAND_LEFT', '2026-11-21', '2026-11-21',
     '00000000-0000-0000-0000-000000000001'
 FROM unnest(ARRAY['a', 'b']) AS patient;
 INSERT INTO registry.consultation
 VALUES
-    ('1', 'patient-a', '2020-01-01', '2020-02-01', 'film-a', 'HAND_LEFT', 12, '2026-11-21', '2026-11-21',
+    ('1', 'patient-a', '2020-01-01', '2020-02-01', 'radiograph-a', 'HAND_LEFT', 12, '2026-11-21', '2026-11-21',
     '00000000-0000-0000-0000-000000000001', 'c', 2),
     ('2', 'patient-b', '2020-01-01', NULL, NULL, NULL, NULL, '2026-11-21', '2026-11-21',
     '00000000-0000-0000-0000-000000000001', 'c', 3);
 INSERT INTO registry.joint_reading (
-    id_x, joint, sop_iuid, patient_id, erosion_percent, batch_date, first_batch_date, run_id, source_file, row_number
+    id_x, joint, sop_iuid, patient_id, reading_percent, batch_date, first_batch_date, run_id, source_file, row_number
 )
 VALUES (
-    '1', 'hand_left_1', 'film-a', 'patient-a', 30, '2026-11-21', '2026-11-21',
+    '1', 'hand_left_1', 'radiograph-a', 'patient-a', 30, '2026-11-21', '2026-11-21',
     '00000000-0000-0000-0000-000000000001', 'c', 2
 );
 INSERT INTO registry.disease_activity (
@@ -209,26 +211,26 @@ INSERT INTO registry.disease_activity (
 VALUES ('patient-a', '2020-01-01', 3.4, '2026-11-21', '2026-11-21', '00000000-0000-0000-0000-000000000001', 'd', 2);
 INSERT INTO imaging.joint_image
 VALUES (
-    'film-a', 'hand_left_1', repeat('1', 64), 'f', 'u', 1, 9, 9, 'Gray', 1, 1, '2026-11-21',
+    'radiograph-a', 'hand_left_1', repeat('1', 64), 'f', 'u', 1, 9, 9, 'Gray', 1, 1, '2026-11-21',
     '00000000-0000-0000-0000-000000000001'
 );
 INSERT INTO scoring.joint_prediction
 VALUES (
-    repeat('1', 64), 'phantom-3', 'grey128-v1', 'film-a', 'hand_left_1', 30, 30, 20, 40, 2, '{0,0.1,0.8,0.1,0,0}', 'e',
+    repeat('1', 64), 'phantom-3', 'grey128-v1', 'radiograph-a', 'hand_left_1', 30, 30, 20, 40, 2, '{0,0.1,0.8,0.1,0,0}', 'e',
     'abc', '00000000-0000-0000-0000-000000000001', '2026-11-21'
 );
 INSERT INTO scoring.rau_prediction (
     scope, patient_id, visit_date, sop_iuid, model_version, preprocessing_version, rau_expected, rau_median, rau_q05,
     rau_q95, rau_from_grades, n_scored, batch_date, first_batch_date, run_id
 )
-SELECT scope, 'patient-a', '2020-01-01', film, 'phantom-3', 'grey128-v1', 76, 76, 38, 114, 76, 1, '2026-11-21',
+SELECT scope, 'patient-a', '2020-01-01', radiograph, 'phantom-3', 'grey128-v1', 76, 76, 38, 114, 76, 1, '2026-11-21',
     '2026-11-21', '00000000-0000-0000-0000-000000000001'
-FROM (VALUES ('film', 'film-a'), ('visit', '')) AS made (scope, film);
+FROM (VALUES ('radiograph', 'radiograph-a'), ('visit', '')) AS made (scope, radiograph);
 """
-SOMEBODY_ELSES_FILM = """
+SOMEBODY_ELSES_RADIOGRAPH = """
 INSERT INTO registry.consultation
 VALUES (
-    '3', 'patient-b', '2020-01-01', NULL, 'film-a', NULL, NULL, '2026-11-21', '2026-11-21',
+    '3', 'patient-b', '2020-01-01', NULL, 'radiograph-a', NULL, NULL, '2026-11-21', '2026-11-21',
     '00000000-0000-0000-0000-000000000001', 'c', 4
 )
 """
@@ -246,7 +248,7 @@ def first_release(empty_database, own_sql, monkeypatch):
     for path in later:
         path.unlink()
     # Those of today ask for what a later migration brings.
-    for name in ("050_rau_by_film.sql", "060_rau_by_visit.sql"):
+    for name in ("050_rau_by_radiograph.sql", "060_rau_by_visit.sql"):
         (views / name).write_text((FIRST_VIEWS / name).read_text())
     job = own_sql / "grants" / "010_job.sql"
     granted = job.read_text().replace("GRANT INSERT ON registry.correction TO scoring_job;", "")
@@ -282,20 +284,22 @@ def test_a_warehouse_of_the_first_release_keeps_every_row_and_answer(first_relea
     assert contents(first_release, {table: columns for table, (columns, _) in before.items()}) == before
     assert migrate(empty_database) == MigrationResult((), ())
     assert rows(first_release, "SELECT conname FROM pg_constraint WHERE NOT convalidated") == []
-    with pytest.raises(sa.exc.IntegrityError, match="consultation_of_films_patient"):
-        rows(first_release, SOMEBODY_ELSES_FILM)
+    with pytest.raises(sa.exc.IntegrityError, match="consultation_of_radiographs_patient"):
+        rows(first_release, SOMEBODY_ELSES_RADIOGRAPH)
 
 
-def test_a_film_that_was_moved_before_the_upgrade_is_not_shown_after_it(first_release, empty_database):
+def test_a_radiograph_that_was_moved_before_the_upgrade_is_not_shown_after_it(first_release, empty_database):
     with transaction(first_release) as connection:
-        connection.exec_driver_sql("UPDATE registry.radiograph SET visit_date = '2020-01-02' WHERE sop_iuid = 'film-a'")
+        connection.exec_driver_sql(
+            "UPDATE registry.radiograph SET visit_date = '2020-01-02' WHERE sop_iuid = 'radiograph-a'"
+        )
     shown = "SELECT patient_id, visit_date, rau_expected, n_scored FROM analyst.rau_by_visit ORDER BY 1, 2"
     before = rows(first_release, shown)
     assert {rau_expected for _, _, rau_expected, _ in before} == {None}
     migrate(empty_database)
     assert rows(first_release, shown) == before
     assert rows(first_release, "SELECT scope, stands FROM scoring.rau_prediction ORDER BY 1") == [
-        ("film", False),
+        ("radiograph", False),
         ("visit", False),
     ]
 
@@ -303,26 +307,29 @@ def test_a_film_that_was_moved_before_the_upgrade_is_not_shown_after_it(first_re
 def test_a_bad_row_of_the_first_release_is_kept_and_told(first_release, empty_database, caplog):
     rows_before = "SELECT id_x, patient_id, sop_iuid FROM registry.consultation ORDER BY id_x"
     with transaction(first_release) as connection:
-        connection.exec_driver_sql(SOMEBODY_ELSES_FILM)
+        connection.exec_driver_sql(SOMEBODY_ELSES_RADIOGRAPH)
     before = rows(first_release, rows_before)
     migrate(empty_database)
     assert rows(first_release, rows_before) == before
-    assert "registry.consultation break consultation_of_films_patient: they are kept" in caplog.text
+    assert "registry.consultation break consultation_of_radiographs_patient: they are kept" in caplog.text
     assert rows(first_release, "SELECT conname FROM pg_constraint WHERE NOT convalidated") == [
-        ("consultation_of_films_patient",)
+        ("consultation_of_radiographs_patient",)
     ]
-    with pytest.raises(sa.exc.IntegrityError, match="consultation_of_films_patient"):
-        rows(first_release, SOMEBODY_ELSES_FILM.replace("'3'", "'4'"))
+    with pytest.raises(sa.exc.IntegrityError, match="consultation_of_radiographs_patient"):
+        rows(first_release, SOMEBODY_ELSES_RADIOGRAPH.replace("'3'", "'4'"))
 
 
 @pytest.mark.parametrize(
     ("constraint", "statement"),
     [
-        ("consultation_of_films_patient", "UPDATE registry.consultation SET patient_id = 'patient-b' WHERE id_x = '1'"),
-        ("joint_reading_of_films_patient", "UPDATE registry.joint_reading SET patient_id = 'patient-b'"),
-        ("joint_reading_of_films_patient", "UPDATE registry.joint_reading SET sop_iuid = 'film-b'"),
+        (
+            "consultation_of_radiographs_patient",
+            "UPDATE registry.consultation SET patient_id = 'patient-b' WHERE id_x = '1'",
+        ),
+        ("joint_reading_of_radiographs_patient", "UPDATE registry.joint_reading SET patient_id = 'patient-b'"),
+        ("joint_reading_of_radiographs_patient", "UPDATE registry.joint_reading SET sop_iuid = 'radiograph-b'"),
         ("joint_prediction_of_image", "UPDATE scoring.joint_prediction SET joint = 'hand_left_2'"),
-        ("joint_prediction_of_image", "UPDATE scoring.joint_prediction SET sop_iuid = 'film-b'"),
+        ("joint_prediction_of_image", "UPDATE scoring.joint_prediction SET sop_iuid = 'radiograph-b'"),
         (
             "joint_prediction_is_distribution",
             "UPDATE scoring.joint_prediction SET grade_probability = '{0.5,0.1,0.1,0,0,0}'",
@@ -331,7 +338,10 @@ def test_a_bad_row_of_the_first_release_is_kept_and_told(first_release, empty_da
             "joint_prediction_is_distribution",
             "UPDATE scoring.joint_prediction SET grade_probability = '{1.5,-0.5,0,0,0,0}'",
         ),
-        ("rau_prediction_of_film", "UPDATE scoring.rau_prediction SET sop_iuid = 'film-z' WHERE scope = 'film'"),
+        (
+            "rau_prediction_of_radiograph",
+            "UPDATE scoring.rau_prediction SET sop_iuid = 'radiograph-z' WHERE scope = 'radiograph'",
+        ),
     ],
 )
 def test_a_bad_state_is_refused(warehouse, constraint, statement):
@@ -342,13 +352,15 @@ def test_a_bad_state_is_refused(warehouse, constraint, statement):
             connection.exec_driver_sql(statement)
 
 
-def test_a_film_takes_its_readings_along_to_another_patient(warehouse):
+def test_a_radiograph_takes_its_readings_along_to_another_patient(warehouse):
     owner = warehouse.engine(warehouse.owner_url)
     with transaction(owner) as connection:
         connection.exec_driver_sql(FIRST_RELEASE)
-        connection.exec_driver_sql("UPDATE registry.radiograph SET patient_id = 'patient-c' WHERE sop_iuid = 'film-a'")
+        connection.exec_driver_sql(
+            "UPDATE registry.radiograph SET patient_id = 'patient-c' WHERE sop_iuid = 'radiograph-a'"
+        )
     for table in ("consultation", "joint_reading"):
-        query = f"SELECT patient_id FROM registry.{table} WHERE sop_iuid = 'film-a'"  # noqa: S608 - our own names
+        query = f"SELECT patient_id FROM registry.{table} WHERE sop_iuid = 'radiograph-a'"  # noqa: S608 - our own names
         assert rows(owner, query) == [("patient-c",)]
 
 
@@ -423,7 +435,7 @@ TABLES = (
     "registry.consultation",
     "registry.joint_reading",
     "registry.disease_activity",
-    "registry.landed_file",
+    "registry.landing_file",
     "registry.correction",
     "imaging.joint_image",
     "scoring.run",
@@ -433,7 +445,7 @@ TABLES = (
     "scoring.model_version",
     "scoring.promotion",
     "scoring.activation",
-    "scoring.rescoring_refusal",
+    "scoring.rescoring_rejection",
     "scoring.training_snapshot",
     "scoring.challenge",
     "scoring.challenge_decision",
@@ -442,7 +454,7 @@ TABLES = (
     "scoring.quarantine",
     "analytics.association",
     "analytics.correlation",
-    "analytics.bridge",
+    "analytics.model_comparison",
     "analytics.rau_forecast",
 )
 APPEND_ONLY = {
@@ -455,7 +467,7 @@ APPEND_ONLY = {
     "scoring.model_version",
     "scoring.promotion",
     "scoring.activation",
-    "scoring.rescoring_refusal",
+    "scoring.rescoring_rejection",
     "scoring.training_snapshot",
     "scoring.challenge",
     "scoring.challenge_decision",
@@ -491,10 +503,10 @@ def test_the_job_may_do_just_what_it_must(warehouse, table):
     [
         "DELETE FROM scoring.quarantine",
         "TRUNCATE scoring.run",
-        "UPDATE scoring.joint_prediction SET erosion_mean = 0",
+        "UPDATE scoring.joint_prediction SET predicted_percent = 0",
         "UPDATE scoring.run SET triggered_by = 'nobody'",
         "CREATE TABLE scoring.mine (x int)",
-        "DROP VIEW analyst.night",
+        "DROP VIEW analyst.run_reconciliation",
         "ALTER TABLE scoring.run ADD COLUMN x int",
         "UPDATE scoring.alembic_version SET version_num = '0001'",
     ],
@@ -517,7 +529,7 @@ def test_analysts_read_no_table(warehouse, table):
 
 @pytest.mark.parametrize(
     "statement",
-    ["CREATE TABLE analyst.mine (x int)", "CREATE TEMP TABLE mine (x int)", "DROP VIEW analyst.night"],
+    ["CREATE TABLE analyst.mine (x int)", "CREATE TEMP TABLE mine (x int)", "DROP VIEW analyst.run_reconciliation"],
 )
 def test_analysts_write_nothing(warehouse, statement):
     analyst = warehouse.engine(warehouse.analyst_url)
@@ -529,7 +541,7 @@ def test_analysts_write_nothing(warehouse, statement):
     "statement",
     [
         "CREATE TABLE analyst.mine (x int)",
-        "DROP VIEW analyst.night",
+        "DROP VIEW analyst.run_reconciliation",
         "UPDATE analyst.quarantine_open SET reason = 'x'",
         "DELETE FROM analyst.quarantine_open",
     ],
@@ -586,7 +598,7 @@ def test_the_job_is_granted_each_right_on_the_database_that_it_lacks(warehouse):
 def test_a_member_of_the_analysts_has_their_rights(warehouse):
     with transaction(warehouse.engine(warehouse.superuser_url)) as connection:
         connection.execute(sa.text("SET ROLE scoring_analyst"))
-        connection.execute(sa.text("SELECT * FROM analyst.night"))
+        connection.execute(sa.text("SELECT * FROM analyst.run_reconciliation"))
         with pytest.raises(sa.exc.ProgrammingError, match="permission denied for schema"):
             connection.execute(sa.text("SELECT * FROM scoring.run"))
 

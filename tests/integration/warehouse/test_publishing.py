@@ -14,23 +14,21 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from scoring.clinical import das28, ratingen
-from scoring.errors import BadInput, InvalidRequest, ModelRefused
+from scoring.errors import BadInput, InvalidRequest, ModelRejected
 from scoring.settings import sql_dir
-from scoring.warehouse import (
-    analytics,
+from scoring.warehouse.bulk import UpsertCounts
+from scoring.warehouse.engine import transaction
+from scoring.warehouse.publish import (
     association,
-    course,
-    images,
-    models,
-    nights,
+    correlation,
+    forecast,
     predictions,
-    reads,
+    promotions,
     registry,
     rescoring,
     runs,
 )
-from scoring.warehouse.bulk import UpsertCounts
-from scoring.warehouse.engine import transaction
+from scoring.warehouse.queries import images, nightly_report, runs
 
 RUN = UUID(int=1)
 SECOND_RUN = UUID(int=2)
@@ -49,8 +47,8 @@ MANIFEST = {
 @pytest.fixture
 def engine(warehouse) -> Engine:
     engine = warehouse.engine()
-    models.register_model(engine, MANIFEST)
-    models.promote(engine, "test-1", "a steward", "first model")
+    promotions.register_model(engine, MANIFEST)
+    promotions.promote(engine, "test-1", "a steward", "first model")
     for run_id in (RUN, SECOND_RUN):
         open_run(engine, run_id)
     return engine
@@ -69,7 +67,7 @@ def consultation(
     return {
         "source_file": file,
         "row_number": row,
-        "folder_date": folder,
+        "batch_date": folder,
         "row_key": f"{file}:{row}",
         "id_x": id_x,
         "patient_id": patient_id,
@@ -82,8 +80,8 @@ def consultation(
 
 
 def reading(of: dict[str, object], joint: str, percent: float) -> dict[str, object]:
-    kept = {name: of[name] for name in ("source_file", "row_number", "folder_date", "id_x", "patient_id", "sop_iuid")}
-    return kept | {"row_key": f"{of['row_key']}:{joint}", "joint": joint, "erosion_percent": percent}
+    kept = {name: of[name] for name in ("source_file", "row_number", "batch_date", "id_x", "patient_id", "sop_iuid")}
+    return kept | {"row_key": f"{of['row_key']}:{joint}", "joint": joint, "reading_percent": percent}
 
 
 def activity(patient_id: str, *, folder: date = NIGHT, row: int = 2, **measures: float) -> dict[str, object]:
@@ -101,7 +99,7 @@ def activity(patient_id: str, *, folder: date = NIGHT, row: int = 2, **measures:
     return {
         "source_file": file,
         "row_number": row,
-        "folder_date": folder,
+        "batch_date": folder,
         "row_key": f"{file}:{row}",
         "patient_id": patient_id,
         "date": date(2020, 1, 1),
@@ -113,7 +111,7 @@ def image(sop_iuid: str, joint: str, sha256: str, folder: date = NIGHT) -> dict[
     return {
         "source_file": f"{folder}/joints/{name}",
         "row_number": 0,
-        "folder_date": folder,
+        "batch_date": folder,
         "row_key": f"{folder}/joints/{name}",
         "file_name": name,
         "uri": f"landing/{folder}/joints/{name}",
@@ -134,11 +132,11 @@ def prediction(of: dict[str, object], mean: float) -> dict[str, object]:
         "image_sha256": of["sha256"],
         "sop_iuid": of["sop_iuid"],
         "joint": of["joint"],
-        "erosion_mean": np.float32(mean),
-        "erosion_median": np.float32(mean),
-        "erosion_q05": np.float32(max(mean - 5, 0)),
-        "erosion_q95": np.float32(mean + 5),
-        "ratingen_grade": int(ratingen.grade(mean)),
+        "predicted_percent": np.float32(mean),
+        "predicted_median": np.float32(mean),
+        "predicted_q05": np.float32(max(mean - 5, 0)),
+        "predicted_q95": np.float32(mean + 5),
+        "predicted_grade": int(ratingen.grade(mean)),
         "grade_probability": np.array([0.1, 0.5, 0.2, 0.1, 0.05, 0.05], dtype=np.float32),
         "engine": "openvino/float32",
     }
@@ -175,7 +173,7 @@ def publish_night(engine: Engine, run_id: UUID = RUN) -> tuple[dict[str, UpsertC
             pd.DataFrame(seen),
             pd.DataFrame([prediction(seen[0], 30.0), prediction(seen[1], 2.0)]),
         )
-        joints = predictions.film_predictions(connection, "test-1", "grey128-v1", ["1.2.3", "1.2.4"])
+        joints = predictions.radiograph_predictions(connection, "test-1", "grey128-v1", ["1.2.3", "1.2.4"])
         predictions.publish_rau(connection, prediction_run(run_id), rau_of(joints))
     return counts, scored
 
@@ -183,8 +181,11 @@ def publish_night(engine: Engine, run_id: UUID = RUN) -> tuple[dict[str, UpsertC
 def rau_of(joints: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (patient_id, visit_date), visit in joints.groupby(["patient_id", "visit_date"]):
-        rau = float(visit["ratingen_grade"].sum() * 38 / len(visit))
-        for scope, sop_iuid in (("visit", ""), *(("film", film) for film in sorted(set(visit["sop_iuid"])))):
+        rau = float(visit["predicted_grade"].sum() * 38 / len(visit))
+        for scope, sop_iuid in (
+            ("visit", ""),
+            *(("radiograph", radiograph) for radiograph in sorted(set(visit["sop_iuid"]))),
+        ):
             rows.append(
                 {
                     "scope": scope,
@@ -223,7 +224,7 @@ def test_a_night_is_written_and_counted(engine):
 
 def test_the_same_night_again_changes_no_row(engine):
     publish_night(engine)
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     counts, scored = publish_night(engine, SECOND_RUN)
     assert counts == {
         "consultations": UpsertCounts(unchanged=3),
@@ -231,16 +232,16 @@ def test_the_same_night_again_changes_no_row(engine):
         "disease_activity": UpsertCounts(unchanged=2),
     }
     assert scored == predictions.PredictionCounts(scored=0, already_scored=2, missing=0)
-    assert analytics.digest(engine) == before
+    assert correlation.digest(engine) == before
     assert before["registry.consultation"][0] == 3
 
 
 def test_digest_sees_a_single_changed_value(engine, warehouse):
     publish_night(engine)
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     with transaction(warehouse.engine(warehouse.owner_url)) as connection:
         connection.execute(sa.text("UPDATE registry.consultation SET row_number = 99 WHERE id_x = '1'"))
-    after = analytics.digest(engine)
+    after = correlation.digest(engine)
     assert [table for table in before if before[table] != after[table]] == ["registry.consultation"]
 
 
@@ -320,8 +321,8 @@ def publish(engine: Engine, consulted: pd.DataFrame, read: pd.DataFrame, landed:
             pd.DataFrame([activity("p")])[:0],
             read if landed is None else landed,
         )
-        films = sorted(set(consulted["sop_iuid"]))
-        joints = predictions.film_predictions(connection, "test-1", "grey128-v1", films)
+        radiographs = sorted(set(consulted["sop_iuid"]))
+        joints = predictions.radiograph_predictions(connection, "test-1", "grey128-v1", radiographs)
         if len(joints):
             predictions.publish_rau(connection, prediction_run(), rau_of(joints))
 
@@ -357,7 +358,7 @@ def test_what_is_known_can_be_asked(engine):
     assert list(images.known_images(engine, (), ["2" * 64])["sop_iuid"]) == ["1.2.4"]
     assert images.already_scored(engine, ["1" * 64, "9" * 64], "test-1", "grey128-v1") == {"1" * 64}
     assert images.already_scored(engine, ["1" * 64], "test-1", "other") == set()
-    assert registry.known_films(engine, ["1.2.3", "9.9"]).to_dict("records") == [
+    assert registry.known_radiographs(engine, ["1.2.3", "9.9"]).to_dict("records") == [
         {"sop_iuid": "1.2.3", "patient_id": "00123"}
     ]
     assert images.known_images(engine, []).empty
@@ -373,19 +374,19 @@ def test_a_table_file_is_remembered_by_its_content(engine):
         assert registry.publish_landed_files(connection, RUN, {file: "a" * 64}) == UpsertCounts(new=1)
         assert registry.publish_landed_files(connection, SECOND_RUN, {file: "a" * 64}) == UpsertCounts(unchanged=1)
         assert registry.publish_landed_files(connection, SECOND_RUN, {}) == UpsertCounts()
-        assert registry.landed_files(connection, [file, "other"]) == {file: "a" * 64}
-    assert registry.landed_files(engine, [file]) == {file: "a" * 64}
+        assert registry.landing_files(connection, [file, "other"]) == {file: "a" * 64}
+    assert registry.landing_files(engine, [file]) == {file: "a" * 64}
 
 
 def test_two_consultations_of_a_visit_are_one_visit_to_correlate(engine):
     publish_night(engine)
-    visits = analytics.visits_for_correlation(engine, NIGHT, "test-1")
+    visits = correlation.visits_for_correlation(engine, NIGHT, "test-1")
     assert list(visits["patient_id"]) == ["00123", "00124"]
     assert visits["reported_rau"].iloc[0] == 12.0  # by the later reading
     assert visits["predicted_rau"].tolist() == [76.0, 38.0]
     assert visits["das28_esr4"].tolist() == [4.2, pytest.approx(das28.das28_esr(9, 4, 20, 50))]
     assert np.isnan(visits["das28_crp4"]).all()
-    assert analytics.visits_for_correlation(engine, date(2026, 11, 20), "test-1").empty
+    assert correlation.visits_for_correlation(engine, date(2026, 11, 20), "test-1").empty
 
 
 def test_correlations_are_kept_by_date_and_model(engine):
@@ -405,11 +406,11 @@ def test_correlations_are_kept_by_date_and_model(engine):
         ]
     )
     with transaction(engine) as connection:
-        assert analytics.publish_correlation(connection, NIGHT, "test-1", RUN, frame) == UpsertCounts(new=1)
-        assert analytics.publish_correlation(connection, NIGHT, "test-1", SECOND_RUN, frame) == UpsertCounts(
+        assert correlation.publish_correlation(connection, NIGHT, "test-1", RUN, frame) == UpsertCounts(new=1)
+        assert correlation.publish_correlation(connection, NIGHT, "test-1", SECOND_RUN, frame) == UpsertCounts(
             unchanged=1
         )
-    table = reads.correlation_table(engine, NIGHT, "test-1")
+    table = nightly_report.correlation_table(engine, NIGHT, "test-1")
     assert table["estimate"].tolist() == [0.15]
     assert table["trained_on_synthetic"].tolist() == [True]
 
@@ -423,7 +424,7 @@ def quarantined(rule: str = "images.decodes") -> pd.DataFrame:
                 "record_id": None,
                 "source_file": "2026-11-21/joints/x.jpg",
                 "row_number": 0,
-                "folder_date": NIGHT,
+                "batch_date": NIGHT,
                 "rule": rule,
                 "severity": "critical",
                 "kept": False,
@@ -437,7 +438,7 @@ def quarantined(rule: str = "images.decodes") -> pd.DataFrame:
 
 def test_last_nights_quarantine_is_what_its_runs_refused_whatever_ran_after_them(engine):
     with transaction(engine) as connection:
-        late = quarantined().assign(folder_date=date(2026, 11, 19), row_key="late.jpg", source_file="late.jpg")
+        late = quarantined().assign(batch_date=date(2026, 11, 19), row_key="late.jpg", source_file="late.jpg")
         registry.publish_quarantine(connection, RUN, pd.concat([quarantined(), late]))
     runs.open_run(
         engine,
@@ -462,7 +463,7 @@ def test_correlations_of_few_patients_are_not_shown(engine):
         ]
     )
     with transaction(engine) as connection:
-        analytics.publish_correlation(connection, NIGHT, "test-1", RUN, frame)
+        correlation.publish_correlation(connection, NIGHT, "test-1", RUN, frame)
     assert rows(
         engine,
         "SELECT method, estimate, ci_low, ci_high, n_visits, n_patients, suppressed FROM analyst.correlation"
@@ -473,11 +474,11 @@ def test_correlations_of_few_patients_are_not_shown(engine):
 def test_quarantine_opens_resolves_and_opens_again(engine):
     with transaction(engine) as connection:
         assert registry.publish_quarantine(connection, RUN, quarantined()) == UpsertCounts(new=1)
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     with transaction(engine) as connection:
         assert registry.publish_quarantine(connection, SECOND_RUN, quarantined()) == UpsertCounts(unchanged=1)
-    assert analytics.digest(engine) == before
-    assert len(reads.quarantine_of_run(engine, SECOND_RUN)) == 1  # the second run's report shows it as well
+    assert correlation.digest(engine) == before
+    assert len(nightly_report.quarantine_of_run(engine, SECOND_RUN)) == 1  # the second run's report shows it as well
 
     with transaction(engine) as connection:
         assert registry.resolve_quarantine(connection, SECOND_RUN, ["2026-11-21/joints/x.jpg", "other"], []) == 1
@@ -518,38 +519,38 @@ def test_the_same_consultation_twice_in_one_folder_is_refused(engine):
 
 
 def test_a_model_version_keeps_its_weights(engine):
-    assert models.register_model(engine, MANIFEST) is False
-    with pytest.raises(ModelRefused, match="needs a new version"):
-        models.register_model(engine, MANIFEST | {"files": {"weights.npz": {"sha256": "b" * 64}}})
-    with pytest.raises(ModelRefused, match="lacks 'architecture'"):
-        models.register_model(engine, {name: MANIFEST[name] for name in MANIFEST if name != "architecture"})
+    assert promotions.register_model(engine, MANIFEST) is False
+    with pytest.raises(ModelRejected, match="needs a new version"):
+        promotions.register_model(engine, MANIFEST | {"files": {"weights.npz": {"sha256": "b" * 64}}})
+    with pytest.raises(ModelRejected, match="lacks 'architecture'"):
+        promotions.register_model(engine, {name: MANIFEST[name] for name in MANIFEST if name != "architecture"})
 
 
 def other_model(engine: Engine, version: str = "test-2") -> str:
-    models.register_model(engine, MANIFEST | {"version": version, "files": {"weights.npz": {"sha256": "b" * 64}}})
+    promotions.register_model(engine, MANIFEST | {"version": version, "files": {"weights.npz": {"sha256": "b" * 64}}})
     return version
 
 
 def test_without_a_history_the_champion_is_the_last_promoted_model(engine):
-    assert models.champion(engine)["version"] == "test-1"
-    assert models.promote(engine, other_model(engine), "a steward", "better on held-out patients") is True
-    assert models.promote(engine, "test-2", "a steward", "again") is True
+    assert promotions.champion(engine)["version"] == "test-1"
+    assert promotions.promote(engine, other_model(engine), "a steward", "better on held-out patients") is True
+    assert promotions.promote(engine, "test-2", "a steward", "again") is True
     assert rows(engine, "SELECT count(*) FROM scoring.promotion") == [(2,)]
-    found = models.champion(engine)
+    found = promotions.champion(engine)
     assert (found["version"], found["promoted_by"], found["trained_on_synthetic"]) == ("test-2", "a steward", True)
     with pytest.raises(InvalidRequest, match="not registered"):
-        models.promote(engine, "test-3", "a steward", "why not")
+        promotions.promote(engine, "test-3", "a steward", "why not")
 
 
 def test_the_views_keep_the_champion_until_the_history_of_the_promoted_model_is_complete(engine):
     publish_night(engine)
-    assert models.promote(engine, other_model(engine), "a steward", "better") is False
-    assert models.promote(engine, "test-2", "a steward", "again") is False
-    assert (models.champion(engine)["version"], models.promoted(engine)["version"]) == ("test-1", "test-2")
+    assert promotions.promote(engine, other_model(engine), "a steward", "better") is False
+    assert promotions.promote(engine, "test-2", "a steward", "again") is False
+    assert (promotions.champion(engine)["version"], promotions.promoted(engine)["version"]) == ("test-1", "test-2")
     assert rows(engine, "SELECT DISTINCT model_version FROM analyst.current_joint_prediction") == [("test-1",)]
     with transaction(engine) as connection:
         assert rescoring.n_waiting(connection, "test-2") == 2
-        models.activate(connection, "test-2", run_id=RUN, n_missing=2)
+        promotions.activate(connection, "test-2", run_id=RUN, n_missing=2)
     assert rows(engine, "SELECT model_version, n_missing FROM analyst.champion") == [("test-2", 2)]
     assert rows(engine, "SELECT count(*) FROM analyst.current_joint_prediction") == [(0,)]
     assert rows(engine, "SELECT count(*), bool_or(is_champion) FROM analyst.lineage") == [(2, False)]
@@ -558,8 +559,10 @@ def test_the_views_keep_the_champion_until_the_history_of_the_promoted_model_is_
 def test_of_two_promotions_at_once_the_last_one_counts(warehouse, engine):
     versions = [other_model(engine, f"test-{number}") for number in range(2, 6)]
     with ThreadPoolExecutor(len(versions)) as pool:
-        assert all(pool.map(lambda version: models.promote(warehouse.engine(), version, "a steward", "x"), versions))
-    assert models.champion(engine) == models.promoted(engine)
+        assert all(
+            pool.map(lambda version: promotions.promote(warehouse.engine(), version, "a steward", "x"), versions)
+        )
+    assert promotions.champion(engine) == promotions.promoted(engine)
     assert rows(engine, "SELECT count(*) FROM scoring.activation") == [(5,)]
 
 
@@ -569,21 +572,21 @@ def test_an_activation_of_a_model_that_is_not_promoted_is_refused(engine):
         pytest.raises(InvalidRequest, match="test-2 is not the promoted model any more, test-1 is"),
         transaction(engine) as connection,
     ):
-        models.activate(connection, "test-2", run_id=None, n_missing=0)
+        promotions.activate(connection, "test-2", run_id=None, n_missing=0)
 
 
 @pytest.mark.parametrize("lacking", ["image", "rau", "correlation"])
 def test_a_model_that_lacks_anything_of_the_history_waits(engine, lacking):
     publish_night(engine)
-    models.promote(engine, other_model(engine), "a steward", "better")
+    promotions.promote(engine, other_model(engine), "a steward", "better")
     publish_correlation(engine, "test-1")
     run = predictions.PredictionRun(RUN, NIGHT, "test-2", "grey128-v1", "abc")
     with transaction(engine) as connection:
-        (planned,) = rescoring.waiting_images(connection, "test-2", rows_a_frame=10)
+        (planned,) = rescoring.waiting_images(connection, "test-2", rows_per_frame=10)
         seen = [row | {"sha256": row["image_sha256"]} for row in planned.to_dict("records")]
         given = pd.DataFrame([prediction(row, 5.0) for row in seen[: 1 if lacking == "image" else 2]])
         counts = rescoring.publish_shard(connection, run, planned, given, {})
-        joints = predictions.film_predictions(connection, "test-2", "grey128-v1", list(planned["sop_iuid"]))
+        joints = predictions.radiograph_predictions(connection, "test-2", "grey128-v1", list(planned["sop_iuid"]))
         predictions.publish_rau(connection, run, rau_of(joints if lacking != "rau" else joints[:1]))
     if lacking != "correlation":
         publish_correlation(engine, "test-2")
@@ -592,7 +595,7 @@ def test_a_model_that_lacks_anything_of_the_history_waits(engine, lacking):
         assert not rescoring.is_complete(connection, "test-2")
         assert rescoring.is_complete(connection, "test-1")
         assert rescoring.n_waiting(connection, "test-2") == (1 if lacking == "image" else 0)
-        assert rescoring.films_without_rau(connection, "test-2") == (["1.2.4"] if lacking == "rau" else [])
+        assert rescoring.radiographs_without_rau(connection, "test-2") == (["1.2.4"] if lacking == "rau" else [])
         assert rescoring.dates_without_correlation(connection, "test-2") == (
             [NIGHT] if lacking == "correlation" else []
         )
@@ -613,19 +616,19 @@ def publish_correlation(engine: Engine, model_version: str) -> None:
         }
     )
     with transaction(engine) as connection:
-        analytics.publish_correlation(connection, NIGHT, model_version, RUN, frame)
+        correlation.publish_correlation(connection, NIGHT, model_version, RUN, frame)
 
 
 def test_frames_of_waiting_images_follow_each_other_without_a_gap(engine):
     publish_night(engine)
     other_model(engine)
     with transaction(engine) as connection:
-        frames = list(rescoring.waiting_images(connection, "test-2", rows_a_frame=1))
+        frames = list(rescoring.waiting_images(connection, "test-2", rows_per_frame=1))
     assert [list(frame["sop_iuid"]) for frame in frames] == [["1.2.3"], ["1.2.4"]]
     assert [list(frame["night"]) for frame in frames] == [[NIGHT], [NIGHT]]
 
 
-def test_a_film_that_moves_to_another_patient_leaves_its_old_rau_out_of_the_views(engine):
+def test_a_radiograph_that_moves_to_another_patient_leaves_its_old_rau_out_of_the_views(engine):
     publish_night(engine)
     moved = consultation("1", "00999", "1.2.3", folder=date(2026, 11, 22), row=2)
     with transaction(engine) as connection:
@@ -637,7 +640,7 @@ def test_a_film_that_moves_to_another_patient_leaves_its_old_rau_out_of_the_view
             pd.DataFrame([activity("p")])[:0],
             pd.DataFrame([reading(moved, "hand_left_1", 20.0)]),
         )
-    assert rows(engine, "SELECT patient_id, sop_iuid FROM analyst.rau_by_film") == [("00124", "1.2.4")]
+    assert rows(engine, "SELECT patient_id, sop_iuid FROM analyst.rau_by_radiograph") == [("00124", "1.2.4")]
     assert rows(engine, "SELECT patient_id, rau_expected FROM analyst.rau_by_visit ORDER BY 1") == [
         ("00124", 38.0),
         ("00999", None),
@@ -647,12 +650,12 @@ def test_a_film_that_moves_to_another_patient_leaves_its_old_rau_out_of_the_view
 def visits(engine: Engine) -> list[tuple]:
     return rows(
         engine,
-        "SELECT patient_id, visit_date, n_films, n_scored FROM analyst.rau_by_visit ORDER BY patient_id, visit_date",
+        "SELECT patient_id, visit_date, n_radiographs, n_scored FROM analyst.rau_by_visit ORDER BY patient_id, visit_date",
     )
 
 
-def films(engine: Engine) -> list[tuple]:
-    return rows(engine, "SELECT sop_iuid, visit_date FROM analyst.rau_by_film ORDER BY sop_iuid")
+def radiographs(engine: Engine) -> list[tuple]:
+    return rows(engine, "SELECT sop_iuid, visit_date FROM analyst.rau_by_radiograph ORDER BY sop_iuid")
 
 
 NEXT = date(2026, 11, 22)
@@ -664,23 +667,23 @@ def moved(sop_iuid: str, patient_id: str, id_x: str = "9") -> tuple[pd.DataFrame
     return pd.DataFrame([corrected]), pd.DataFrame([reading(corrected, "hand_left_9", 0.0)])
 
 
-def test_a_film_that_moves_alone_takes_its_rau_with_it(engine):
+def test_a_radiograph_that_moves_alone_takes_its_rau_with_it(engine):
     publish_night(engine)
     publish(engine, *moved("1.2.3", "00123"))
-    assert films(engine) == [("1.2.3", NEW_DATE), ("1.2.4", OLD_DATE)]
+    assert radiographs(engine) == [("1.2.3", NEW_DATE), ("1.2.4", OLD_DATE)]
     assert visits(engine) == [("00123", NEW_DATE, 1, 1), ("00124", OLD_DATE, 1, 1)]
     with transaction(engine) as connection:
         both = pd.DataFrame([activity("00123", esr=10), activity("00123", row=3, esr=10) | {"date": NEW_DATE}])
         none = pd.DataFrame([consultation("1", "p", "f")])[:0]
         read = pd.DataFrame([reading(consultation("1", "p", "f"), "x", 1.0)])[:0]
         registry.publish_registry(connection, RUN, none, read, both, read)
-    correlated = analytics.visits_for_correlation(engine, NEXT, "test-1").set_index(["patient_id", "visit_date"])
+    correlated = correlation.visits_for_correlation(engine, NEXT, "test-1").set_index(["patient_id", "visit_date"])
     assert ("00123", OLD_DATE) not in correlated.index
     assert correlated.loc[("00123", NEW_DATE), "predicted_rau"] == 76.0
 
 
-def second_film(engine: Engine, *, scored: bool) -> None:
-    """Another film at the visit of 1.2.3."""
+def second_radiograph(engine: Engine, *, scored: bool) -> None:
+    """Another radiograph at the visit of 1.2.3."""
     consulted = pd.DataFrame([consultation("5", "00123", "1.2.5", row=6)])
     publish(engine, consulted, pd.DataFrame([reading(consulted.iloc[0], "hand_left_3", 1.0)]))
     if scored:
@@ -689,27 +692,27 @@ def second_film(engine: Engine, *, scored: bool) -> None:
             predictions.publish_predictions(
                 connection, prediction_run(), pd.DataFrame([seen]), pd.DataFrame([prediction(seen, 50.0)])
             )
-            joints = predictions.film_predictions(connection, "test-1", "grey128-v1", ["1.2.5"])
+            joints = predictions.radiograph_predictions(connection, "test-1", "grey128-v1", ["1.2.5"])
             predictions.publish_rau(connection, prediction_run(), rau_of(joints))
 
 
-def test_a_film_that_moves_leaves_a_rau_of_what_stays(engine):
+def test_a_radiograph_that_moves_leaves_a_rau_of_what_stays(engine):
     publish_night(engine)
-    second_film(engine, scored=True)
+    second_radiograph(engine, scored=True)
     assert visits(engine)[0] == ("00123", OLD_DATE, 2, 2)
     publish(engine, *moved("1.2.3", "00123"))
-    assert films(engine) == [("1.2.3", NEW_DATE), ("1.2.4", OLD_DATE), ("1.2.5", OLD_DATE)]
+    assert radiographs(engine) == [("1.2.3", NEW_DATE), ("1.2.4", OLD_DATE), ("1.2.5", OLD_DATE)]
     assert visits(engine)[:2] == [("00123", OLD_DATE, 1, 1), ("00123", NEW_DATE, 1, 1)]
-    # Grade 3 of the film that stayed alone: without the grade 2 of the one that went.
+    # Grade 3 of the radiograph that stayed alone: without the grade 2 of the one that went.
     assert rows(engine, "SELECT rau_expected FROM analyst.rau_by_visit WHERE visit_date = '2020-01-01'")[0] == (114.0,)
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     publish(engine, *moved("1.2.3", "00123"))
-    assert analytics.digest(engine) == before
+    assert correlation.digest(engine) == before
 
 
-def test_a_film_that_moves_leaves_no_rau_where_nothing_else_was_scored(engine):
+def test_a_radiograph_that_moves_leaves_no_rau_where_nothing_else_was_scored(engine):
     publish_night(engine)
-    second_film(engine, scored=False)
+    second_radiograph(engine, scored=False)
     publish(engine, *moved("1.2.3", "00123"))
     assert visits(engine)[:2] == [("00123", OLD_DATE, 1, None), ("00123", NEW_DATE, 1, 1)]
 
@@ -744,16 +747,16 @@ def test_what_a_newer_folder_replaces_is_kept(engine):
     deliver(engine, third, 20.0, 14.0, 30.0)
     found = rows(engine, CORRECTIONS)
     assert found == [
-        ("joint_reading", "1 hand_left_1", "erosion_percent", "10", "30", again, second),
-        ("joint_reading", "1 hand_left_1", "ratingen_grade", "1", "2", again, second),
+        ("joint_reading", "1 hand_left_1", "reading_percent", "10", "30", again, second),
+        ("joint_reading", "1 hand_left_1", "reading_grade", "1", "2", again, second),
         ("disease_activity", "p 2020-01-01", "esr", "10", "20", again, second),
         ("consultation", "1", "reported_rau", "12", "14", second, third),
     ]
     # Neither the same folder again nor an older one corrects anything.
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     deliver(engine, third, 20.0, 14.0, 30.0)
     deliver(engine, first, 10.0, 12.0, 10.0)
-    assert analytics.digest(engine) == before
+    assert correlation.digest(engine) == before
 
 
 @pytest.mark.parametrize(("day", "esr"), [(1, 10.0), (2, 10.0), (3, 20.0), (4, None), (5, None)])
@@ -774,7 +777,7 @@ def test_a_value_can_be_read_as_of_a_folder(engine, day, esr):
 
 def as_told(engine: Engine, day: int) -> list[tuple[float, float]]:
     """Reported score and DAS28-ESR of the one visit, as of a day."""
-    found = analytics.visits_for_correlation(engine, date(2026, 11, day), "test-1")
+    found = correlation.visits_for_correlation(engine, date(2026, 11, day), "test-1")
     return list(found[["reported_rau", "das28_esr4"]].itertuples(index=False, name=None))
 
 
@@ -792,16 +795,16 @@ def test_a_score_that_came_after_its_consultation_was_not_there_before(engine):
     with transaction(engine) as connection:
         for day, found in {1: [], 2: [], 3: [40.0]}.items():
             as_of = date(2026, 11, day)
-            assert list(association.films_as_of(connection, as_of, "test-1")["reported_rau"]) == found
-            assert list(course.series(connection, as_of, "test-1")["rau"]) == found
+            assert list(association.radiographs_as_of(connection, as_of, "test-1")["reported_rau"]) == found
+            assert list(forecast.series(connection, as_of, "test-1")["rau"]) == found
 
 
-def readings_of_one_film(*of: tuple[str, int, date, float]) -> pd.DataFrame:
-    """Consultations of the film `f`: id_x, day of the folder, date of the film, reported score."""
+def readings_of_one_radiograph(*of: tuple[str, int, date, float]) -> pd.DataFrame:
+    """Consultations of the radiograph `f`: id_x, day of the folder, date of the radiograph, reported score."""
     return pd.DataFrame(
         [
-            consultation(id_x, "p", "f", folder=DAYS[day], row=row, rau=rau) | {"date_x": film}
-            for row, (id_x, day, film, rau) in enumerate(of, start=2)
+            consultation(id_x, "p", "f", folder=DAYS[day], row=row, rau=rau) | {"date_x": radiograph}
+            for row, (id_x, day, radiograph, rau) in enumerate(of, start=2)
         ]
     )
 
@@ -814,26 +817,26 @@ FIRST_READING, SECOND_READING = ("1", 1, OLD_DATE, 20.0), ("2", 3, NEW_DATE, 27.
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations([FIRST_READING, SECOND_READING])))
-def test_a_film_that_is_read_again_under_another_date_is_one_visit(engine, order):
+def test_a_radiograph_that_is_read_again_under_another_date_is_one_visit(engine, order):
     for one in order:
-        consulted = readings_of_one_film(one)
+        consulted = readings_of_one_radiograph(one)
         publish(engine, consulted, pd.DataFrame([reading(consulted.iloc[0], "hand_left_1", 1.0)]))
     assert rows(engine, "SELECT id_x, visit_date FROM registry.consultation ORDER BY id_x") == [
         ("1", NEW_DATE),
         ("2", NEW_DATE),
     ]
-    assert rows(engine, "SELECT visit_date, n_films FROM analyst.rau_by_visit") == [(NEW_DATE, 1)]
+    assert rows(engine, "SELECT visit_date, n_radiographs FROM analyst.rau_by_visit") == [(NEW_DATE, 1)]
     assert progression(engine) == []
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     for one in order:
-        consulted = readings_of_one_film(one)
+        consulted = readings_of_one_radiograph(one)
         publish(engine, consulted, pd.DataFrame([reading(consulted.iloc[0], "hand_left_1", 1.0)]))
-    assert analytics.digest(engine) == before
+    assert correlation.digest(engine) == before
 
 
-def test_the_date_that_a_film_had_by_an_earlier_reading_is_kept_as_corrected(engine):
+def test_the_date_that_a_radiograph_had_by_an_earlier_reading_is_kept_as_corrected(engine):
     for one in (FIRST_READING, SECOND_READING):
-        consulted = readings_of_one_film(one)
+        consulted = readings_of_one_radiograph(one)
         publish(engine, consulted, pd.DataFrame([reading(consulted.iloc[0], "hand_left_1", 1.0)]))
     assert rows(
         engine,
@@ -862,7 +865,7 @@ def export(engine: Engine, day: int, accepted: str, refused: str = "") -> None:
         )
         bad = landed[len(accepted) :]
         if len(bad):
-            names = ["row_key", "source_file", "row_number", "folder_date"]
+            names = ["row_key", "source_file", "row_number", "batch_date"]
             rest = quarantined("readings.in_range").drop(columns=names).assign(dataset="readings")
             registry.publish_quarantine(connection, RUN, bad[names].merge(rest, how="cross"))
 
@@ -875,10 +878,10 @@ def test_a_reading_that_a_newer_export_lacks_is_withdrawn_until_it_comes_again(e
     export(engine, 1, "ab")
     export(engine, 3, "a")
     assert standing(engine) == {"a": None, "b": DAYS[3]}
-    before = analytics.digest(engine)
+    before = correlation.digest(engine)
     export(engine, 3, "a")
     export(engine, 1, "ab")
-    assert analytics.digest(engine) == before
+    assert correlation.digest(engine) == before
     export(engine, 4, "ab")
     assert standing(engine) == {"a": None, "b": None}
 
@@ -962,7 +965,7 @@ def test_shards_may_run_on_different_engines(engine):
         ("openvino/float32",),
         ("tensorflow/float32",),
     ]
-    assert nights.run_facts(engine, RUN).engine == "openvino/float32, tensorflow/float32"
+    assert runs.run_facts(engine, RUN).engine == "openvino/float32, tensorflow/float32"
 
 
 def test_das28_forms_are_computed_where_they_can_be_else_reported(engine):
@@ -1008,13 +1011,13 @@ def test_what_a_mended_file_no_longer_breaks_is_closed(engine):
     with transaction(engine) as connection:
         registry.publish_quarantine(connection, RUN, pd.concat([critical, warned, elsewhere]))
         assert registry.resolve_quarantine(connection, RUN, [], [file]) == 0
-    assert len(reads.quarantine_of_run(engine, RUN)) == 3
+    assert len(nightly_report.quarantine_of_run(engine, RUN)) == 3
     # The mended file has one line less; of the run that was cleared and runs again, only the last attempt counts.
     with transaction(engine) as connection:
         registry.publish_quarantine(connection, RUN, critical)
         assert registry.resolve_quarantine(connection, RUN, [], [file]) == 1
     assert open_rows(engine) == [f"{file}:2 disease_activity.crp_in_range", "other.csv:2 disease_activity.crp_in_range"]
-    assert sorted(reads.quarantine_of_run(engine, RUN)["row_key"]) == [f"{file}:2", "other.csv:2"]
+    assert sorted(nightly_report.quarantine_of_run(engine, RUN)["row_key"]) == [f"{file}:2", "other.csv:2"]
     with transaction(engine) as connection:
         assert registry.resolve_quarantine(connection, SECOND_RUN, [], [file]) == 1
         assert registry.resolve_quarantine(connection, SECOND_RUN, [], [file]) == 0
@@ -1023,21 +1026,21 @@ def test_what_a_mended_file_no_longer_breaks_is_closed(engine):
 def test_an_image_that_was_taken_away_is_closed(engine):
     def refused(file: str, folder: date) -> pd.DataFrame:
         name = f"{folder}/joints/{file}"
-        return quarantined().assign(row_key=name, source_file=name, folder_date=folder)
+        return quarantined().assign(row_key=name, source_file=name, batch_date=folder)
 
     broken = [refused("gone.jpg", NIGHT), refused("there.jpg", NIGHT), refused("gone.jpg", NEXT)]
     table = quarantined("disease_activity.crp_in_range").assign(dataset="disease_activity", row_key="t.csv:2")
     with transaction(engine) as connection:
         registry.publish_quarantine(connection, RUN, pd.concat([*broken, table.assign(source_file="t.csv")]))
-        assert registry.resolve_gone(connection, RUN, [NIGHT], ["2026-11-21/joints/there.jpg"]) == 1
-        assert registry.resolve_gone(connection, RUN, [], []) == 0
+        assert registry.resolve_removed(connection, RUN, [NIGHT], ["2026-11-21/joints/there.jpg"]) == 1
+        assert registry.resolve_removed(connection, RUN, [], []) == 0
     assert open_rows(engine) == [
         "2026-11-21/joints/there.jpg images.decodes",
         "2026-11-22/joints/gone.jpg images.decodes",
         "t.csv:2 disease_activity.crp_in_range",
     ]
     with transaction(engine) as connection:
-        assert registry.resolve_gone(connection, RUN, [NEXT], []) == 1
+        assert registry.resolve_removed(connection, RUN, [NEXT], []) == 1
 
 
 def test_an_exact_copy_is_settled(engine):
@@ -1057,15 +1060,15 @@ def test_a_run_is_opened_once_and_its_last_result_counts(engine):
         ("failed", "no _SUCCESS"),
         ("succeeded", ""),
     ]
-    assert reads.night_books(engine, RUN)[["status", "message"]].to_numpy().tolist() == [["succeeded", ""]]
+    assert nightly_report.night_books(engine, RUN)[["status", "message"]].to_numpy().tolist() == [["succeeded", ""]]
 
 
 def test_the_books_that_were_written_last_count(engine):
     with transaction(engine) as connection:
-        runs.record_book(connection, RUN, "images", [("landed", 2, ""), ("scored", 1, ""), ("already_scored", 0, "")])
-        runs.record_book(connection, RUN, "readings", [("landed", 1, ""), ("new", 1, "")])
+        runs.record_counts(connection, RUN, "images", [("landed", 2, ""), ("scored", 1, ""), ("already_scored", 0, "")])
+        runs.record_counts(connection, RUN, "readings", [("landed", 1, ""), ("new", 1, "")])
     with transaction(engine) as connection:
-        runs.record_book(
+        runs.record_counts(
             connection, RUN, "images", [("landed", 3, ""), ("scored", 2, ""), ("quarantined", 1, "images.decodes")]
         )
     assert runs.counts_of(engine, RUN) == [
@@ -1075,7 +1078,7 @@ def test_the_books_that_were_written_last_count(engine):
         runs.Count("readings", "landed", 1),
         runs.Count("readings", "new", 1),
     ]
-    books = reads.night_books(engine, RUN)
+    books = nightly_report.night_books(engine, RUN)
     assert books[["dataset", "landed", "scored", "quarantined", "balanced"]].to_dict("records") == [
         {"dataset": "images", "landed": 3, "scored": 2, "quarantined": 1, "balanced": True},
         {"dataset": "readings", "landed": 1, "scored": 0, "quarantined": 0, "balanced": True},
@@ -1084,8 +1087,8 @@ def test_the_books_that_were_written_last_count(engine):
 
 def test_books_that_do_not_balance_are_seen(engine):
     with transaction(engine) as connection:
-        runs.record_book(connection, RUN, "images", [("landed", 3, ""), ("scored", 2, "")])
-    assert reads.night_books(engine, RUN)["balanced"].tolist() == [False]
+        runs.record_counts(connection, RUN, "images", [("landed", 3, ""), ("scored", 2, "")])
+    assert nightly_report.night_books(engine, RUN)["balanced"].tolist() == [False]
 
 
 def test_a_file_that_was_refused_for_its_bytes_is_settled_until_the_bytes_change(engine):
@@ -1098,8 +1101,8 @@ def test_a_file_that_was_refused_for_its_bytes_is_settled_until_the_bytes_change
     assert images.settled_files(engine, [(file, "c" * 64), (file, "d" * 64)]) == {(file, "d" * 64)}
 
 
-def test_a_file_that_lacks_its_film_is_judged_again(engine):
-    lacking = pd.concat([quarantined(), quarantined("images.film_known")]).assign(content_sha256="c" * 64)
+def test_a_file_that_lacks_its_radiograph_is_judged_again(engine):
+    lacking = pd.concat([quarantined(), quarantined("images.radiograph_known")]).assign(content_sha256="c" * 64)
     with transaction(engine) as connection:
         registry.publish_quarantine(connection, RUN, lacking)
     assert images.settled_files(engine, [("2026-11-21/joints/x.jpg", "c" * 64)]) == set()
@@ -1107,12 +1110,12 @@ def test_a_file_that_lacks_its_film_is_judged_again(engine):
 
 def test_the_report_finds_grades_severe_and_doubtful_joints(engine):
     publish_night(engine)
-    grades = reads.grade_distribution(engine, nights=7)
-    assert grades[["ratingen_grade", "n", "share"]].to_numpy().tolist() == [[1, 1, 0.5], [2, 1, 0.5]]
-    assert reads.grade_distribution(engine, nights=7, until=date(2020, 1, 1)).empty
-    severe = reads.most_severe_joints(engine, NIGHT, 1)
+    grades = nightly_report.grade_distribution(engine, nights=7)
+    assert grades[["predicted_grade", "n", "share"]].to_numpy().tolist() == [[1, 1, 0.5], [2, 1, 0.5]]
+    assert nightly_report.grade_distribution(engine, nights=7, until=date(2020, 1, 1)).empty
+    severe = nightly_report.most_severe_joints(engine, NIGHT, 1)
     assert severe["image_uri"].tolist() == ["landing/2026-11-21/joints/1.2.3_hand_left_1.jpg"]
-    assert reads.most_doubtful_joints(engine, NIGHT, 5)["interval_width"].tolist() == [10.0, 7.0]
+    assert nightly_report.most_doubtful_joints(engine, NIGHT, 5)["interval_width"].tolist() == [10.0, 7.0]
 
 
 @pytest.mark.parametrize("percent", [0.0, 1e-9, 0.5, 20.0, 20.0000001, 40.0, 40.5, 60.0, 61.0, 80.0, 80.1, 100.0])
@@ -1127,4 +1130,4 @@ def test_sql_grades_as_python_does(engine, percent):
             pd.DataFrame([activity("p")])[:0],
             pd.DataFrame([reading(consulted, "hand_left_1", percent)]),
         )
-    assert rows(engine, "SELECT ratingen_grade FROM registry.joint_reading") == [(int(ratingen.grade(percent)),)]
+    assert rows(engine, "SELECT reading_grade FROM registry.joint_reading") == [(int(ratingen.grade(percent)),)]

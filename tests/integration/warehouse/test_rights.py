@@ -87,7 +87,7 @@ def test_analysts_write_to_nothing(connection):
 
 def test_the_job_does_not_rewrite_what_was_predicted_or_corrected(connection):
     for table, column in (
-        ("scoring.joint_prediction", "erosion_mean"),
+        ("scoring.joint_prediction", "predicted_percent"),
         ("registry.correction", "was"),
         ("scoring.run", "trigger"),
     ):

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from scoring.pipeline import installation, nightly
+from scoring.pipeline import nightly
 from scoring.settings import Settings, sql_dir
-from scoring.warehouse.analytics import visits_for_correlation
+from scoring.warehouse import connect
 from scoring.warehouse.engine import transaction
+from scoring.warehouse.queries.analysis import visits_for_correlation
 
 N = 20_000
 QUERIES = sorted((sql_dir() / "queries").glob("*.sql"))
@@ -32,7 +33,7 @@ def filled(new_warehouse, fill_warehouse, tmp_path_factory):
         )
         assert nightly.analyse(settings, nightly.Run(str(run_id), batch_date, model_version, "grey128-v1")) > 0
         yield warehouse
-    installation._engine.cache_clear()
+    connect._engine.cache_clear()
 
 
 def rows(warehouse, query, url=None):
@@ -48,7 +49,7 @@ def test_it_has_the_size_and_the_proportions_that_it_claims(filled):
             (SELECT count(*) FROM analyst.current_joint_prediction),
             (SELECT avg(n_scored)::float FROM analyst.rau_by_visit),
             (SELECT count(*)::float / count(DISTINCT patient_id) FROM analyst.rau_by_visit),
-            (SELECT count(reported_rau)::float / count(*) FROM analyst.rau_by_film),
+            (SELECT count(reported_rau)::float / count(*) FROM analyst.rau_by_radiograph),
             (SELECT avg((model_version = 'former-1')::integer)::float FROM scoring.joint_prediction),
             (SELECT (max(batch_date) - min(batch_date))::float / 365.25 FROM imaging.joint_image)
         """,
@@ -62,21 +63,23 @@ def test_it_has_the_size_and_the_proportions_that_it_claims(filled):
 
 
 def test_the_views_agree_with_each_other(filled):
-    """What one view counts, another one has: a film that is missing or there twice would speed up what is timed."""
-    ((films, visits, joints),) = rows(
+    """What one view counts, another one has: a radiograph that is missing or there twice would speed up what is timed."""
+    ((radiographs, visits, joints),) = rows(
         filled,
         """
         SELECT
-            (SELECT count(*) FROM registry.radiograph) - (SELECT count(*) FROM analyst.rau_by_film),
-            (SELECT sum(n_films) FROM analyst.rau_by_visit) - (SELECT count(*) FROM registry.radiograph),
-            (SELECT sum(n_scored) FROM analyst.rau_by_film) - (SELECT count(*) FROM analyst.current_joint_prediction)
+            (SELECT count(*) FROM registry.radiograph) - (SELECT count(*) FROM analyst.rau_by_radiograph),
+            (SELECT sum(n_radiographs) FROM analyst.rau_by_visit) - (SELECT count(*) FROM registry.radiograph),
+            (SELECT sum(n_scored) FROM analyst.rau_by_radiograph) - (SELECT count(*) FROM analyst.current_joint_prediction)
         """,
     )
-    assert (films, visits, joints) == (0, 0, 0)
-    assert rows(filled, "SELECT DISTINCT balanced FROM analyst.night WHERE dataset IS NOT NULL") == [(True,)]
+    assert (radiographs, visits, joints) == (0, 0, 0)
+    assert rows(filled, "SELECT DISTINCT balanced FROM analyst.run_reconciliation WHERE dataset IS NOT NULL") == [
+        (True,)
+    ]
 
 
-def test_the_agreement_of_a_year_is_that_of_its_films(filled):
+def test_the_agreement_of_a_year_is_that_of_its_radiographs(filled):
     of_years = rows(
         filled,
         "SELECT visit_year, n_pairs, n_patients, round(same_grade::numeric, 9) FROM analyst.agreement"

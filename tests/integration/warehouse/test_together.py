@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from scoring.errors import WarehouseUnavailable
-from scoring.warehouse import registry, runs
 from scoring.warehouse.bulk import UpsertCounts
 from scoring.warehouse.engine import transaction
+from scoring.warehouse.publish import registry, runs
 
 NIGHT = date(2026, 11, 21)
 
@@ -21,7 +21,7 @@ def consultations(n: int) -> pd.DataFrame:
         {
             "source_file": "2026-11-21/consultations.csv",
             "row_number": range(2, n + 2),
-            "folder_date": NIGHT,
+            "batch_date": NIGHT,
             "id_x": [str(i) for i in range(n)],
             "patient_id": [f"{i % 50:05d}" for i in range(n)],
             "date_x": date(2020, 1, 1),
@@ -34,13 +34,13 @@ def consultations(n: int) -> pd.DataFrame:
 
 
 READINGS = pd.DataFrame(
-    columns=["source_file", "row_number", "folder_date", "id_x", "patient_id", "sop_iuid", "joint", "erosion_percent"]
+    columns=["source_file", "row_number", "batch_date", "id_x", "patient_id", "sop_iuid", "joint", "reading_percent"]
 )
 ACTIVITY = pd.DataFrame(
     columns=[
         "source_file",
         "row_number",
-        "folder_date",
+        "batch_date",
         "patient_id",
         "date",
         "physician_global_disease_activity",
@@ -76,7 +76,7 @@ def publish(connection, run_id: UUID, n: int = 200) -> UpsertCounts:
     counts = registry.publish_registry(connection, run_id, consultations(n), READINGS, ACTIVITY, READINGS)[
         "consultations"
     ]
-    runs.record_book(
+    runs.record_counts(
         connection, run_id, "consultations", [("new", counts.new, ""), ("unchanged", counts.unchanged, "")]
     )
     return counts
@@ -126,7 +126,7 @@ def test_a_server_that_goes_away_in_the_middle_leaves_nothing_half_written(wareh
         pid = c.scalar(sa.text("SELECT pg_backend_pid()"))
         with transaction(administrator) as other:
             other.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-        runs.record_book(c, UUID(int=1), "images", [("landed", 1, "")])
+        runs.record_counts(c, UUID(int=1), "images", [("landed", 1, "")])
     assert [
         count(engine, table) for table in ("registry.consultation", "registry.radiograph", "scoring.run_count")
     ] == [

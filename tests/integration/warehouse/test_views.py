@@ -15,7 +15,7 @@ from scoring.clinical import das28, ratingen
 from scoring.clinical.joints import COLUMNS, joint_by_column
 from scoring.clinical.rau import HUMAN_SDC, rau_distribution
 from scoring.settings import sql_dir
-from scoring.training.metrics import confusion_matrix, quadratic_weighted_kappa
+from scoring.training.evaluation.metrics import confusion_matrix, quadratic_weighted_kappa
 
 RUN = UUID(int=1)
 NIGHT, NEXT_NIGHT = date(2026, 11, 21), date(2026, 11, 22)
@@ -44,7 +44,9 @@ def origin(night: date = NIGHT) -> dict[str, object]:
     return {"batch_date": night, "first_batch_date": night, "run_id": str(RUN)}
 
 
-def film(connection: Connection, patient: str, days: int, sop_iuid: str | None = None, night: date = NIGHT) -> str:
+def radiograph(
+    connection: Connection, patient: str, days: int, sop_iuid: str | None = None, night: date = NIGHT
+) -> str:
     name = sop_iuid or f"{patient}-{days}"
     put(
         connection,
@@ -78,7 +80,7 @@ def reading(connection: Connection, patient: str, id_x: str, joint: str, percent
         id_x=id_x,
         joint=joint,
         patient_id=patient,
-        erosion_percent=percent,
+        reading_percent=percent,
         source_file="c.csv",
         row_number=2,
         **origin(),
@@ -137,11 +139,11 @@ def prediction(connection: Connection, sop_iuid: str, joint: str, percent: float
         preprocessing_version="grey128-v1",
         sop_iuid=sop_iuid,
         joint=joint,
-        erosion_mean=percent,
-        erosion_median=percent,
-        erosion_q05=percent,
-        erosion_q95=percent,
-        ratingen_grade=int(ratingen.grade(percent)),
+        predicted_percent=percent,
+        predicted_median=percent,
+        predicted_q05=percent,
+        predicted_q95=percent,
+        predicted_grade=int(ratingen.grade(percent)),
         grade_probability=UNIFORM,
         engine="e",
         code_revision="abc",
@@ -152,8 +154,8 @@ def prediction(connection: Connection, sop_iuid: str, joint: str, percent: float
 
 
 def rau(connection: Connection, patient: str, days: int, expected: float, **values: object) -> None:
-    """Predicted Rau score of the only film of a visit, and of the visit."""
-    for scope, sop_iuid in (("film", f"{patient}-{days}"), ("visit", "")):
+    """Predicted Rau score of the only radiograph of a visit, and of the visit."""
+    for scope, sop_iuid in (("radiograph", f"{patient}-{days}"), ("visit", "")):
         put(
             connection,
             "scoring.rau_prediction",
@@ -177,9 +179,9 @@ def rau(connection: Connection, patient: str, days: int, expected: float, **valu
 
 
 def damage(connection: Connection) -> None:
-    """near: three films with activity around them; unnamed: a score that was reported without a film."""
+    """near: three radiographs with activity around them; unnamed: a score that was reported without a radiograph."""
     for days, expected in ((0, 10.0), (366, 20.0), (731, 12.0)):
-        film(connection, "near", days)
+        radiograph(connection, "near", days)
         rau(connection, "near", days, expected, n_scored=9 if days == 731 else 10)
     # The former champion said something else; it must not get into the series.
     rau(connection, "near", 366, 80.0, model_version="former")
@@ -194,7 +196,7 @@ def damage(connection: Connection) -> None:
 
 
 def between(connection: Connection) -> None:
-    """Films with activity whose area is computed by hand below."""
+    """Radiographs with activity whose area is computed by hand below."""
     cases: dict[str, tuple[tuple[int, int], dict[int, float]]] = {
         "usual": ((0, 365), {0: 2.0, 182: 4.0, 365: 3.0}),
         "cut": ((0, 10), {-10: 1.0, 20: 4.0}),
@@ -202,9 +204,9 @@ def between(connection: Connection) -> None:
         "enough": ((0, 100), {0: 3.0, 80: 5.0}),
         "gap": ((0, 549), {0: 3.0, 549: 3.0}),
     }
-    for patient, (films, course) in cases.items():
-        for days in films:
-            film(connection, patient, days)
+    for patient, (radiographs, course) in cases.items():
+        for days in radiographs:
+            radiograph(connection, patient, days)
             rau(connection, patient, days, 10.0)
         for days, value in course.items():
             activity(connection, patient, days, das28_esr_reported=value)
@@ -232,10 +234,10 @@ GRADES[..., 1] = np.clip(GRADES[..., 0] + GRADES[..., 1] // 3 - 1, 0, 5)
 
 
 def readings(connection: Connection) -> None:
-    """Seven patients with a film on which two readers and the model have graded every joint; wrists of four only."""
+    """Seven patients with a radiograph on which two readers and the model have graded every joint; wrists of four only."""
     for number, patient_grades in enumerate(GRADES):
         patient = f"read-{number}"
-        name = film(connection, patient, 0)
+        name = radiograph(connection, patient, 0)
         for reader in range(2):
             read_on = START + timedelta(days=10 * (reader + 1))
             consultation(connection, patient, 0, f"{patient}-{reader}", sop_iuid=name, read_on=read_on)
@@ -281,7 +283,7 @@ REPORTED: dict[str, tuple[dict[str, float], str | None]] = {
     "esr as crp": ({"das28_crp3_reported": das28.das28_crp(9, 4, 20)}, "value of ESR in the place of CRP"),
 }
 
-# Two films of a visit: grades 2, 3, 1 on one (sum 6 of 3) and 5, 0 on the other (5 of 2); the visit has 11 of 5.
+# Two radiographs of a visit: grades 2, 3, 1 on one (sum 6 of 3) and 5, 0 on the other (5 of 2); the visit has 11 of 5.
 RAU_REPORTED: dict[str, tuple[float, str | None]] = {
     "scaled": (76.0, None),
     "nearly": (76.3, "rounding"),
@@ -299,7 +301,7 @@ def reported(connection: Connection) -> None:
         activity(connection, patient, 0, **PARTS, **scores)
     activity(connection, "no parts", 0, das28_esr_reported=4.0)
     for patient, (score, _) in RAU_REPORTED.items():
-        first, second = (film(connection, patient, 0, f"{patient}-{number}") for number in (1, 2))
+        first, second = (radiograph(connection, patient, 0, f"{patient}-{number}") for number in (1, 2))
         consultation(connection, patient, 0, f"{patient}-1", sop_iuid=first, reported_rau=score)
         consultation(connection, patient, 0, f"{patient}-2", sop_iuid=second)
         for number, name, percents in ((1, first, (30.0, 50.0, 5.0)), (2, second, (100.0, 0.0))):
@@ -345,7 +347,7 @@ def next_night(connection: Connection) -> None:
     activity(connection, "late", 10, NEXT_NIGHT, esr=10.0)
     for number in range(3):
         activity(connection, "late", 100 + number, NEXT_NIGHT, **PARTS)
-    name = film(connection, "late", 0, night=NEXT_NIGHT)
+    name = radiograph(connection, "late", 0, night=NEXT_NIGHT)
     for joint in ("hand_left_1", "hand_left_2"):
         prediction(connection, name, joint, 10.0, NEXT_NIGHT)
     consultation(connection, "late", 0, "late", sop_iuid=name, read_on=START, **origin(NEXT_NIGHT))
@@ -399,10 +401,10 @@ def test_each_visit_meets_the_nearest_activity_that_has_a_das28_once(analyst):
     ]
 
 
-def test_a_score_without_a_film_is_not_lost(analyst):
+def test_a_score_without_a_radiograph_is_not_lost(analyst):
     assert rows(
         analyst,
-        "SELECT n_films, reported_rau, rau_expected, lag_days FROM analyst.damage_and_activity"
+        "SELECT n_radiographs, reported_rau, rau_expected, lag_days FROM analyst.damage_and_activity"
         " WHERE patient_id = 'unnamed'",
     ) == [(0, 30.0, None, None)]
 
@@ -435,7 +437,7 @@ def test_progression_of_predicted_and_reported_scores(analyst):
     assert first["probability_of_detectable_progression"] == pytest.approx(stats.norm.cdf(3.7 / sd), abs=1e-6)
     assert first["probability_of_detectable_improvement"] == pytest.approx(stats.norm.cdf(-16.3 / sd), abs=1e-6)
     # A fall, but of a visit with another number of joints.
-    assert (second["rau_change"], second["equally_many_joints"], second["course"]) == (-8.0, False, None)
+    assert (second["rau_change"], second["same_joint_count"], second["course"]) == (-8.0, False, None)
     assert {row["model_version"] for row in predicted} == {"champion"}
     assert rows(
         analyst,
@@ -478,14 +480,14 @@ def test_the_probability_of_progression_is_near_that_of_the_whole_distributions(
     assert max(errors) < 0.03
 
 
-# ---- activity between films
+# ---- activity between radiographs
 
 
 def test_activity_is_integrated_by_trapezoids(analyst):
     found = {
         row["patient_id"]: row
         for row in table(
-            analyst, "SELECT * FROM analyst.activity_between_films WHERE form = 'das28_esr4' AND years < 1.6"
+            analyst, "SELECT * FROM analyst.activity_between_radiographs WHERE form = 'das28_esr4' AND years < 1.6"
         )
     }
     usual = found["usual"]
@@ -493,7 +495,7 @@ def test_activity_is_integrated_by_trapezoids(analyst):
     assert usual["mean_das28"] == pytest.approx(mean)
     assert usual["das28_years"] == pytest.approx(mean * 365 / 365.25)
     assert (usual["n_activity_visits"], usual["n_reported"], usual["covered_share"]) == (3, 3, 1.0)
-    # From 1.0 to 4.0 within 30 days; the films lie on day 10 and 20 of these.
+    # From 1.0 to 4.0 within 30 days; the radiographs lie on day 10 and 20 of these.
     assert found["cut"]["mean_das28"] == pytest.approx(2.5)
     assert (found["cut"]["n_activity_visits"], found["cut"]["covered_share"]) == (0, 1.0)
     assert (found["short"]["covered_share"], found["short"]["mean_das28"]) == (pytest.approx(0.79), None)
@@ -506,7 +508,7 @@ def test_activity_is_integrated_by_trapezoids(analyst):
 def test_forms_of_das28_are_integrated_apart(analyst):
     assert rows(
         analyst,
-        "SELECT form, n_activity_visits, mean_das28 FROM analyst.activity_between_films"
+        "SELECT form, n_activity_visits, mean_das28 FROM analyst.activity_between_radiographs"
         " WHERE patient_id = 'usual' AND form <> 'das28_esr4' ORDER BY form",
     ) == [("das28_crp3", 1, None), ("das28_crp4", 0, None), ("das28_esr3", 0, None)]
 
@@ -514,7 +516,7 @@ def test_forms_of_das28_are_integrated_apart(analyst):
 def test_every_interval_of_progression_has_its_activity_once_a_form(analyst):
     assert rows(
         analyst,
-        "SELECT DISTINCT count(*) FROM analyst.rau_progression AS p INNER JOIN analyst.activity_between_films AS a"
+        "SELECT DISTINCT count(*) FROM analyst.rau_progression AS p INNER JOIN analyst.activity_between_radiographs AS a"
         " USING (patient_id, damage, from_date, to_date) GROUP BY p.patient_id, p.damage, p.from_date",
     ) == [(4,)]
 
@@ -545,7 +547,7 @@ def test_a_timeline_reads_from_top_to_bottom(analyst):
     )
     assert [row[:3] for row in found[:5]] == [
         (-12, "activity", "das28_esr4 2.99, low (reported)"),
-        (0, "film", "film HAND_LEFT"),
+        (0, "radiograph", "radiograph HAND_LEFT"),
         (0, "prediction", "predicted Rau 10.0 (90 % from 5.0 to 15.0), 10 joints, extrapolated"),
         (19, "activity", "das28_esr4 3.02, low (reported)"),
         (31, "reported_rau", "Rau 12 reported for the visit of 2020-01-01"),
@@ -614,7 +616,7 @@ def test_a_night_says_what_came_and_what_it_lacks(analyst):
         (dataset, measure if rule is None else rule): (n, n_of, proportion)
         for dataset, measure, rule, n, n_of, proportion in rows(
             analyst,
-            "SELECT dataset, measure, rule, n, n_of, proportion FROM analyst.night_quality WHERE night = '2026-11-22'",
+            "SELECT dataset, measure, rule, n, n_of, proportion FROM analyst.batch_quality WHERE night = '2026-11-22'",
         )
     }
     assert found == {
@@ -628,7 +630,7 @@ def test_a_night_says_what_came_and_what_it_lacks(analyst):
         ("consultations", "landed"): (0, 0, None),
         ("consultations", "accepted"): (0, 0, None),
         ("consultations", "quarantined"): (0, 0, None),
-        ("consultations", "without film"): (0, 1, 0.0),
+        ("consultations", "without radiograph"): (0, 1, 0.0),
         ("consultations", "without date of reading"): (0, 1, 0.0),
         ("consultations", "without reported Rau"): (1, 1, 1.0),
         ("consultations", "without readings"): (0, 1, 0.0),
@@ -696,7 +698,7 @@ def test_a_rau_score_names_its_images_model_code_and_run(new_warehouse):
         with made.engine(made.superuser_url).begin() as connection:
             connection.exec_driver_sql(ARRANGE)
             for name, joints in (("p-0", ("hand_left_1", "hand_left_2")), ("p-b", ("hand_left_1", "wrist_left"))):
-                film(connection, "p", 0, name)
+                radiograph(connection, "p", 0, name)
                 for joint in joints:
                     prediction(connection, name, joint, 10.0)
             rau(connection, "p", 0, 10.0, n_scored=2)
@@ -711,10 +713,10 @@ def test_a_rau_score_names_its_images_model_code_and_run(new_warehouse):
             row["scope"]: row
             for row in table(made.engine(made.analyst_url), "SELECT * FROM analyst.rau_lineage WHERE patient_id = 'p'")
         }
-        film_images = [sha256["p-0", "hand_left_1"], sha256["p-0", "hand_left_2"]]
-        assert found["film"]["image_sha256s"] == film_images
-        # Both films show hand_left_1 and have two joints: the smaller film id counts.
-        assert found["visit"]["image_sha256s"] == [*film_images, sha256["p-b", "wrist_left"]]
+        radiograph_images = [sha256["p-0", "hand_left_1"], sha256["p-0", "hand_left_2"]]
+        assert found["radiograph"]["image_sha256s"] == radiograph_images
+        # Both radiographs show hand_left_1 and have two joints: the smaller radiograph id counts.
+        assert found["visit"]["image_sha256s"] == [*radiograph_images, sha256["p-b", "wrist_left"]]
         for row in found.values():
             assert row["is_current"]
             assert row["is_champion"]

@@ -20,12 +20,12 @@ def followed():
 
 @pytest.fixture(scope="module")
 def found(followed):
-    return associate(followed.films, followed.visits)
+    return associate(followed.radiographs, followed.visits)
 
 
 @pytest.fixture(scope="module")
 def short(followed):
-    return associate(followed.films, followed.visits, **SHORT)
+    return associate(followed.radiographs, followed.visits, **SHORT)
 
 
 def of(found, relation, window, method, **stratum):
@@ -55,7 +55,7 @@ def test_each_question_is_answered_once(found):
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=5)
 def test_the_order_of_rows_and_the_names_of_patients_mean_nothing(followed, short, seed):
-    shuffled = [frame.sample(frac=1, random_state=seed) for frame in (followed.films, followed.visits)]
+    shuffled = [frame.sample(frac=1, random_state=seed) for frame in (followed.radiographs, followed.visits)]
     equal(associate(*shuffled, **SHORT), short)
     renamed = [frame.assign(patient_id="p" + frame["patient_id"].str[::-1]) for frame in shuffled]
     equal(associate(*renamed, **SHORT), short)
@@ -65,7 +65,7 @@ def test_the_order_of_rows_and_the_names_of_patients_mean_nothing(followed, shor
 @settings(max_examples=5)
 def test_a_constant_on_top_changes_no_association(followed, short, damage, activity):
     moved = associate(
-        followed.films.assign(reported_rau=followed.films["reported_rau"] + damage),
+        followed.radiographs.assign(reported_rau=followed.radiographs["reported_rau"] + damage),
         followed.visits.assign(das28_esr4=followed.visits["das28_esr4"] + activity),
         **SHORT,
     )
@@ -73,7 +73,9 @@ def test_a_constant_on_top_changes_no_association(followed, short, damage, activ
 
 
 def test_forms_are_never_mixed(followed, found):
-    other = associate(followed.films, followed.visits.assign(das28_crp3=followed.visits["das28_crp3"][::-1].to_numpy()))
+    other = associate(
+        followed.radiographs, followed.visits.assign(das28_crp3=followed.visits["das28_crp3"][::-1].to_numpy())
+    )
     same, changed = (frame[frame["activity"] != "das28_crp3"].reset_index(drop=True) for frame in (found, other))
     # The q values speak of all figures together.
     equal(same, changed, NUMBERS[:-1])
@@ -81,31 +83,31 @@ def test_forms_are_never_mixed(followed, found):
 
 
 def test_a_join_that_fans_out_is_refused(followed):
-    fanned = followed.films.merge(followed.visits[["patient_id"]], on="patient_id")
-    with pytest.raises(ValueError, match=r"\d+ films are there more than once .*correct the join"):
+    fanned = followed.radiographs.merge(followed.visits[["patient_id"]], on="patient_id")
+    with pytest.raises(ValueError, match=r"\d+ radiographs are there more than once .*correct the join"):
         associate(fanned, followed.visits)
     with pytest.raises(ValueError, match=r"1 visits are there more than once"):
-        associate(followed.films, pd.concat([followed.visits, followed.visits[:1]]))
+        associate(followed.radiographs, pd.concat([followed.visits, followed.visits[:1]]))
 
 
 def test_what_is_not_understood_is_refused(followed):
-    films, visits = followed.films, followed.visits
-    with pytest.raises(ValueError, match="films lack the columns n_scored"):
-        associate(films.drop(columns="n_scored"), visits)
+    radiographs, visits = followed.radiographs, followed.visits
+    with pytest.raises(ValueError, match="radiographs lack the columns n_scored"):
+        associate(radiographs.drop(columns="n_scored"), visits)
     with pytest.raises(ValueError, match="1 visits have no patient_id"):
-        associate(films, visits.assign(patient_id=visits["patient_id"].mask(visits.index == 0)))
+        associate(radiographs, visits.assign(patient_id=visits["patient_id"].mask(visits.index == 0)))
     with pytest.raises(ValueError, match="no such strata: sex"):
-        associate(films, visits, strata=("sex",))
+        associate(radiographs, visits, strata=("sex",))
     with pytest.raises(ValueError, match="confidence"):
-        associate(films, visits, confidence=1.0)
+        associate(radiographs, visits, confidence=1.0)
 
 
 def test_repeated_measures_correlation_is_that_of_the_analysis_of_covariance(followed, short):
     """Bakdash and Marusich: root of the share that the measure explains beside the patients, with the slope's sign."""
-    films = followed.films.merge(followed.visits, on=["patient_id", "visit_date"])
-    films = films[films.groupby("patient_id")["patient_id"].transform("size") > 1]
-    patients = pd.get_dummies(films["patient_id"]).to_numpy(dtype=float)
-    damage, activity = films["reported_rau"].to_numpy(), films["das28_esr4"].to_numpy()
+    radiographs = followed.radiographs.merge(followed.visits, on=["patient_id", "visit_date"])
+    radiographs = radiographs[radiographs.groupby("patient_id")["patient_id"].transform("size") > 1]
+    patients = pd.get_dummies(radiographs["patient_id"]).to_numpy(dtype=float)
+    damage, activity = radiographs["reported_rau"].to_numpy(), radiographs["das28_esr4"].to_numpy()
 
     def residual_squares(predictors):
         slopes = np.linalg.lstsq(predictors, damage, rcond=None)[0]
@@ -116,7 +118,7 @@ def test_repeated_measures_correlation_is_that_of_the_analysis_of_covariance(fol
     expected = np.sign(slope) * np.sqrt((without - error) / without)
     row = of(short, "level", "same_day", "repeated_measures")
     assert row["estimate"] == pytest.approx(expected, abs=1e-8)
-    assert row["n_visits"] == len(films)
+    assert row["n_visits"] == len(radiographs)
 
 
 def test_q_values_are_those_of_benjamini_and_hochberg(found):
@@ -127,33 +129,37 @@ def test_q_values_are_those_of_benjamini_and_hochberg(found):
     assert found.loc[found["relation"] == "course", ["p_value", "q_value"]].isna().all(axis=None)
 
 
-def test_a_film_has_one_visit_at_most(followed, short):
-    n_films = len(followed.films)
-    assert of(short, "course", "none", "mixed_model")["n_visits"] == n_films
-    assert of(short, "level", "within_90_days", "pearson")["n_visits"] <= n_films
+def test_a_radiograph_has_one_visit_at_most(followed, short):
+    n_radiographs = len(followed.radiographs)
+    assert of(short, "course", "none", "mixed_model")["n_visits"] == n_radiographs
+    assert of(short, "level", "within_90_days", "pearson")["n_visits"] <= n_radiographs
     assert (
-        of(short, "change", "within_90_days", "pearson")["n_visits"] <= n_films - followed.films["patient_id"].nunique()
+        of(short, "change", "within_90_days", "pearson")["n_visits"]
+        <= n_radiographs - followed.radiographs["patient_id"].nunique()
     )
 
 
-def test_the_film_that_says_how_severe_a_patient_is_is_left_out(followed, found):
+def test_the_radiograph_that_says_how_severe_a_patient_is_is_left_out(followed, found):
     strata = found[(found["stratum_kind"] == "severity") & (found["relation"] == "course")]
-    films = followed.films
-    assert strata[strata["damage"] == "reported_rau"]["n_visits"].sum() == len(films) - films["patient_id"].nunique()
+    radiographs = followed.radiographs
+    assert (
+        strata[strata["damage"] == "reported_rau"]["n_visits"].sum()
+        == len(radiographs) - radiographs["patient_id"].nunique()
+    )
 
 
 def test_a_change_of_the_joints_that_were_scored_is_no_progression(followed):
-    films = followed.films.assign(n_scored=np.where(followed.films.index % 2, 38.0, 36.0))
-    alternating = films.groupby("patient_id")["n_scored"].diff().ne(0).all()
+    radiographs = followed.radiographs.assign(n_scored=np.where(followed.radiographs.index % 2, 38.0, 36.0))
+    alternating = radiographs.groupby("patient_id")["n_scored"].diff().ne(0).all()
     assert alternating
-    found = associate(films, followed.visits, strata=("overall",))
+    found = associate(radiographs, followed.visits, strata=("overall",))
     changes = found[found["relation"].isin(["change", "progression"])]
     assert set(changes["damage"]) == {"reported_rau"}
 
 
 def test_four_patients_have_no_figure():
     few = simulate_followed(4, seed=2)
-    found = associate(few.films, few.visits)
+    found = associate(few.radiographs, few.visits)
     assert len(found) > 0
     assert (found["n_patients"] <= 4).all()
     assert found[NUMBERS].isna().all(axis=None)
@@ -161,7 +167,7 @@ def test_four_patients_have_no_figure():
 
 def test_nothing_gives_nothing():
     none = simulate_followed(1, seed=1)
-    found = associate(none.films[:0], none.visits[:0])
+    found = associate(none.radiographs[:0], none.visits[:0])
     assert list(found.columns) == list(COLUMNS)
     assert found.empty
-    assert associate(none.films, none.visits[:0])["relation"].unique().tolist() == ["course"]
+    assert associate(none.radiographs, none.visits[:0])["relation"].unique().tolist() == ["course"]

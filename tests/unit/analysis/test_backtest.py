@@ -6,23 +6,23 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scoring.analysis import backtest, course
+from scoring.analysis import backtest, progression
 from scoring.phantom.registry import simulate_registry
 
 
-def synthetic_films(n_patients, seed):
-    films = simulate_registry(n_patients, seed, date(2014, 1, 1), 10.0).consultations
-    named = films.rename(columns={"date_x": "visit_date", "rau_score": "rau"}).dropna(subset=["rau"])
+def synthetic_radiographs(n_patients, seed):
+    radiographs = simulate_registry(n_patients, seed, date(2014, 1, 1), 10.0).consultations
+    named = radiographs.rename(columns={"date_x": "visit_date", "rau_score": "rau"}).dropna(subset=["rau"])
     return named.assign(rau_sd=0.0, n_scored=10)
 
 
-def frame(*films):
-    named = pd.DataFrame(films, columns=["patient_id", "visit_date", "rau"])
-    return course.checked(named.assign(rau_sd=0.0, n_scored=32))
+def frame(*radiographs):
+    named = pd.DataFrame(radiographs, columns=["patient_id", "visit_date", "rau"])
+    return progression.checked(named.assign(rau_sd=0.0, n_scored=32))
 
 
 def test_the_simple_methods_by_hand():
-    before, last = course.without_last(
+    before, last = progression.without_last(
         frame(
             ("a", "2010-01-01", 10.0), ("a", "2011-01-01", 20.0), ("a", "2013-01-01", 99.0),
             ("b", "2010-01-01", 5.0), ("b", "2012-01-01", 99.0),
@@ -37,7 +37,7 @@ def test_the_simple_methods_by_hand():
 
 
 def test_on_a_synthetic_registry_both_simple_methods_are_beaten():
-    found = backtest.back_test(synthetic_films(500, 3))
+    found = backtest.back_test(synthetic_radiographs(500, 3))
     figures = found.figures.set_index("method")
     assert found.n_patients > 350
     assert list(figures.index) == list(backtest.METHODS)
@@ -56,8 +56,8 @@ def test_on_a_synthetic_registry_both_simple_methods_are_beaten():
 
 
 def test_nobody_is_forecast_by_a_model_that_has_seen_him(monkeypatch):
-    films = synthetic_films(120, 4)
-    fit, predict, learnt = course.fit, course.predict, {}
+    radiographs = synthetic_radiographs(120, 4)
+    fit, predict, learnt = progression.fit, progression.predict, {}
 
     def remember(seen):
         model = fit(seen)
@@ -69,14 +69,14 @@ def test_nobody_is_forecast_by_a_model_that_has_seen_him(monkeypatch):
             assert not learnt[id(model)][1] & set(before["patient_id"])
         return predict(model, before, last)
 
-    monkeypatch.setattr(course, "SHIFTS", (16.0,))
+    monkeypatch.setattr(progression, "SHIFTS", (16.0,))
     monkeypatch.setattr(backtest.course, "fit", remember)
     monkeypatch.setattr(backtest.course, "predict", check)
-    found = backtest.back_test(films)
+    found = backtest.back_test(radiographs)
     assert len(learnt) == backtest.FOLDS
-    assert found.n_patients == (films.groupby("patient_id").size() > 1).sum()
+    assert found.n_patients == (radiographs.groupby("patient_id").size() > 1).sum()
 
 
 def test_too_few_patients_are_refused():
-    with pytest.raises(course.TooFewPatients):
-        backtest.back_test(synthetic_films(30, 5))
+    with pytest.raises(progression.TooFewPatients):
+        backtest.back_test(synthetic_radiographs(30, 5))

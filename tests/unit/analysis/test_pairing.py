@@ -15,24 +15,26 @@ def series(rows):
     return Series(patient, day, 2.0 + np.arange(len(rows)) % 3)
 
 
-@given(rows=visits, films=asked, window=st.sampled_from([(-9, 9), (0, 0), (-20, -1), (-20, -8), (1, 20), (8, 20)]))
-def test_the_nearest_visit_is_that_of_a_search_through_all(rows, films, window):
+@given(
+    rows=visits, radiographs=asked, window=st.sampled_from([(-9, 9), (0, 0), (-20, -1), (-20, -8), (1, 20), (8, 20)])
+)
+def test_the_nearest_visit_is_that_of_a_search_through_all(rows, radiographs, window):
     known = series(rows)
-    patient, day = np.array(films, dtype=np.int64).T
+    patient, day = np.array(radiographs, dtype=np.int64).T
     found = nearest(known, patient, day, *window)
-    for place, (who, when) in zip(found, films, strict=True):
+    for place, (who, when) in zip(found, radiographs, strict=True):
         inside = [
             (abs(d - when), d, i) for i, (p, d) in enumerate(rows) if p == who and window[0] <= d - when <= window[1]
         ]
         assert place == (min(inside)[2] if inside else -1)
 
 
-@given(rows=visits, films=asked, length=st.integers(0, 50))
-def test_summed_activity_is_the_area_under_the_line(rows, films, length):
+@given(rows=visits, radiographs=asked, length=st.integers(0, 50))
+def test_summed_activity_is_the_area_under_the_line(rows, radiographs, length):
     known = series(rows)
-    patient, start = np.array(films, dtype=np.int64).T
+    patient, start = np.array(radiographs, dtype=np.int64).T
     found = summed(known, patient, start.astype(float), start + float(length))
-    for area, (who, when) in zip(found, films, strict=True):
+    for area, (who, when) in zip(found, radiographs, strict=True):
         own = [i for i, (p, _) in enumerate(rows) if p == who]
         days = known.day[own]
         if len(rows) < 2 or not own or when < days[0] or when + length > days[-1]:

@@ -122,14 +122,14 @@ def test_order_of_joints_does_not_matter(grade_probability, random):
     np.testing.assert_allclose(rau_distribution(shuffled)[1], rau_distribution(grade_probability)[1], atol=1e-12)
 
 
-def test_many_films_at_once_give_the_digits_of_one_at_a_time():
+def test_many_radiographs_at_once_give_the_digits_of_one_at_a_time():
     grade_probability = np.random.default_rng(0).dirichlet(np.full(6, 0.3), size=(7, 10))
     support, probability = rau_distribution(grade_probability)
-    for film in range(7):
-        np.testing.assert_array_equal(probability[film], rau_distribution(grade_probability[film])[1])
-        estimate = estimated(grade_probability[film])
-        assert expectation(support, probability)[film] == estimate.expected
-        assert quantile(support, probability, 0.95)[film] == estimate.q95
+    for radiograph in range(7):
+        np.testing.assert_array_equal(probability[radiograph], rau_distribution(grade_probability[radiograph])[1])
+        estimate = estimated(grade_probability[radiograph])
+        assert expectation(support, probability)[radiograph] == estimate.expected
+        assert quantile(support, probability, 0.95)[radiograph] == estimate.q95
 
 
 def test_interval_of_a_coin_for_each_of_ten_joints():

@@ -9,7 +9,7 @@ from scoring.export import fhir
 
 JOINT = {
     "patient_id": "00123", "visit_date": date(2020, 1, 2), "sop_iuid": "1.2.840.1", "joint": "hand_left_2",
-    "erosion_mean": 34.5, "erosion_q05": 20.0, "erosion_q95": 48.0, "ratingen_grade": 2, "image_sha256": "a" * 64,
+    "predicted_percent": 34.5, "predicted_q05": 20.0, "predicted_q95": 48.0, "predicted_grade": 2, "image_sha256": "a" * 64,
     "model_version": "m-1", "trained_on_synthetic": True, "scored_at": datetime(2020, 1, 3, 4, 5, tzinfo=UTC),
 }  # fmt: skip
 
@@ -40,10 +40,10 @@ def test_the_same_prediction_has_the_same_id_and_another_model_another():
     ("sop_iuid", "system"),
     [
         ("1.2.840.1", "urn:dicom:uid"),
-        ("F-17", "urn:x-bone-erosion-scoring:film"),
-        ("1.02", "urn:x-bone-erosion-scoring:film"),
+        ("F-17", "urn:x-bone-erosion-scoring:radiograph"),
+        ("1.02", "urn:x-bone-erosion-scoring:radiograph"),
     ],
 )
-def test_a_film_that_is_no_dicom_uid_is_not_called_one(sop_iuid, system):
-    (film,) = fhir.joint_observation({**JOINT, "sop_iuid": sop_iuid})["derivedFrom"]
-    assert film["identifier"]["system"] == system
+def test_a_radiograph_that_is_no_dicom_uid_is_not_called_one(sop_iuid, system):
+    (radiograph,) = fhir.joint_observation({**JOINT, "sop_iuid": sop_iuid})["derivedFrom"]
+    assert radiograph["identifier"]["system"] == system

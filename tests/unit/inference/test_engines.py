@@ -118,7 +118,7 @@ def test_deciding_for_the_cpu_does_not_import_tensorflow():
 import os, sys
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 from scoring.inference.engines import choose_engine
-from scoring.training.store import SHIPPED_VERSION, find_model
+from scoring.model_store.store import SHIPPED_VERSION, find_model
 engine = choose_engine("auto", find_model(SHIPPED_VERSION, "nowhere"), 1)
 assert engine.name == "openvino"
 assert not {"tensorflow", "keras"} & set(sys.modules)

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from scoring.errors import StorageUnavailable
-from scoring.inference.scorer import PREDICTION_SCHEMA, Refused, score_images
+from scoring.imaging.loader import RejectedImage
+from scoring.inference.scorer import PREDICTION_SCHEMA, score_images
 from scoring.networks.readout import read_out
 
 
@@ -63,8 +64,8 @@ def test_every_row_is_scored_in_order(night, tmp_path):
     assert table["uri"].to_pylist() == list(night)
     assert engine.batches == done == [4, 4, 2]
     expected = [np.ceil(100 * 25 * i / 255) for i in range(10)]
-    assert table["erosion_mean"].to_pylist() == pytest.approx(expected, abs=1)
-    assert sorted(table["ratingen_grade"].to_pylist()) == table["ratingen_grade"].to_pylist()
+    assert table["predicted_percent"].to_pylist() == pytest.approx(expected, abs=1)
+    assert sorted(table["predicted_grade"].to_pylist()) == table["predicted_grade"].to_pylist()
 
 
 def test_what_is_stored_is_what_the_distribution_says(night, tmp_path):
@@ -80,10 +81,10 @@ def test_what_is_stored_is_what_the_distribution_says(night, tmp_path):
     assert (np.diff(cdf, axis=1) >= 0).all()
     assert (cdf[:, -1] == 1).all()
     read = read_out(cdf)
-    np.testing.assert_array_equal(frame["erosion_mean"], read.mean)
-    np.testing.assert_array_equal(frame["erosion_q05"], read.q05)
-    np.testing.assert_array_equal(frame["erosion_q95"], read.q95)
-    np.testing.assert_array_equal(frame["ratingen_grade"], read.grade)
+    np.testing.assert_array_equal(frame["predicted_percent"], read.mean)
+    np.testing.assert_array_equal(frame["predicted_q05"], read.q05)
+    np.testing.assert_array_equal(frame["predicted_q95"], read.q95)
+    np.testing.assert_array_equal(frame["predicted_grade"], read.grade)
     np.testing.assert_allclose(np.stack(frame["grade_probability"]).sum(axis=1), 1, atol=1e-6)
 
 
@@ -155,7 +156,7 @@ def test_a_shard_of_which_nothing_is_left_makes_an_empty_file(tmp_path):
     rows = [("0" * 64, "1", f"hand_left_{i}", f"nowhere/{i}.jpg") for i in range(1, 10)]
     result = score_images(rows, BrightnessEngine(), str(tmp_path / "a"), batch_size=2)
     assert (result.n_scored, len(result.refused)) == (0, 9)
-    assert isinstance(result.refused[0], Refused)
+    assert isinstance(result.refused[0], RejectedImage)
     assert pq.read_table(result.path).schema.equals(PREDICTION_SCHEMA)
 
 

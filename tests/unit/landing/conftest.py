@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scoring.landing.readers import REQUIRED_COLUMNS
+from scoring.contract import column_names
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def csv_bytes() -> Callable[..., bytes]:
     """One dataset as CSV: the required columns, then whatever else the rows name."""
 
     def write(dataset: str, *rows: dict[str, str], delimiter: str = ",", newline: str = "\n") -> bytes:
-        header = list(dict.fromkeys([*REQUIRED_COLUMNS[dataset], *(name for row in rows for name in row)]))
+        header = list(dict.fromkeys([*column_names(dataset, required=True), *(name for row in rows for name in row)]))
         lines = [header, *([row.get(name, "") for name in header] for row in rows)]
         return (newline.join(delimiter.join(line) for line in lines) + newline).encode()
 

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from scoring.errors import BadInput, LandingNotReady
-from scoring.landing.discovery import NightFiles, discover
+from scoring.landing.discovery import BatchFiles, discover
 
 NIGHT = date(2026, 11, 21)
 YESTERDAY = date(2026, 11, 20)
@@ -19,14 +19,14 @@ WriteNight = Callable[..., Path]
 def find(
     landing: Path | str,
     *,
-    lookback_nights: int = 7,
+    lookback_days: int = 7,
     with_datasets: bool = True,
     late_folders: Collection[date] | None = None,
-) -> NightFiles:
+) -> BatchFiles:
     return discover(
         str(landing),
         NIGHT,
-        lookback_nights=lookback_nights,
+        lookback_days=lookback_days,
         success_marker="_SUCCESS",
         with_datasets=with_datasets,
         late_folders=late_folders,
@@ -74,9 +74,9 @@ def test_look_back_takes_closed_folders_oldest_first(landing: Path, write_night:
     write_night(date(2026, 11, 22), {"joints/tomorrow.jpg": b""})
     files = find(landing)
     assert [file.name for file in files.images] == ["oldest.jpg", "late.jpg", "new.jpg"]
-    assert [file.folder_date.day for file in files.images] == [14, 20, 21]
+    assert [file.batch_date.day for file in files.images] == [14, 20, 21]
     assert [file.source_file for file in files.datasets] == ["2026-11-14/consultations.csv"]
-    assert [file.name for file in find(landing, lookback_nights=0).images] == ["new.jpg"]
+    assert [file.name for file in find(landing, lookback_days=0).images] == ["new.jpg"]
     assert files.unusable == {}
 
 

@@ -10,22 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.errors import InvalidRequest
-from scoring.landing.layout import closed_nights, landing_root, parse_image_name
+from scoring.landing.layout import closed_batches, landing_root, parse_image_name
 from scoring.settings import IMAGE_PATTERN
 
 PATTERN = re.compile(IMAGE_PATTERN)
 
 
 @pytest.mark.parametrize(
-    ("file_name", "film", "joint"),
+    ("file_name", "radiograph", "joint"),
     [
         ("1.2.840.113619.2_hand_left_1.jpg", "1.2.840.113619.2", "hand_left_1"),
         ("1.2.3_foot_right_5.jpeg", "1.2.3", "foot_right_5"),
-        ("film-07_wrist_left.jpg", "film-07", "wrist_left"),
+        ("radiograph-07_wrist_left.jpg", "radiograph-07", "wrist_left"),
     ],
 )
-def test_a_name_says_film_and_joint(file_name: str, film: str, joint: str) -> None:
-    assert parse_image_name(file_name, PATTERN) == (film, joint)
+def test_a_name_says_radiograph_and_joint(file_name: str, radiograph: str, joint: str) -> None:
+    assert parse_image_name(file_name, PATTERN) == (radiograph, joint)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_password_in_the_url_is_refused_without_repeating_it() -> None:
         ("nowhere://bucket/landing", "no such storage"),
     ],
 )
-@pytest.mark.parametrize("opens", [landing_root, lambda url: closed_nights(url, "_SUCCESS")])
+@pytest.mark.parametrize("opens", [landing_root, lambda url: closed_batches(url, "_SUCCESS")])
 def test_a_file_system_that_is_not_installed_is_named(
     url: str, remedy: str, opens: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,5 +96,5 @@ def test_closed_nights_are_the_dated_folders_with_a_marker(landing: Path, write_
         (landing / name).mkdir()
         (landing / name / "_SUCCESS").touch()
     (landing / "2026-11-18").touch()
-    assert closed_nights(str(landing), "_SUCCESS") == [date(2026, 11, 3), date(2026, 11, 21)]
-    assert closed_nights(str(landing / "missing"), "_SUCCESS") == []
+    assert closed_batches(str(landing), "_SUCCESS") == [date(2026, 11, 3), date(2026, 11, 21)]
+    assert closed_batches(str(landing / "missing"), "_SUCCESS") == []

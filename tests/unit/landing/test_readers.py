@@ -70,7 +70,7 @@ def test_dialects_of_csv(csv_bytes: CsvBytes, delimiter: str, newline: str, enco
 
 def test_decimal_comma_with_semicolons(csv_bytes: CsvBytes) -> None:
     data = csv_bytes("disease_activity", ACTIVITY | {"das28bsr_score": "3,21"}, delimiter=";")
-    staged = stage_disease_activity(activity(data), source_file="f", folder_date=FOLDER_DATE)
+    staged = stage_disease_activity(activity(data), source_file="f", batch_date=FOLDER_DATE)
     assert staged.loc[0, "das28bsr_score"] == 3.21
     assert staged.loc[0, "das28bsr_score_text"] == "3,21"
 
@@ -122,7 +122,7 @@ def test_delimiters_at_the_end_of_lines_are_harmless(csv_bytes: CsvBytes) -> Non
 
 def test_header_only_is_a_table_without_rows(csv_bytes: CsvBytes) -> None:
     frame = consultations(csv_bytes("consultations"))
-    staged, readings = stage_consultations(frame, source_file="f", folder_date=FOLDER_DATE)
+    staged, readings = stage_consultations(frame, source_file="f", batch_date=FOLDER_DATE)
     assert (len(staged), len(readings)) == (0, 0)
     assert list(staged) == CONSULTATIONS.names
     assert list(readings) == READINGS.names
@@ -291,7 +291,7 @@ class TestParquet:
 class TestConsultations:
     def stage(self, data: bytes) -> tuple[pd.DataFrame, pd.DataFrame]:
         return stage_consultations(
-            consultations(data), source_file="2026-11-21/consultations.csv", folder_date=FOLDER_DATE
+            consultations(data), source_file="2026-11-21/consultations.csv", batch_date=FOLDER_DATE
         )
 
     def test_types_stand_beside_their_text(self, csv_bytes: CsvBytes) -> None:
@@ -299,7 +299,7 @@ class TestConsultations:
         row = staged.iloc[0]
         assert list(staged) == CONSULTATIONS.names
         assert row["row_key"] == "2026-11-21/consultations.csv:2"
-        assert row["folder_date"] == FOLDER_DATE
+        assert row["batch_date"] == FOLDER_DATE
         assert row["patient_id"] == "00123"
         assert row["date_x"] == date(2026, 11, 20)
         assert (row["date_y_text"], row["date_y"]) == ("20.11.2026", None)
@@ -318,7 +318,7 @@ class TestConsultations:
             "2026-11-21/consultations.csv:3:wrist_left",
         ]
         assert readings["erosion_text"].tolist() == ["12.5", "0", "n/a", "120", "-5"]
-        assert readings["erosion_percent"].tolist() == pytest.approx([12.5, 0, np.nan, 120, -5], nan_ok=True)
+        assert readings["reading_percent"].tolist() == pytest.approx([12.5, 0, np.nan, 120, -5], nan_ok=True)
         assert readings["id_x"].tolist() == ["c1", "c1", "c2", "c2", "c2"]
 
     def test_columns_without_a_single_value(self, csv_bytes: CsvBytes) -> None:
@@ -330,7 +330,7 @@ class TestConsultations:
 
 def test_disease_activity_has_all_measures_even_if_not_delivered(csv_bytes: CsvBytes) -> None:
     staged = stage_disease_activity(
-        activity(csv_bytes("disease_activity", ACTIVITY | {"esr": "12"})), source_file="f.csv", folder_date=FOLDER_DATE
+        activity(csv_bytes("disease_activity", ACTIVITY | {"esr": "12"})), source_file="f.csv", batch_date=FOLDER_DATE
     )
     assert list(staged) == DISEASE_ACTIVITY.names
     assert staged.loc[0, "esr"] == 12

@@ -52,14 +52,14 @@ def test_the_window_is_half_open_and_ids_stay_text(registry: str) -> None:
 
 def test_the_frames_stage_like_those_of_files(registry: str) -> None:
     text = read_registry(registry, **WINDOW, queries=QUERIES)["consultations"]
-    staged, readings = stage_consultations(text, source_file="sql:consultations", folder_date=date(2026, 11, 21))
+    staged, readings = stage_consultations(text, source_file="sql:consultations", batch_date=date(2026, 11, 21))
     assert staged["date_y"].tolist() == [date(2026, 11, 14), date(2026, 11, 21), date(2026, 11, 15), None]
-    assert readings["erosion_percent"].tolist() == [12.5, 5]
+    assert readings["reading_percent"].tolist() == [12.5, 5]
 
 
-def test_a_film_that_nobody_has_read_arrives_by_the_day_it_was_taken(registry: str) -> None:
+def test_a_radiograph_that_nobody_has_read_arrives_by_the_day_it_was_taken(registry: str) -> None:
     text = read_registry(registry, **WINDOW)["consultations"]
-    staged, readings = stage_consultations(text, source_file="sql:consultations", folder_date=date(2026, 11, 21))
+    staged, readings = stage_consultations(text, source_file="sql:consultations", batch_date=date(2026, 11, 21))
     unread = staged.set_index("id_x").loc["unread"]
     assert (unread["date_x"], unread["date_y"]) == (date(2026, 11, 19), None)
     assert "unread" not in set(readings["id_x"])

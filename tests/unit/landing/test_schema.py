@@ -12,14 +12,14 @@ from scoring.landing.schema import READINGS, parquet_writer, read_parquet
 READING = {
     "source_file": "2026-11-21/consultations.csv",
     "row_number": 2,
-    "folder_date": date(2026, 11, 21),
+    "batch_date": date(2026, 11, 21),
     "row_key": "2026-11-21/consultations.csv:2:hand_left_1",
     "id_x": "c1",
     "patient_id": "00123",
     "sop_iuid": None,
     "joint": "hand_left_1",
     "erosion_text": "n/a",
-    "erosion_percent": np.nan,
+    "reading_percent": np.nan,
 }
 
 
@@ -33,9 +33,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     write(pd.DataFrame([READING]), path)
     row = read_parquet(path).iloc[0]
     assert row["patient_id"] == "00123"
-    assert row["folder_date"] == date(2026, 11, 21)
+    assert row["batch_date"] == date(2026, 11, 21)
     assert pd.isna(row["sop_iuid"])
-    assert np.isnan(row["erosion_percent"])
+    assert np.isnan(row["reading_percent"])
 
 
 def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from scoring.errors import BadInput, InvalidRequest
 from scoring.landing import staging
 from scoring.landing.discovery import discover
 from scoring.landing.schema import CONSULTATIONS, DISEASE_ACTIVITY, IMAGES, READINGS, read_parquet
-from scoring.landing.staging import ImageKey, StagedNight, stage_night
+from scoring.landing.staging import ImageKey, StagedBatch, stage_batch
 from scoring.settings import IMAGE_PATTERN
 
 NIGHT = date(2026, 11, 21)
@@ -30,10 +30,10 @@ def nothing_accepted(_keys: Sequence[ImageKey]) -> set[ImageKey]:
     return set()
 
 
-def stage(landing: Path | str, **options: Any) -> StagedNight:
-    files = discover(str(landing), NIGHT, lookback_nights=7, success_marker="_SUCCESS")
+def stage(landing: Path | str, **options: Any) -> StagedBatch:
+    files = discover(str(landing), NIGHT, lookback_days=7, success_marker="_SUCCESS")
     defaults: dict[str, Any] = {"already_accepted": nothing_accepted, "threads": 2}
-    return stage_night(files, staging_of(landing), image_pattern=IMAGE_PATTERN, **(defaults | options))
+    return stage_batch(files, staging_of(landing), image_pattern=IMAGE_PATTERN, **(defaults | options))
 
 
 def staging_of(landing: Path | str) -> str:
@@ -221,7 +221,7 @@ class TestLookBack:
         write_night(NIGHT, {"consultations.csv": tonight})
         first = stage(landing)
         assert table(landing, "consultations")["id_x"].tolist() == ["old", "new"]
-        assert table(landing, "consultations")["folder_date"].tolist() == [YESTERDAY, NIGHT]
+        assert table(landing, "consultations")["batch_date"].tolist() == [YESTERDAY, NIGHT]
 
         stage(landing, seen_files=first.file_sha256)
         assert table(landing, "consultations")["id_x"].tolist() == ["new"]
@@ -289,7 +289,7 @@ def test_a_registry_by_sql_is_staged_like_a_file(landing: Path, write_night: Wri
     stage(landing, registry={"disease_activity": text.astype({"patient_id": "str"}).astype("str")})
     row = table(landing, "disease_activity").iloc[0]
     assert row["row_key"] == "sql:disease_activity/2026-11-21:2"
-    assert (row["folder_date"], row["date"], row["esr"]) == (NIGHT, YESTERDAY, 12)
+    assert (row["batch_date"], row["date"], row["esr"]) == (NIGHT, YESTERDAY, 12)
 
 
 def test_any_file_system(jpeg: Jpeg, csv_bytes: CsvBytes) -> None:
@@ -310,9 +310,9 @@ def test_any_file_system(jpeg: Jpeg, csv_bytes: CsvBytes) -> None:
 
 def test_a_staging_folder_whose_file_system_is_not_installed(landing: Path, write_night: WriteNight) -> None:
     write_night(NIGHT, {})
-    files = discover(str(landing), NIGHT, lookback_nights=0, success_marker="_SUCCESS")
+    files = discover(str(landing), NIGHT, lookback_days=0, success_marker="_SUCCESS")
     with pytest.raises(InvalidRequest, match=r"SCORING_STAGING_URL is a nowhere:// URL"):
-        stage_night(files, "nowhere://x/run-1", image_pattern=IMAGE_PATTERN, already_accepted=nothing_accepted)
+        stage_batch(files, "nowhere://x/run-1", image_pattern=IMAGE_PATTERN, already_accepted=nothing_accepted)
 
 
 def break_reading(monkeypatch: pytest.MonkeyPatch, file_name: str, error: BaseException) -> None:

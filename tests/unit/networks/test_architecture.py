@@ -8,7 +8,7 @@ from scoring.networks.losses import cdf_target, crps_loss
 from scoring.networks.openvino_graph import build_graph, import_openvino
 from scoring.networks.readout import N_POINTS
 from scoring.networks.weights import from_npz, get_weights, round_to_half, set_weights, to_npz
-from scoring.training import metrics
+from scoring.training.evaluation import metrics
 
 keras = pytest.importorskip("keras")
 

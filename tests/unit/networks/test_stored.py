@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from scoring.errors import InvalidRequest, ModelRefused
+from scoring.errors import InvalidRequest, ModelRejected
 from scoring.imaging.preprocess import PREPROCESSING_VERSION
-from scoring.networks.stored import MANIFEST, MODEL_FILES, read_model
-from scoring.training import store
+from scoring.model_store import store
+from scoring.model_store.stored_model import MANIFEST, MODEL_FILES, read_model
 
 FILES = {name: name.encode() * 3 for name in MODEL_FILES}
 FACTS = {
@@ -50,39 +50,39 @@ def test_one_changed_bit_is_refused(folder, name):
     data = bytearray((folder / name).read_bytes())
     data[-1] ^= 1
     (folder / name).write_bytes(data)
-    with pytest.raises(ModelRefused, match=rf"{name} was changed: sha256 [0-9a-f]{{64}} .* states [0-9a-f]{{64}}"):
+    with pytest.raises(ModelRejected, match=rf"{name} was changed: sha256 [0-9a-f]{{64}} .* states [0-9a-f]{{64}}"):
         read_model(str(folder), PREPROCESSING_VERSION)
 
 
 def test_a_shortened_file_is_refused(folder):
     (folder / "network.bin").write_bytes(b"")
-    with pytest.raises(ModelRefused, match=r"network.bin was changed: .* \(0 bytes\)"):
+    with pytest.raises(ModelRejected, match=r"network.bin was changed: .* \(0 bytes\)"):
         read_model(str(folder), PREPROCESSING_VERSION)
 
 
 @pytest.mark.parametrize("name", [*MODEL_FILES, MANIFEST])
 def test_a_missing_file_is_refused(folder, name):
     (folder / name).unlink()
-    with pytest.raises(ModelRefused, match=f"{name} is missing"):
+    with pytest.raises(ModelRejected, match=f"{name} is missing"):
         read_model(str(folder), PREPROCESSING_VERSION)
 
 
 def test_another_preprocessing_is_refused(folder):
     _change_manifest(folder, preprocessing_version="grey150-v0")
-    with pytest.raises(ModelRefused, match=r"trained on preprocessing 'grey150-v0'.*code revision abc123"):
+    with pytest.raises(ModelRejected, match=r"trained on preprocessing 'grey150-v0'.*code revision abc123"):
         read_model(str(folder), PREPROCESSING_VERSION)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"a"', "{}"])
 def test_a_broken_manifest_is_refused(folder, text):
     (folder / MANIFEST).write_text(text)
-    with pytest.raises(ModelRefused, match=MANIFEST):
+    with pytest.raises(ModelRejected, match=MANIFEST):
         read_model(str(folder), PREPROCESSING_VERSION)
 
 
 def test_a_manifest_that_vouches_for_less_is_refused(folder):
     _change_manifest(folder, files={})
-    with pytest.raises(ModelRefused, match=r"vouches for no network.bin, network.xml, weights.npz"):
+    with pytest.raises(ModelRejected, match=r"vouches for no network.bin, network.xml, weights.npz"):
         read_model(str(folder), PREPROCESSING_VERSION)
 
 
@@ -90,7 +90,7 @@ def test_a_manifest_that_vouches_for_less_is_refused(folder):
 def test_a_manifest_cannot_reach_outside_its_folder(folder, stranger):
     files = json.loads((folder / MANIFEST).read_text())["files"]
     _change_manifest(folder, files=files | {stranger: {"bytes": 1, "sha256": "0"}})
-    with pytest.raises(ModelRefused, match="outside its folder"):
+    with pytest.raises(ModelRejected, match="outside its folder"):
         read_model(str(folder), PREPROCESSING_VERSION)
 
 
@@ -134,7 +134,7 @@ def test_an_incomplete_model_is_not_written(tmp_path):
 
 
 def test_an_unknown_version_lists_the_known_ones(folder):
-    with pytest.raises(ModelRefused, match=r"no model v2 .* known versions: .*v1"):
+    with pytest.raises(ModelRejected, match=r"no model v2 .* known versions: .*v1"):
         store.find_model("v2", str(folder.parent))
 
 

@@ -11,7 +11,7 @@ from scoring.errors import InvalidRequest
 from scoring.phantom.anatomy import LOOKS, joint_bones, patient_style
 from scoring.phantom.confounders import joint_trouble
 from scoring.phantom.difficulty import LIFELIKE, PLAIN, Difficulty, difficulty_named
-from scoring.phantom.radiograph import film_style, joint_image, joint_jpeg
+from scoring.phantom.radiograph import joint_image, joint_jpeg, radiograph_style
 from scoring.phantom.registry import JOINT_COLUMNS, simulate_registry
 
 joints = st.sampled_from(tuple(LOOKS))
@@ -104,13 +104,18 @@ def test_a_slight_erosion_is_harder_to_see_than_in_a_plain_drawing() -> None:
     assert hidden < 0.75 * seen
 
 
-def test_films_are_exposed_more_differently() -> None:
+def test_radiographs_are_exposed_more_differently() -> None:
     plain, lifelike = (
-        np.array([(film.soft, film.bone, film.gamma) for film in (film_style(1, str(n), d) for n in range(300))])
+        np.array(
+            [
+                (radiograph.soft, radiograph.bone, radiograph.gamma)
+                for radiograph in (radiograph_style(1, str(n), d) for n in range(300))
+            ]
+        )
         for d in (PLAIN, LIFELIKE)
     )
     assert (lifelike.std(axis=0) > 1.1 * plain.std(axis=0)).all()
-    assert film_style(1, "2.25.1", LIFELIKE).side == film_style(1, "2.25.1").side
+    assert radiograph_style(1, "2.25.1", LIFELIKE).side == radiograph_style(1, "2.25.1").side
 
 
 @settings(max_examples=30, deadline=None)
@@ -126,9 +131,9 @@ def test_lifelike_images_are_neither_blank_nor_saturated(joint: str, percent: fl
 def test_an_operated_joint_is_drawn_with_its_space_filled(operation: str) -> None:
     brighter = []
     for number in range(8):
-        film = f"2.25.{number}"
+        radiograph = f"2.25.{number}"
         operated, intact = (
-            joint_image(1, "00001", film, "hand_left_6", 0.0, difficulty=PLAIN, operation=done).astype(float)
+            joint_image(1, "00001", radiograph, "hand_left_6", 0.0, difficulty=PLAIN, operation=done).astype(float)
             for done in (operation, None)
         )
         middle = slice(int(len(intact) * 0.4), int(len(intact) * 0.6))

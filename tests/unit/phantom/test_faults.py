@@ -10,8 +10,8 @@ from upath import UPath
 
 from scoring.errors import BadInput, InvalidRequest, LandingNotReady
 from scoring.imaging.decode import UndecodableImage, decode_grey
-from scoring.phantom.faults import FAULTS, FaultEffect, Night, damage_night
-from scoring.phantom.nights import write_nights
+from scoring.phantom.batches import write_batches
+from scoring.phantom.faults import FAULTS, FaultEffect, Night, damage_batch
 
 NIGHT = date(2026, 11, 21)
 Damage = Callable[..., tuple[Path, tuple[FaultEffect, ...]]]
@@ -20,7 +20,7 @@ Damage = Callable[..., tuple[Path, tuple[FaultEffect, ...]]]
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     landing = tmp_path_factory.mktemp("clean")
-    write_nights(str(landing), seed=2, first_night=NIGHT, n_patients=12, nights=1, years=2.0)
+    write_batches(str(landing), seed=2, first_batch=NIGHT, n_patients=12, nights=1, years=2.0)
     return landing / NIGHT.isoformat()
 
 
@@ -29,7 +29,7 @@ def damage(clean: Path, tmp_path: Path) -> Damage:
     def do(*names: str) -> tuple[Path, tuple[FaultEffect, ...]]:
         folder = tmp_path / NIGHT.isoformat()
         shutil.copytree(clean, folder)
-        return folder, damage_night(Night(UPath(folder), NIGHT, seed=2), names)
+        return folder, damage_batch(Night(UPath(folder), NIGHT, seed=2), names)
 
     return do
 
@@ -101,10 +101,10 @@ def test_two_images_for_one_joint(damage: Damage) -> None:
 
 def test_image_without_record_and_record_without_images(damage: Damage) -> None:
     folder, _ = damage("image_without_record", "record_without_images")
-    films = {row["sop_iuid"] for row in _rows(folder / "consultations.csv")}
+    radiographs = {row["sop_iuid"] for row in _rows(folder / "consultations.csv")}
     pictured = {path.name.split("_")[0] for path in (folder / "joints").iterdir()}
-    assert len(pictured - films) == 1
-    assert len(films - pictured) == 1
+    assert len(pictured - radiographs) == 1
+    assert len(radiographs - pictured) == 1
 
 
 def test_escaping_names_stay_in_the_folder(damage: Damage, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_dialects_say_the_same_in_another_form(damage: Damage, clean: Path) -> N
     assert "früh".encode("latin-1") in activity
 
 
-def test_faults_of_one_night_touch_different_films(damage: Damage) -> None:
+def test_faults_of_one_night_touch_different_radiographs(damage: Damage) -> None:
     names = tuple(FAULTS)[: list(FAULTS).index("missing_column")]
     folder, effects = damage(*names)
     assert [effect.name for effect in effects] == list(names)
@@ -187,7 +187,7 @@ def test_the_catalogue_knows_its_own_names(damage: Damage) -> None:
 
 
 def test_a_night_that_is_too_small_is_refused(tmp_path: Path) -> None:
-    write_nights(str(tmp_path), seed=2, first_night=NIGHT, n_patients=1, nights=1, years=0.5)
+    write_batches(str(tmp_path), seed=2, first_batch=NIGHT, n_patients=1, nights=1, years=0.5)
     night = Night(UPath(tmp_path / NIGHT.isoformat()), NIGHT, seed=2)
     with pytest.raises(InvalidRequest, match="more patients"):
-        damage_night(night, ("date_in_future", "date_y_before_date_x", "day_first_dates", "row_twice"))
+        damage_batch(night, ("date_in_future", "date_y_before_date_x", "day_first_dates", "row_twice"))

@@ -23,31 +23,31 @@ def wide(frame, name, keep):
 
 def test_the_same_seed_gives_the_same_registry():
     once, again, other = (simulate_followed(20, seed=seed) for seed in (1, 1, 2))
-    pd.testing.assert_frame_equal(once.films, again.films)
+    pd.testing.assert_frame_equal(once.radiographs, again.radiographs)
     pd.testing.assert_frame_equal(once.visits, again.visits)
     assert not once.visits.equals(other.visits)
 
 
 def test_it_looks_like_a_registry():
     followed = simulate_followed(500, seed=1)
-    films, visits = followed.films, followed.visits
-    for frame in (films, visits):
+    radiographs, visits = followed.radiographs, followed.visits
+    for frame in (radiographs, visits):
         assert not frame.duplicated(["patient_id", "visit_date"]).any()
         assert frame.sort_values(["patient_id", "visit_date"]).index.tolist() == frame.index.tolist()
-    assert films[["reported_rau", "predicted_rau"]].min().min() >= 0
-    assert films[["reported_rau", "predicted_rau"]].max().max() <= 190
+    assert radiographs[["reported_rau", "predicted_rau"]].min().min() >= 0
+    assert radiographs[["reported_rau", "predicted_rau"]].max().max() <= 190
     assert visits["das28_esr4"].notna().all()
     assert visits["das28_crp3"].isna().mean() == pytest.approx(0.15, abs=0.02)
     assert 3.2 < visits["das28_esr4"].mean() < 4.0
-    gap = films.groupby("patient_id")["visit_date"].diff().dropna().dt.days
+    gap = radiographs.groupby("patient_id")["visit_date"].diff().dropna().dt.days
     assert 340 < gap.median() < 390
-    with_visit = films.merge(visits, on=["patient_id", "visit_date"])
-    assert 0.65 < len(with_visit) / len(films) < 0.8
+    with_visit = radiographs.merge(visits, on=["patient_id", "visit_date"])
+    assert 0.65 < len(with_visit) / len(radiographs) < 0.8
 
 
 def test_mean_progression_is_the_planted_one(clean):
-    films = clean.films
-    by = films.groupby("patient_id")
+    radiographs = clean.radiographs
+    by = radiographs.groupby("patient_id")
     gained = by["reported_rau"].last() - by["reported_rau"].first()
     years = (by["visit_date"].last() - by["visit_date"].first()).dt.days / DAYS_PER_YEAR
     rate = (gained / years).dropna()
@@ -61,10 +61,12 @@ def test_covariances_are_those_of_the_algebra(clean):
     activity = wide(clean.visits, "das28_esr4", [9, 10])
     assert np.cov(activity.T)[0, 1] == pytest.approx(between + within * np.exp(-0.5 / memory), abs=0.07)
 
-    films = clean.films.merge(clean.visits[["patient_id", "visit_date", "das28_esr4"]], on=["patient_id", "visit_date"])
-    first = films.groupby("patient_id")[["visit_date", "reported_rau"]].transform("first")
-    years = (films["visit_date"] - first["visit_date"]).dt.days / DAYS_PER_YEAR
-    late = films[np.rint(years) == 6]
+    radiographs = clean.radiographs.merge(
+        clean.visits[["patient_id", "visit_date", "das28_esr4"]], on=["patient_id", "visit_date"]
+    )
+    first = radiographs.groupby("patient_id")[["visit_date", "reported_rau"]].transform("first")
+    years = (radiographs["visit_date"] - first["visit_date"]).dt.days / DAYS_PER_YEAR
+    late = radiographs[np.rint(years) == 6]
     gained = late["reported_rau"] - first.loc[late.index, "reported_rau"]
     # Of the continuous process: the integral of exp(-t / memory) over the six years before, and shifted by a year.
     lagged = memory * (np.exp(-1 / memory) - np.exp(-7 / memory))

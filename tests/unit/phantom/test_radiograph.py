@@ -14,7 +14,7 @@ from scoring.phantom.anatomy import LOOKS, Bone, joint_bones, patient_style
 from scoring.phantom.confounders import joint_trouble
 from scoring.phantom.difficulty import LIFELIKE, PLAIN, Difficulty
 from scoring.phantom.erosion import Defect, erode
-from scoring.phantom.radiograph import film_style, joint_image, joint_jpeg
+from scoring.phantom.radiograph import joint_image, joint_jpeg, radiograph_style
 from scoring.phantom.registry import JOINT_COLUMNS
 from scoring.phantom.seeds import stream
 
@@ -104,11 +104,11 @@ def test_the_same_seed_gives_the_same_bytes(joint: str, percent: float, seed: in
 
 @settings(max_examples=40, deadline=None)
 @given(joints, percents, seeds)
-def test_every_image_is_square_of_the_films_size_and_neither_blank_nor_saturated(
+def test_every_image_is_square_of_the_radiographs_size_and_neither_blank_nor_saturated(
     joint: str, percent: float, seed: int
 ) -> None:
     grey = joint_image(seed, "00007", "2.25.42", joint, percent)
-    side = film_style(seed, "2.25.42").side
+    side = radiograph_style(seed, "2.25.42").side
     assert grey.shape == (side, side)
     assert grey.dtype == np.uint8
     assert grey.std() > 8
@@ -124,7 +124,7 @@ def test_jpegs_pass_the_projects_decoder() -> None:
 
 
 def test_erosion_darkens_the_joint_only_where_bone_was() -> None:
-    """The same film with and without an erosion: what changes is bone that becomes soft-tissue grey."""
+    """The same radiograph with and without an erosion: what changes is bone that becomes soft-tissue grey."""
     darker = []
     for seed in range(12):
         intact, eroded = (joint_image(seed, "00007", "2.25.42", "hand_left_6", p).astype(float) for p in (0.0, 30.0))

@@ -5,26 +5,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.phantom.difficulty import LIFELIKE, PLAIN, Difficulty
-from scoring.phantom.readers import N_READERS, read_erosion, read_film, reader_bias
+from scoring.phantom.readers import N_READERS, read_erosion, read_radiograph, reader_bias
 
-films = st.lists(st.floats(0, 100), min_size=1, max_size=20)
+radiographs = st.lists(st.floats(0, 100), min_size=1, max_size=20)
 difficulties = st.sampled_from([PLAIN, LIFELIKE, replace(LIFELIKE, name="confused", copied=0.3, blunders=0.3)])
 
 
-@given(films, st.integers(0, 1000), difficulties)
+@given(radiographs, st.integers(0, 1000), difficulties)
 def test_a_reading_is_a_multiple_of_five_within_the_range(
     truth: list[float], seed: int, difficulty: Difficulty
 ) -> None:
-    read = read_film(np.array(truth), np.random.default_rng(seed), seed, "2.25.1", difficulty)
+    read = read_radiograph(np.array(truth), np.random.default_rng(seed), seed, "2.25.1", difficulty)
     assert ((read >= 0) & (read <= 100) & (read % 5 == 0)).all()
 
 
-@given(films, st.integers(0, 1000))
+@given(radiographs, st.integers(0, 1000))
 def test_a_reading_uses_as_many_random_numbers_at_any_difficulty(truth: list[float], seed: int) -> None:
     after = []
     for difficulty in (PLAIN, LIFELIKE):
         rng = np.random.default_rng(seed)
-        read_film(np.array(truth), rng, seed, "2.25.1", difficulty)
+        read_radiograph(np.array(truth), rng, seed, "2.25.1", difficulty)
         after.append(rng.random())
     assert after[0] == after[1]
 
@@ -35,12 +35,12 @@ def test_readers_err_least_at_the_ends() -> None:
     assert spread[1] > 3 * max(spread[0], spread[2])
 
 
-def test_the_halo_pulls_a_joint_towards_its_film() -> None:
+def test_the_halo_pulls_a_joint_towards_its_radiograph() -> None:
     def mean_reading(others: float, halo: float) -> float:
         truth = np.array([30.0] + [others] * 9)
         difficulty = replace(PLAIN, name="halo", halo=halo)
         rng = np.random.default_rng(1)
-        return float(np.mean([read_film(truth, rng, 1, str(n), difficulty)[0] for n in range(400)]))
+        return float(np.mean([read_radiograph(truth, rng, 1, str(n), difficulty)[0] for n in range(400)]))
 
     assert mean_reading(90, 0.2) - mean_reading(0, 0.2) > 10
     assert abs(mean_reading(90, 0.0) - mean_reading(0, 0.0)) < 2
@@ -51,7 +51,9 @@ def test_small_erosions_are_overlooked_and_large_ones_are_not() -> None:
 
     def zeros(percent: float) -> float:
         rng = np.random.default_rng(1)
-        return float(np.mean([read_film(np.full(10, percent), rng, 1, str(n), difficulty) == 0 for n in range(200)]))
+        return float(
+            np.mean([read_radiograph(np.full(10, percent), rng, 1, str(n), difficulty) == 0 for n in range(200)])
+        )
 
     assert 0.25 < zeros(6) < 0.6
     assert zeros(40) < 0.01
@@ -60,10 +62,12 @@ def test_small_erosions_are_overlooked_and_large_ones_are_not() -> None:
 def _readings(truth: list[float], **knobs: float) -> np.ndarray:
     difficulty = replace(PLAIN, name="confused", **knobs)
     rng = np.random.default_rng(1)
-    return np.array([read_film(np.array(truth), rng, 1, str(film), difficulty) for film in range(600)])
+    return np.array(
+        [read_radiograph(np.array(truth), rng, 1, str(radiograph), difficulty) for radiograph in range(600)]
+    )
 
 
-def test_a_copied_reading_is_that_of_another_joint_of_the_film() -> None:
+def test_a_copied_reading_is_that_of_another_joint_of_the_radiograph() -> None:
     half_destroyed = [0.0] * 5 + [100.0] * 5
     clear, copied = _readings(half_destroyed), _readings(half_destroyed, copied=0.4)
     assert (clear[:, :5] > 80).mean() == 0
@@ -79,8 +83,8 @@ def test_a_blunder_has_nothing_to_do_with_the_joint() -> None:
     assert (blunders % 5 == 0).all()
 
 
-def test_each_reader_has_a_bias_of_his_own_on_all_films() -> None:
-    biases = [reader_bias(1, str(film), LIFELIKE) for film in range(400)]
+def test_each_reader_has_a_bias_of_his_own_on_all_radiographs() -> None:
+    biases = [reader_bias(1, str(radiograph), LIFELIKE) for radiograph in range(400)]
     assert len(set(biases)) == N_READERS
     assert 0.4 * LIFELIKE.reader_bias < np.std(biases) < 1.6 * LIFELIKE.reader_bias
-    assert {reader_bias(1, str(film), PLAIN) for film in range(50)} == {0.0}
+    assert {reader_bias(1, str(radiograph), PLAIN) for radiograph in range(50)} == {0.0}

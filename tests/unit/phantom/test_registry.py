@@ -16,7 +16,7 @@ from scoring.phantom.registry import (
     LIMB_JOINTS,
     Limb,
     PhantomRegistry,
-    simulate_films,
+    simulate_radiographs,
     simulate_registry,
 )
 
@@ -52,7 +52,7 @@ def test_prevalence_of_read_grades_is_near_the_published_one(
 
 @pytest.mark.parametrize("limb", ["hand_right", "wrists", "feet"])
 def test_other_limbs_have_the_same_prevalence_and_the_same_patients(limb: Limb, registry: PhantomRegistry) -> None:
-    joints = simulate_films(2000, 11, FIRST, YEARS, limb=limb)
+    joints = simulate_radiographs(2000, 11, FIRST, YEARS, limb=limb)
     assert set(joints["joint"]) == {joint.column for joint in LIMB_JOINTS[limb]}
     _assert_published_prevalence(joints)
     assert set(joints["patient_id"]) <= set(registry.patients["patient_id"])
@@ -61,9 +61,9 @@ def test_other_limbs_have_the_same_prevalence_and_the_same_patients(limb: Limb, 
     assert here.corr(there) > 0.6
 
 
-def test_films_of_left_hands_are_those_of_the_registry() -> None:
-    films = simulate_films(4, 11, FIRST, 3, limb="hand_left", difficulty=LIFELIKE)
-    pd.testing.assert_frame_equal(films, simulate_registry(4, 11, FIRST, 3, LIFELIKE).joints)
+def test_radiographs_of_left_hands_are_those_of_the_registry() -> None:
+    radiographs = simulate_radiographs(4, 11, FIRST, 3, limb="hand_left", difficulty=LIFELIKE)
+    pd.testing.assert_frame_equal(radiographs, simulate_registry(4, 11, FIRST, 3, LIFELIKE).joints)
 
 
 def test_fully_eroded_joints_are_a_small_peak_of_their_own(registry: PhantomRegistry) -> None:
@@ -91,29 +91,29 @@ def test_erosion_never_heals(registry: PhantomRegistry) -> None:
 def test_readings_are_on_the_grid_and_some_are_missing(registry: PhantomRegistry) -> None:
     read = registry.joints["erosion_read"]
     assert (read.dropna() % 5 == 0).all()
-    unread_films = registry.joints.groupby("sop_iuid")["erosion_read"].count().eq(0).mean()
-    assert 0.1 < unread_films < 0.4
-    read_films = registry.consultations.dropna(subset="date_y")
-    assert 0.005 < read_films[list(JOINT_COLUMNS)].isna().to_numpy().mean() < 0.03
+    unread_radiographs = registry.joints.groupby("sop_iuid")["erosion_read"].count().eq(0).mean()
+    assert 0.1 < unread_radiographs < 0.4
+    read_radiographs = registry.consultations.dropna(subset="date_y")
+    assert 0.005 < read_radiographs[list(JOINT_COLUMNS)].isna().to_numpy().mean() < 0.03
 
 
 def test_consultations_have_the_landing_columns_and_possible_dates(registry: PhantomRegistry) -> None:
-    films = registry.consultations
-    assert tuple(films.columns) == CONSULTATION_COLUMNS
-    assert films["id_x"].is_unique
-    assert films["sop_iuid"].is_unique
-    assert films["sop_iuid"].str.fullmatch(r"2\.25\.[1-9]\d{0,38}").all()
-    read = films.dropna(subset="date_y")
+    radiographs = registry.consultations
+    assert tuple(radiographs.columns) == CONSULTATION_COLUMNS
+    assert radiographs["id_x"].is_unique
+    assert radiographs["sop_iuid"].is_unique
+    assert radiographs["sop_iuid"].str.fullmatch(r"2\.25\.[1-9]\d{0,38}").all()
+    read = radiographs.dropna(subset="date_y")
     assert (read["date_x"] <= read["date_y"]).all()
     assert read["date_y"].max() <= FIRST + timedelta(days=366 * YEARS)
-    assert films["date_x"].min() >= FIRST
+    assert radiographs["date_x"].min() >= FIRST
 
 
 def test_rau_is_the_scaled_sum_of_the_read_grades(registry: PhantomRegistry) -> None:
-    film = registry.consultations.dropna(subset="rau_score").sort_values("rau_score").iloc[-1]
-    read = film[list(JOINT_COLUMNS)].astype(float).dropna().to_numpy()
-    assert film["rau_score"] == pytest.approx(grade(read).sum() * 38 / len(read), abs=0.01)
-    assert registry.consultations.loc[lambda films: films["date_y"].isna(), "rau_score"].isna().all()
+    radiograph = registry.consultations.dropna(subset="rau_score").sort_values("rau_score").iloc[-1]
+    read = radiograph[list(JOINT_COLUMNS)].astype(float).dropna().to_numpy()
+    assert radiograph["rau_score"] == pytest.approx(grade(read).sum() * 38 / len(read), abs=0.01)
+    assert registry.consultations.loc[lambda radiographs: radiographs["date_y"].isna(), "rau_score"].isna().all()
 
 
 def test_disease_activity_has_gaps_in_both_directions(registry: PhantomRegistry) -> None:
@@ -174,7 +174,7 @@ def test_impossible_registries_are_refused(n_patients: int, years: float) -> Non
         simulate_registry(n_patients, 1, FIRST, years)
 
 
-def test_a_registry_without_any_film_is_a_registry() -> None:
+def test_a_registry_without_any_radiograph_is_a_registry() -> None:
     without = next(
         registry
         for registry in (simulate_registry(1, seed, FIRST, 0.3) for seed in range(200))

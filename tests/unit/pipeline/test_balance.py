@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.pipeline.balance import DATASETS, OUTCOMES, books, complaints, lines
+from scoring.pipeline.reconciliation import DATASETS, OUTCOMES, books, complaints, lines
 
 
 def balanced_counts():
@@ -45,13 +45,13 @@ def test_a_failed_step_speaks_for_itself():
 
 
 def test_lines_of_a_book_add_up():
-    verdict = {"landed": 7, "quarantined": {"images.decodes": 2, "images.film_known": 1}}
+    verdict = {"landed": 7, "quarantined": {"images.decodes": 2, "images.radiograph_known": 1}}
     assert lines(verdict, {"scored": 3, "already_scored": 1}) == [
         ("landed", 7, ""),
         ("scored", 3, ""),
         ("already_scored", 1, ""),
         ("quarantined", 2, "images.decodes"),
-        ("quarantined", 1, "images.film_known"),
+        ("quarantined", 1, "images.radiograph_known"),
     ]
 
 

@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from scoring.errors import InvalidRequest
-from scoring.pipeline.batch import batch_date_of_run
+from scoring.pipeline.batch_date import batch_date_of_run
 
 ZURICH = "Europe/Zurich"
 

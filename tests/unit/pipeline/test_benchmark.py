@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from scoring.commands import benchmark
 from scoring.errors import InvalidRequest
 from scoring.networks.readout import N_POINTS, ReadOutRule
-from scoring.pipeline import benchmark, models
-from scoring.training import benchmark as training
-from scoring.training.benchmark import BenchmarkSets, Contestant
-from scoring.training.dataset import JointSet
+from scoring.pipeline import models
+from scoring.training.benchmark.comparison import BenchmarkSets, Contestant
+from scoring.training.benchmark.comparison import contest as training
+from scoring.training.data.joint_set import JointSet
 
 
 def joints(n):

@@ -3,8 +3,7 @@
 from math import nan
 
 import pandas as pd
-
-from scoring.pipeline.correlation import _shown
+from scoring.pipeline.analyse import _shown
 
 
 def test_counts_are_whole_and_what_is_not_defined_is_empty():

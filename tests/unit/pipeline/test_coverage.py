@@ -2,40 +2,40 @@
 
 import pytest
 
+from scoring.commands import simulate_coverage
 from scoring.phantom.longitudinal import Planted, simulate_followed
-from scoring.pipeline import coverage
 
 
 def test_a_table_names_every_figure_and_its_truth():
-    rows = coverage.table(80, 10, 2, 1000, lambda *_: None)
-    assert [row["truth is"] for row in rows].count("planted") == len(coverage.planted(Planted())) == 4
+    rows = simulate_coverage.table(80, 10, 2, 1000, lambda *_: None)
+    assert [row["truth is"] for row in rows].count("planted") == len(simulate_coverage.planted(Planted())) == 4
     assert len({(row["relation"], row["lag window"], row["method"]) for row in rows}) == len(rows) == 19
     assert {row["intervals that hold it"] for row in rows} <= {"0 of 2", "1 of 2", "2 of 2"}
-    assert (rows[-1]["relation"], rows[-1]["lag window"], rows[-1]["method"]) == coverage.NAIVE
+    assert (rows[-1]["relation"], rows[-1]["lag window"], rows[-1]["method"]) == simulate_coverage.NAIVE
 
 
 def test_the_naive_interval_is_far_too_narrow():
     registry = simulate_followed(400, seed=1)
-    found = coverage._figures(registry)["level", "within_90_days", "pearson"]
-    naive = coverage.naive_pearson(registry)
+    found = simulate_coverage._figures(registry)["level", "within_90_days", "pearson"]
+    naive = simulate_coverage.naive_pearson(registry)
     assert naive[2] - naive[1] < (found[2] - found[1]) / 4
 
 
 @pytest.mark.parametrize(("held", "as_stated"), [(190, True), (198, True), (200, False), (175, False)])
 def test_as_stated_is_what_chance_gives(held, as_stated):
-    assert coverage.Covered(coverage.NAIVE, 0.0, False, 0.0, held, 200).as_stated is as_stated
+    assert simulate_coverage.Covered(simulate_coverage.NAIVE, 0.0, False, 0.0, held, 200).as_stated is as_stated
 
 
 @pytest.mark.slow
 def test_intervals_hold_what_was_planted():
     """5,000 patients over 10 years, 200 times. The naive way is shown beside, and does not."""
-    found = {one.question: one for one in coverage.simulate(5000, 10, 200, 200_000)}
-    naive = found.pop(coverage.NAIVE)
+    found = {one.question: one for one in simulate_coverage.simulate(5000, 10, 200, 200_000)}
+    naive = found.pop(simulate_coverage.NAIVE)
     assert {one.question: one.held for one in found.values() if not one.as_stated} == {}
     assert naive.held < 100
 
     # The large registry stands for the population, so where the truth is planted it has to say the same.
-    large = coverage._figures(simulate_followed(200_000, coverage._REFERENCE_SEED))
-    for question, value in coverage.planted(Planted()).items():
+    large = simulate_coverage._figures(simulate_followed(200_000, simulate_coverage._REFERENCE_SEED))
+    for question, value in simulate_coverage.planted(Planted()).items():
         estimate, low, high = large[question]
         assert estimate == pytest.approx(value, abs=high - low)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from scoring.errors import InvalidRequest, ModelRefused
+from scoring.errors import InvalidRequest, ModelRejected
+from scoring.model_store.store import SHIPPED_DIR, SHIPPED_VERSION
 from scoring.pipeline import models
 from scoring.settings import Settings
-from scoring.training.store import SHIPPED_DIR, SHIPPED_VERSION
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def silent(doing, done, total):
 @pytest.fixture
 def evaluated(monkeypatch):
     """Replaces the evaluation of a stored model, which takes minutes; remembers what was asked for."""
-    from scoring.training import phantoms
+    from scoring.training.data import phantoms
 
     calls = []
     metrics = json.loads((SHIPPED_DIR / SHIPPED_VERSION / "manifest.json").read_text())["metrics"]
@@ -74,7 +74,7 @@ def test_a_model_without_figures_has_no_card(settings):
 
 
 def test_an_unknown_model_is_refused(settings):
-    with pytest.raises(ModelRefused, match="no model nobody"):
+    with pytest.raises(ModelRejected, match="no model nobody"):
         models.card(settings, version="nobody", progress=silent)
 
 

@@ -5,7 +5,10 @@ from datetime import date
 
 import pytest
 
-from scoring.pipeline.retraining import APPROVE, REFUSE, Decision, Run, Snapshot, candidate_version, decision_of
+from scoring.pipeline.approval import APPROVE, REFUSE, Decision, decision_of
+from scoring.pipeline.candidates import candidate_version
+from scoring.pipeline.retraining import Run
+from scoring.pipeline.snapshot import Snapshot
 from scoring.training.fit import TrainingRecipe
 
 RUN = Run("00000000-0000-0000-0000-000000000001", date(2026, 11, 21), "phantom-3")

@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from scoring.errors import BadInput, StorageUnavailable
-from scoring.pipeline.nightly import Run
-from scoring.pipeline.staged import Shard, Staging, explained
+from scoring.pipeline.run import Run, Shard
+from scoring.pipeline.run_folder import Staging, explained
 from scoring.settings import Settings
 
 RUN = Run("a-run", date(2026, 11, 21), "test-1", "grey128-v1")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scoring.report import course_figures
+from scoring.report import progression_figures
 from scoring.report.analytics import AnalyticsReport, render_analytics
 
 DAY = date(2026, 11, 21)
@@ -118,7 +118,7 @@ def test_an_empty_warehouse_has_a_page_that_says_so():
     for said in (
         "No visit has both",
         "No correlation",
-        "No patient has two films",
+        "No patient has two radiographs",
         "No patient has a Rau score",
         "no model yet",
     ):
@@ -128,7 +128,7 @@ def test_an_empty_warehouse_has_a_page_that_says_so():
 @pytest.mark.parametrize("n", [1, 2, 40])
 def test_few_and_equal_points_are_drawn(n):
     same = pd.DataFrame({"activity": "das28_esr4", "das28": 3.0, "damage": "reported_rau", "rau": [0.0] * n})
-    assert f"{n} visits" in course_figures.rau_and_das28(same, "das28_esr4", "reported_rau", "")
+    assert f"{n} visits" in progression_figures.rau_and_das28(same, "das28_esr4", "reported_rau", "")
 
 
 def test_a_patient_without_activity_or_forecast_is_drawn():

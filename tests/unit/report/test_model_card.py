@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from scoring.clinical.joints import LEFT_HAND
+from scoring.model_store.store import SHIPPED_DIR, SHIPPED_VERSION
 from scoring.networks.readout import N_POINTS
 from scoring.report import checklists, model_card, model_figures
-from scoring.report.page import DASH, SPACE
-from scoring.training.dataset import JointSet
-from scoring.training.evaluate import evaluate_answers
-from scoring.training.resampling import Answers
-from scoring.training.store import SHIPPED_DIR, SHIPPED_VERSION
+from scoring.report.formatting import DASH, SPACE
+from scoring.training.data.joint_set import JointSet
+from scoring.training.evaluation.bootstrap import Predictions
+from scoring.training.evaluation.evaluate import evaluate_predictions
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 HOSTILE = '<script>alert(1)</script>"{{ 7*7 }}'
@@ -67,24 +67,24 @@ def shipped_manifest() -> Facts:
 
 @pytest.fixture(name="evaluations", scope="module")
 def made_evaluations() -> Mapping[str, Facts]:
-    """Of 240 joints on 24 films of 12 patients, with the readings of one reader."""
+    """Of 240 joints on 24 radiographs of 12 patients, with the readings of one reader."""
     rng = np.random.default_rng(8)
-    n, film = 240, np.arange(240) // 10
+    n, radiograph = 240, np.arange(240) // 10
     truth = rng.choice([0, 0, 0, 8, 22, 35, 50, 70, 95], n).astype(np.float32)
     reading = np.clip(np.rint((truth + rng.normal(0, 4, n)) / 5) * 5, 0, 100).astype(np.float32)
     joints = JointSet(
         images=rng.integers(0, 256, (n, 4, 4), dtype=np.uint8),
         reading=reading,
         truth=truth,
-        patient_id=np.array([f"{f // 2:05d}" for f in film]),
+        patient_id=np.array([f"{f // 2:05d}" for f in radiograph]),
         joint=np.array([LEFT_HAND[i % 10].column for i in range(n)]),
-        sop_iuid=np.array([f"2.25.{f}" for f in film]),
-        year=2010 + film % 2,
+        sop_iuid=np.array([f"2.25.{f}" for f in radiograph]),
+        year=2010 + radiograph % 2,
     )
     centre = truth + rng.normal(0, 5, n)
     cdf = (1 / (1 + np.exp(-(np.arange(N_POINTS) - centre[:, None]) / 3))).astype(np.float32)
     return {
-        against: evaluate_answers(Answers(cdf), joints, against=against, engine="openvino float32").to_dict()
+        against: evaluate_predictions(Predictions(cdf), joints, against=against, engine="openvino float32").to_dict()
         for against in ("reading", "truth")
     }
 
@@ -240,7 +240,7 @@ def test_the_card_says_how_answers_are_read(
 
 def test_what_else_a_manifest_says_of_its_data_is_on_the_card(own: Facts, evaluations: Mapping[str, Facts]) -> None:
     """As retraining writes it."""
-    facts = {"cut_off": "2026-11-21", "left_out": {"no_image": 3}, "snapshot_sha256": "ab" * 32}
+    facts = {"cut_off": "2026-11-21", "excluded": {"no_image": 3}, "snapshot_sha256": "ab" * 32}
     retrained = {**own, "started_from": "site-0", "data": {**own["data"], **facts}}
     html, markdown = cards(retrained, {"reading": evaluations["reading"]})
     assert f"cut off 2026-11-21 left out no image 3 snapshot sha256 {'ab' * 32}" in Document(html).text

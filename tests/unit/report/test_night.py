@@ -3,17 +3,17 @@ from datetime import UTC, date, datetime
 import pandas as pd
 import pytest
 
-from scoring.report.night import COLUMNS, NightReport, empty_frame
+from scoring.report.nightly_data import COLUMNS, NightlyReport, empty_frame
 
 
-def report(**frames: pd.DataFrame) -> NightReport:
-    return NightReport(
+def report(**frames: pd.DataFrame) -> NightlyReport:
+    return NightlyReport(
         date(2026, 11, 21), "run", "succeeded", None, "abc", datetime(2026, 11, 22, tzinfo=UTC), **frames
     )
 
 
 def test_a_frame_without_a_column_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"NightReport\.books lacks the columns balanced"):
+    with pytest.raises(ValueError, match=r"NightlyReport\.books lacks the columns balanced"):
         report(books=empty_frame("books").drop(columns="balanced"))
 
 

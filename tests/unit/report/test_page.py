@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 from upath import UPath
 
-from scoring.report import page
-from scoring.report.night import COLUMNS, ModelFacts, NightReport, empty_frame
+from scoring.report import nightly
+from scoring.report.nightly_data import COLUMNS, ModelFacts, NightlyReport, empty_frame
 
 NIGHT = date(2026, 11, 21)
 STARTED = datetime(2026, 11, 22, 2, 0, 4, tzinfo=UTC)
@@ -78,14 +78,14 @@ def jpeg() -> bytes:
 
 
 @pytest.fixture(name="full", scope="module")
-def full_report() -> NightReport:
+def full_report() -> NightlyReport:
     rng = np.random.default_rng(3)
     joints = frame(
         "worst_joints",
         ("1.2.3", "hand_left_1", 87.4, 61.2, 98.9, 5, jpeg()),
         ("1.2.4", "foot_right_5", 55.0, 20, 80, 3, None),
     )
-    return NightReport(
+    return NightlyReport(
         batch_date=NIGHT,
         run_id="6f1d2b44",
         status="succeeded",
@@ -135,11 +135,11 @@ def full_report() -> NightReport:
     )
 
 
-def emptied(report: NightReport, *names: str) -> NightReport:
+def emptied(report: NightlyReport, *names: str) -> NightlyReport:
     return replace(report, **{name: empty_frame(name) for name in names})
 
 
-def every_night(full: NightReport) -> dict[str, NightReport]:
+def every_night(full: NightlyReport) -> dict[str, NightlyReport]:
     unscored = emptied(full, "late_files", "worst_joints", "doubtful_joints", "grade_distribution", "warnings")
     early = replace(emptied(full, *COLUMNS), status="failed", message="No _SUCCESS.", finished_at=None)
     return {
@@ -153,8 +153,8 @@ def every_night(full: NightReport) -> dict[str, NightReport]:
 
 
 @pytest.fixture(name="pages", scope="module")
-def rendered(full: NightReport) -> dict[str, str]:
-    return {name: page.render_night(report) for name, report in every_night(full).items()}
+def rendered(full: NightlyReport) -> dict[str, str]:
+    return {name: nightly.render_nightly_report(report) for name, report in every_night(full).items()}
 
 
 NIGHTS = ["full", "empty", "all quarantined", "failed early", "unbalanced", "no DAS28"]
@@ -194,8 +194,8 @@ def test_pages_load_nothing(pages: dict[str, str], name: str) -> None:
     assert not any(key.startswith("on") for _, attributes in document.elements for key in attributes)
 
 
-def test_the_same_report_gives_the_same_bytes(full: NightReport, pages: dict[str, str]) -> None:
-    assert page.render_night(full) == pages["full"]
+def test_the_same_report_gives_the_same_bytes(full: NightlyReport, pages: dict[str, str]) -> None:
+    assert nightly.render_nightly_report(full) == pages["full"]
 
 
 def test_hostile_file_names_are_text(pages: dict[str, str]) -> None:
@@ -203,11 +203,11 @@ def test_hostile_file_names_are_text(pages: dict[str, str]) -> None:
     assert HOSTILE in document.text
 
 
-def test_columns_nobody_asked_for_never_reach_the_page(full: NightReport, pages: dict[str, str]) -> None:
+def test_columns_nobody_asked_for_never_reach_the_page(full: NightlyReport, pages: dict[str, str]) -> None:
     planted = {
         name: getattr(full, name).assign(patient_id="PATIENT-00123", patient_name="Mustermann") for name in COLUMNS
     }
-    html = page.render_night(replace(full, **planted))
+    html = nightly.render_nightly_report(replace(full, **planted))
     assert "00123" not in html
     assert "Mustermann" not in html
     assert html == pages["full"]
@@ -238,34 +238,34 @@ def test_columns_nobody_asked_for_never_reach_the_page(full: NightReport, pages:
         ),
     ],
 )
-def test_headline(full: NightReport, pages: dict[str, str], name: str, sentence: str, tone: str) -> None:
+def test_headline(full: NightlyReport, pages: dict[str, str], name: str, sentence: str, tone: str) -> None:
     report = every_night(full)[name]
-    assert page.headline(report) == sentence
-    assert page.tone(report) == tone
+    assert nightly.headline(report) == sentence
+    assert nightly.tone(report) == tone
     assert sentence in Document(pages[name]).text
 
 
-def test_headline_counts_several_datasets_in_one_number(full: NightReport) -> None:
+def test_headline_counts_several_datasets_in_one_number(full: NightlyReport) -> None:
     both = books()
     both.loc[both["dataset"] == "consultations", ["new", "quarantined"]] = [2, 1]
-    assert "; 6 rows quarantined (5 joint images and 1 consultation);" in page.headline(replace(full, books=both))
+    assert "; 6 rows quarantined (5 joint images and 1 consultation);" in nightly.headline(replace(full, books=both))
 
 
-def test_headline_of_a_night_run_again(full: NightReport) -> None:
+def test_headline_of_a_night_run_again(full: NightlyReport) -> None:
     again = books(scored=0)
     again.loc[again["dataset"] == "images", "already_scored"] = 35
-    assert "no joint scored anew, 35 scored by an earlier run" in page.headline(replace(full, books=again))
+    assert "no joint scored anew, 35 scored by an earlier run" in nightly.headline(replace(full, books=again))
 
 
-def test_headline_without_images(full: NightReport) -> None:
+def test_headline_without_images(full: NightlyReport) -> None:
     report = replace(full, books=books(landed=0, scored=0, quarantined=0))
-    assert page.headline(report) == "Succeeded: no joint image came; nothing quarantined; all books balance."
+    assert nightly.headline(report) == "Succeeded: no joint image came; nothing quarantined; all books balance."
 
 
-def test_too_many_rows_are_named_as_such(full: NightReport) -> None:
+def test_too_many_rows_are_named_as_such(full: NightlyReport) -> None:
     report = replace(full, books=books(scored=36, balanced=False))
-    assert "joint images (1 joint image too many)" in page.headline(report)
-    assert "✗ 1 too many" in Document(page.render_night(report)).text
+    assert "joint images (1 joint image too many)" in nightly.headline(report)
+    assert "✗ 1 too many" in Document(nightly.render_nightly_report(report)).text
 
 
 @pytest.mark.parametrize(
@@ -286,18 +286,18 @@ def test_what_is_missing_is_said_in_words_not_drawn(
     assert sum(attributes.get("role") == "img" for attributes in document.all("svg")) == charts
 
 
-def test_the_mark_of_a_synthetic_model_stands_at_every_figure(full: NightReport) -> None:
-    document = Document(page.render_night(full))
+def test_the_mark_of_a_synthetic_model_stands_at_every_figure(full: NightlyReport) -> None:
+    document = Document(nightly.render_nightly_report(full))
     assert "Not for clinical use." in document.text
     # Grades, one scatter panel, forest, severe joints, doubtful joints.
     assert document.text.count("Model trained on synthetic phantoms.") == 5
-    own = Document(page.render_night(replace(full, model=replace(full.model, trained_on_synthetic=False))))
+    own = Document(nightly.render_nightly_report(replace(full, model=replace(full.model, trained_on_synthetic=False))))
     assert "ynthetic" not in own.text
     assert "Not for clinical use." not in own.text
 
 
-def test_synthetic_records_are_called_synthetic(full: NightReport) -> None:
-    document = Document(page.render_night(replace(full, synthetic_data=True)))
+def test_synthetic_records_are_called_synthetic(full: NightlyReport) -> None:
+    document = Document(nightly.render_nightly_report(replace(full, synthetic_data=True)))
     assert "Synthetic data, not for clinical use." in document.text
     assert document.text.count("Synthetic data.") == 5
 
@@ -332,41 +332,41 @@ def test_joints_are_named_as_clinicians_name_them(pages: dict[str, str]) -> None
     ],
 )
 def test_joint_terms(column: str, term: str) -> None:
-    assert page.joint_term(column) == term
+    assert nightly.joint_term(column) == term
 
 
-def test_at_most_five_examples_and_the_number_of_the_others(full: NightReport) -> None:
+def test_at_most_five_examples_and_the_number_of_the_others(full: NightlyReport) -> None:
     many = full.quarantine.assign(n=1200, examples=[[f"row-{i}" for i in range(9)]])
-    text = Document(page.render_night(replace(full, quarantine=many))).text
+    text = Document(nightly.render_nightly_report(replace(full, quarantine=many))).text
     assert "row-4" in text
     assert "row-5" not in text
     assert "and 1,195 more" in text
 
 
 @pytest.mark.parametrize("link", ["https://docs.example/x", "s3://bucket/x", "javascript:alert(1)", "//host/x"])
-def test_a_link_to_another_host_is_text(full: NightReport, link: str) -> None:
-    document = Document(page.render_night(replace(full, data_docs=link)))
+def test_a_link_to_another_host_is_text(full: NightlyReport, link: str) -> None:
+    document = Document(nightly.render_nightly_report(replace(full, data_docs=link)))
     assert link in document.text
     assert link not in {attributes["href"] for attributes in document.all("a")}
 
 
-def test_nights_as_timestamps_are_the_same_nights(full: NightReport, pages: dict[str, str]) -> None:
+def test_nights_as_timestamps_are_the_same_nights(full: NightlyReport, pages: dict[str, str]) -> None:
     stamps = full.grade_distribution.assign(batch_date=pd.to_datetime(full.grade_distribution["batch_date"]))
-    assert page.render_night(replace(full, grade_distribution=stamps)) == pages["full"]
+    assert nightly.render_nightly_report(replace(full, grade_distribution=stamps)) == pages["full"]
 
 
 @pytest.mark.parametrize(
     ("share", "text"), [(0, "0.0 %"), (0.0004, "<0.1 %"), (0.0005, "0.1 %"), (0.6784, "67.8 %"), (1, "100.0 %")]
 )
 def test_percent(share: float, text: str) -> None:
-    assert page.percent(share).replace(page.SPACE, " ") == text
+    assert nightly.percent(share).replace(nightly.SPACE, " ") == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (137, "2 min 17 s"), (14580, "4 h 03 min")]
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert page.span(timedelta(seconds=seconds)).replace(page.SPACE, " ") == text
+    assert nightly.span(timedelta(seconds=seconds)).replace(nightly.SPACE, " ") == text
 
 
 def luminance(colour: str) -> float:
@@ -392,29 +392,29 @@ def test_text_has_the_contrast_of_wcag_aa(scheme: str) -> None:
 
 def test_write_page_replaces_the_old_page_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     target = tmp_path / "2026" / "night.html"
-    page.write_page("<p>ä</p>", str(target))
-    page.write_page("<p>ö</p>", str(target))
+    nightly.write_page("<p>ä</p>", str(target))
+    nightly.write_page("<p>ö</p>", str(target))
     assert target.read_text(encoding="utf-8") == "<p>ö</p>"
     assert list(target.parent.iterdir()) == [target]
 
 
 def test_write_page_to_an_object_store() -> None:
     url = "memory://reports/2026/night.html"
-    page.write_page("<p>old</p>", url)
-    page.write_page("<p>new</p>", url)
+    nightly.write_page("<p>old</p>", url)
+    nightly.write_page("<p>new</p>", url)
     assert UPath(url).read_text(encoding="utf-8") == "<p>new</p>"
     assert [child.name for child in UPath(url).parent.iterdir()] == ["night.html"]
 
 
 def test_a_write_that_fails_keeps_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "night.html"
-    page.write_page("<p>old</p>", str(target))
+    nightly.write_page("<p>old</p>", str(target))
 
     def full_disk(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(type(UPath(tmp_path)), "replace", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        page.write_page("<p>new</p>", str(target))
+        nightly.write_page("<p>new</p>", str(target))
     assert target.read_text(encoding="utf-8") == "<p>old</p>"
     assert list(tmp_path.iterdir()) == [target]

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from scoring.networks.readout import N_POINTS, ReadOutRule, read_out
-from scoring.training import benchmark
-from scoring.training.benchmark import BenchmarkSets, Contestant, contest, place
-from scoring.training.dataset import JointSet
+from scoring.training.benchmark.comparison import BenchmarkSets, Contestant, contest, place
+from scoring.training.data.joint_set import JointSet
 from scoring.training.fit import Trained
 from scoring.training.recipes import BEST
 
@@ -56,8 +55,8 @@ def test_what_was_trained_is_not_trained_again_and_another_epoch_is(sets, tmp_pa
         trained.append((recipe.epochs, recipe.arguments["shrink"]))
         return Trained(network=None, history=[], best_epoch=1, precision="float32")
 
-    monkeypatch.setattr(benchmark, "train", train)
-    monkeypatch.setattr(benchmark, "predict", lambda _, images, **__: answer(np.zeros(len(images)), 0))
+    monkeypatch.setattr(contest, "train", train)
+    monkeypatch.setattr(contest, "predict", lambda _, images, **__: answer(np.zeros(len(images)), 0))
     arguments = {"seed": 1, "shrink": 2, "folder": tmp_path}
     first = contest(["classification-plain"], sets, epochs=2, **arguments)
     again = contest(["classification-plain"], sets, epochs=2, **arguments)
@@ -70,13 +69,13 @@ def test_what_was_trained_is_not_trained_again_and_another_epoch_is(sets, tmp_pa
 
 def test_the_number_of_neighbours_is_chosen_on_the_validation_set(sets, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        benchmark, "train", lambda *_, **__: Trained(network=None, history=[], best_epoch=1, precision="float32")
+        contest, "train", lambda *_, **__: Trained(network=None, history=[], best_epoch=1, precision="float32")
     )
-    monkeypatch.setattr(benchmark, "predict", lambda _, images, **__: answer(np.zeros(len(images)), 0))
+    monkeypatch.setattr(contest, "predict", lambda _, images, **__: answer(np.zeros(len(images)), 0))
     # Each joint lies at its reading: few neighbours are right, many mix the grades.
     of_images = {part.images.tobytes(): part.reading for part in (sets.train, sets.validation, sets.test)}
-    monkeypatch.setattr(benchmark, "embed", lambda _, images, **__: of_images[images.tobytes()][:, np.newaxis])
-    monkeypatch.setattr(benchmark, "NEIGHBOURS", (1, 60))
+    monkeypatch.setattr(contest, "embed", lambda _, images, **__: of_images[images.tobytes()][:, np.newaxis])
+    monkeypatch.setattr(contest, "NEIGHBOURS", (1, 60))
     found = contest(["regression-plain"], sets, epochs=1, seed=1, shrink=2, folder=tmp_path)
     assert [one.name for one in found] == ["regression-plain", "regression-plain, 1 neighbours"]
     assert place(found, sets)[1].evaluation.measures["accuracy"] == 1
@@ -86,10 +85,10 @@ def test_answers_of_several_are_contestants_too(sets, tmp_path, monkeypatch):
     """Asked about the mirror image, the network finds 20 per cent more."""
     mirrored = {part.images[:, :, ::-1].tobytes() for part in (sets.validation, sets.test)}
     monkeypatch.setattr(
-        benchmark, "train", lambda *_, **__: Trained(network=None, history=[], best_epoch=1, precision="float32")
+        contest, "train", lambda *_, **__: Trained(network=None, history=[], best_epoch=1, precision="float32")
     )
     monkeypatch.setattr(
-        benchmark,
+        contest,
         "predict",
         lambda _, images, **__: answer(np.zeros(len(images)), 20 if images.tobytes() in mirrored else 0),
     )
@@ -97,6 +96,6 @@ def test_answers_of_several_are_contestants_too(sets, tmp_path, monkeypatch):
     assert [one.name for one in found] == [
         "grid-residual",
         "grid-residual, mirrored too",
-        "grid-residual, with its film",
+        "grid-residual, with its radiograph",
     ]
     assert read_out(found[1].test).mean == pytest.approx(np.full(120, 10))

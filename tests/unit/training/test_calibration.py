@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scoring.errors import InvalidRequest
 from scoring.networks.readout import N_POINTS, USUAL_RULE, WEIGHTED_MEDIAN, ReadOutRule, make_monotone, read_out
-from scoring.training import calibration, metrics
+from scoring.training.evaluation import calibration, metrics
 
 seeds = st.integers(0, 10_000)
 

@@ -3,13 +3,13 @@
 import pytest
 
 from scoring.errors import InvalidRequest
-from scoring.training.candidate import refuse_unfit_recipe
+from scoring.training.candidate import check_recipe
 from scoring.training.recipes import BEST, recipe_named
 
 
 @pytest.mark.parametrize("name", [BEST, "ordinal-residual", "classification-weighted", "regression-plain"])
 def test_recipes_that_can_score(name):
-    assert refuse_unfit_recipe(recipe_named(name, seed=1)) is None
+    assert check_recipe(recipe_named(name, seed=1)) is None
 
 
 @pytest.mark.parametrize(
@@ -22,4 +22,4 @@ def test_recipes_that_can_score(name):
 )
 def test_recipes_for_comparison_are_refused_before_anything_is_trained(name, why):
     with pytest.raises(InvalidRequest, match=why):
-        refuse_unfit_recipe(recipe_named(name, seed=1))
+        check_recipe(recipe_named(name, seed=1))

@@ -1,11 +1,11 @@
-"""Answers made of other answers."""
+"""Predictions made of other predictions."""
 
 import numpy as np
 import pytest
 
 from scoring.networks.readout import N_POINTS, read_out
-from scoring.training.combinations import FilmContext, Isotonic, Temperature, mean_answer
-from scoring.training.metrics import crps
+from scoring.training.benchmark.combinations import Isotonic, RadiographContext, Temperature, mean_answer
+from scoring.training.evaluation.metrics import crps
 
 POINTS = np.arange(N_POINTS)
 
@@ -56,30 +56,30 @@ def test_what_was_calibrated_is_better_on_other_joints_and_still_a_distribution(
     assert (found[:, -1] == 1).all()
 
 
-def films(n_films, seed):
-    """Four joints a film. All joints of a film are equally eroded, and each answer is off by its own amount."""
+def radiographs(n_radiographs, seed):
+    """Four joints a radiograph. All joints of a radiograph are equally eroded, and each answer is off by its own amount."""
     rng = np.random.default_rng(seed)
-    eroded = np.repeat(rng.uniform(0, 80, n_films), 4)
-    film = np.repeat([f"2.25.{i}" for i in range(n_films)], 4)
-    seen = np.clip(eroded + rng.normal(0, 15, 4 * n_films), 0, 100)
-    return unsure(seen), film, eroded.astype(np.float32)
+    eroded = np.repeat(rng.uniform(0, 80, n_radiographs), 4)
+    radiograph = np.repeat([f"2.25.{i}" for i in range(n_radiographs)], 4)
+    seen = np.clip(eroded + rng.normal(0, 15, 4 * n_radiographs), 0, 100)
+    return unsure(seen), radiograph, eroded.astype(np.float32)
 
 
-def test_where_the_joints_of_a_film_are_alike_the_film_helps_with_other_films():
-    context = FilmContext(*films(150, 1))
-    cdf, film, eroded = films(150, 2)
-    assert crps(context(cdf, film), eroded) < 0.98 * crps(cdf, eroded)
+def test_where_the_joints_of_a_radiograph_are_alike_the_radiograph_helps_with_other_radiographs():
+    context = RadiographContext(*radiographs(150, 1))
+    cdf, radiograph, eroded = radiographs(150, 2)
+    assert crps(context(cdf, radiograph), eroded) < 0.98 * crps(cdf, eroded)
 
 
-def test_where_they_are_not_alike_the_film_changes_little():
-    cdf, film, eroded = films(150, 1)
-    order = np.random.default_rng(3).permutation(len(film))
-    context = FilmContext(cdf, film[order], eroded)
-    assert crps(context(cdf, film[order]), eroded) == pytest.approx(crps(cdf, eroded), rel=0.1)
+def test_where_they_are_not_alike_the_radiograph_changes_little():
+    cdf, radiograph, eroded = radiographs(150, 1)
+    order = np.random.default_rng(3).permutation(len(radiograph))
+    context = RadiographContext(cdf, radiograph[order], eroded)
+    assert crps(context(cdf, radiograph[order]), eroded) == pytest.approx(crps(cdf, eroded), rel=0.1)
 
 
-def test_a_joint_alone_on_its_film_is_answered():
-    context = FilmContext(*films(50, 1))
+def test_a_joint_alone_on_its_radiograph_is_answered():
+    context = RadiographContext(*radiographs(50, 1))
     moved = context(unsure([20.0, 60.0]), np.array(["2.25.a", "2.25.b"]))
     assert (np.diff(moved, axis=1) >= 0).all()
     assert (moved[:, -1] == 1).all()

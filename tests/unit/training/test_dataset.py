@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.errors import BadInput
-from scoring.training.dataset import SPLITS, JointSet, cached, sample_epoch, snapshot_sha256, split, split_of
+from scoring.training.data.joint_set import SPLITS, JointSet, cached, snapshot_sha256, split, split_of
+from scoring.training.sampling import sample_epoch
 
 
 def _joints(n, seed=0):

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from scoring.clinical.rau import HUMAN_SDC
 from scoring.networks.readout import MOST_PROBABLE, ReadOutRule
-from scoring.training import metrics
+from scoring.training.evaluation import metrics
 
 confusions = arrays(np.int64, (6, 6), elements=st.integers(0, 50)).filter(lambda confusion: confusion.any())
 
@@ -363,7 +363,7 @@ def test_many_matrices_at_once_are_each_alone(several):
 
 
 def test_the_smallest_detectable_change_of_human_readers():
-    """2.8 times a reader's SD; two readers whose films differ with sqrt(2) times that SD have the same."""
+    """2.8 times a reader's SD; two readers whose radiographs differ with sqrt(2) times that SD have the same."""
     sd = HUMAN_SDC / 2.8
     alone = metrics.smallest_detectable_change(np.array(30 * sd**2), np.array(30), both_err=False)
     both = metrics.smallest_detectable_change(np.array(30 * 2 * sd**2), np.array(30), both_err=True)

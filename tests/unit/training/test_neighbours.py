@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from scoring.networks.readout import read_out
-from scoring.training.neighbours import neighbours_cdf
+from scoring.training.benchmark.neighbours import neighbours_cdf
 
 
 def test_the_readings_of_the_nearest_make_the_distribution():

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from scoring.errors import InvalidRequest
-from scoring.networks.stored import NOTICE, StoredModel
+from scoring.model_store.stored_model import NOTICE, StoredModel
 from scoring.phantom.difficulty import LIFELIKE
 from scoring.phantom.training_set import TrainingSet
-from scoring.training import phantoms
-from scoring.training.dataset import split_of
+from scoring.training.data import phantoms
+from scoring.training.data.joint_set import split_of
 from scoring.training.recipes import recipe_named
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from scoring.clinical import ratingen
-from scoring.training.dataset import sample_epoch
 from scoring.training.prior import prior_shift, times_shown
+from scoring.training.sampling import sample_epoch
 
 
 def readings(n, seed, rare=0.02):
@@ -19,9 +19,9 @@ def test_what_is_shown_as_it_occurs_needs_no_shift():
 
 
 def test_what_was_shown_ten_times_too_often_gets_a_tenth_of_the_odds():
-    occurring = readings(20_000, 2, rare=0.02)
+    prior_readings = readings(20_000, 2, rare=0.02)
     shown = readings(20_000, 3, rare=0.20)
-    shift = prior_shift(shown, np.ones(20_000), occurring)
+    shift = prior_shift(shown, np.ones(20_000), prior_readings)
     assert shift.shape == (21,)
     assert shift[18] - shift[0] == pytest.approx(np.log((0.02 / 0.98) / (0.20 / 0.80)), abs=0.1)
     # What neither holds is as likely as before, beside what both hold.
@@ -30,12 +30,12 @@ def test_what_was_shown_ten_times_too_often_gets_a_tenth_of_the_odds():
 
 def test_sampling_is_undone_as_enrichment_is():
     """Bayes's rule on frequencies: those of what was shown times the shift are those of what occurs."""
-    occurring = readings(20_000, 4)
-    weight = times_shown(np.asarray(ratingen.grade(occurring), np.int64), 0.5)
-    shift = prior_shift(occurring, weight, occurring)
-    shown = weight[occurring == 90].sum() / weight.sum()
+    prior_readings = readings(20_000, 4)
+    weight = times_shown(np.asarray(ratingen.grade(prior_readings), np.int64), 0.5)
+    shift = prior_shift(prior_readings, weight, prior_readings)
+    shown = weight[prior_readings == 90].sum() / weight.sum()
     odds = shown / (1 - shown) * np.exp(shift[18] - shift[0])
-    assert odds == pytest.approx((occurring == 90).mean() / (occurring < 90).mean(), rel=0.2)
+    assert odds == pytest.approx((prior_readings == 90).mean() / (prior_readings < 90).mean(), rel=0.2)
 
 
 def test_the_times_shown_are_those_of_the_sampling():

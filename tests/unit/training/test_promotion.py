@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from scoring.errors import InvalidRequest
 from scoring.networks.readout import ReadOutRule
-from scoring.training import metrics
-from scoring.training.dataset import JointSet
-from scoring.training.promotion import METRICS, MIN_SUBGROUP_JOINTS, MIN_TEST_PATIENTS, judge
-from scoring.training.resampling import Answers
+from scoring.training.data.joint_set import JointSet
+from scoring.training.evaluation import metrics
+from scoring.training.evaluation.bootstrap import Predictions
+from scoring.training.evaluation.challenge import METRICS, MIN_SUBGROUP_JOINTS, MIN_TEST_PATIENTS, judge
 
 PERCENT = np.array([0, 10, 30, 50, 70, 90], np.float32)
 """An erosion within each grade."""
@@ -62,15 +62,15 @@ def joints_of(case):
 def ruled(case, **options):
     return judge(
         joints_of(case),
-        Answers.sure(PERCENT[case.champion]),
-        Answers.sure(PERCENT[case.challenger]),
+        Predictions.sure(PERCENT[case.champion]),
+        Predictions.sure(PERCENT[case.challenger]),
         **{"metric": "accuracy_and_kappa", "max_subgroup_loss": 0.15, "engines_agree": True} | options,
     )
 
 
 def test_a_better_challenger_is_proposed_with_its_figures():
     verdict = ruled(answers())
-    assert verdict.promote
+    assert verdict.proposed
     assert (verdict.challenger, verdict.n_joints, verdict.n_patients) == (1.0, 300, 20)
     assert 0 < verdict.interval[0] < verdict.challenger - verdict.champion < verdict.interval[1]
     (reason,) = verdict.reasons
@@ -80,7 +80,7 @@ def test_a_better_challenger_is_proposed_with_its_figures():
 def test_the_same_answers_are_no_reason_to_change():
     same = answers()
     verdict = ruled(replace(same, challenger=same.champion))
-    assert not verdict.promote
+    assert not verdict.proposed
     assert verdict.interval == (0.0, 0.0)
     assert "the interval must lie above 0" in verdict.reasons[0]
 
@@ -89,7 +89,7 @@ def test_a_difference_that_may_be_chance_is_not_enough():
     verdict = ruled(answers(n_patients=12, per_patient=6, right=0.6))
     assert verdict.challenger > verdict.champion
     assert verdict.interval[0] < 0
-    assert not verdict.promote
+    assert not verdict.proposed
 
 
 def test_a_subgroup_that_loses_is_named():
@@ -101,12 +101,12 @@ def test_a_subgroup_that_loses_is_named():
     assert any(reason.startswith("severe (grades 2 to 5): its answers are 2.00 grades") for reason in verdict.reasons)
     feet = better.joint == "foot_right_1"
     verdict = ruled(replace(better, challenger=np.where(feet, np.abs(better.read - 1), better.challenger)))
-    assert not verdict.promote
+    assert not verdict.proposed
     # Here nothing else is on the right.
     assert [reason.split(":")[0] for reason in verdict.reasons] == ["MTP", "right side"]
     # What the site allows, it allows.
     assert ruled(replace(better, challenger=np.where(feet, np.abs(better.read - 1), better.challenger)),
-                 max_subgroup_loss=1).promote  # fmt: skip
+                 max_subgroup_loss=1).proposed  # fmt: skip
 
 
 def test_a_challenger_that_fails_on_dark_images_is_refused():
@@ -115,13 +115,13 @@ def test_a_challenger_that_fails_on_dark_images_is_refused():
     images = np.where(dark, 20, np.where(np.arange(300) % 3 == 1, 100, 200)).astype(np.uint8)[:, np.newaxis, np.newaxis]
     worse = np.where(dark & (np.arange(300) % 2 == 0), np.abs(case.read - 3), case.read)
     verdict = judge(
-        replace(joints_of(case), images=images), Answers.sure(PERCENT[case.champion]), Answers.sure(PERCENT[worse]),
+        replace(joints_of(case), images=images), Predictions.sure(PERCENT[case.champion]), Predictions.sure(PERCENT[worse]),
         metric="quadratic_weighted_kappa", max_subgroup_loss=0.15, engines_agree=True,
     )  # fmt: skip
     assert {group.name: group.n_joints for group in verdict.subgroups if "images" in group.name} == {
         "bright images": 100, "dark images": 100, "medium images": 100,
     }  # fmt: skip
-    assert not verdict.promote
+    assert not verdict.proposed
     assert any(reason.startswith("dark images: ") for reason in verdict.reasons)
     assert not any(reason.startswith(("bright images: ", "medium images: ")) for reason in verdict.reasons)
 
@@ -137,18 +137,18 @@ def test_a_small_subgroup_is_shown_but_not_judged():
     (group,) = [group for group in verdict.subgroups if group.name == "wrist"]
     assert group.n_joints == MIN_SUBGROUP_JOINTS - 1
     assert group.challenger > group.champion + 0.15
-    assert verdict.promote
+    assert verdict.proposed
 
 
 def test_few_patients_prove_nothing():
-    assert ruled(answers(n_patients=MIN_TEST_PATIENTS)).promote
+    assert ruled(answers(n_patients=MIN_TEST_PATIENTS)).proposed
     verdict = ruled(answers(n_patients=MIN_TEST_PATIENTS - 1))
-    assert not verdict.promote
+    assert not verdict.proposed
     assert verdict.reasons == ["the test set has 9 patients; fewer than 10 prove nothing"]
 
 
 def test_one_patient_is_refused():
-    assert not ruled(answers(n_patients=1, per_patient=200)).promote
+    assert not ruled(answers(n_patients=1, per_patient=200)).proposed
 
 
 def test_engines_that_do_not_agree_are_an_obstacle():
@@ -161,7 +161,7 @@ def test_an_undefined_difference_is_an_obstacle():
     zeros = np.zeros_like(intact.read)
     verdict = ruled(replace(intact, read=zeros, champion=zeros, challenger=zeros))
     assert np.isnan(verdict.interval).all()
-    assert not verdict.promote
+    assert not verdict.proposed
 
 
 def test_every_metric_can_be_asked_for_and_no_other():
@@ -187,14 +187,14 @@ def test_the_subgroups_are_those_that_have_joints():
 def test_each_model_is_read_by_its_own_rule():
     """Both give the same distributions; the champion's borders call the mean of 10 % grade 0."""
     case = answers(right=1.0)
-    same = Answers.sure(PERCENT[case.read])
+    same = Predictions.sure(PERCENT[case.read])
     champion = replace(same, rule=ReadOutRule(borders=(15, 20, 40, 60, 80)))
     verdict = judge(
         joints_of(case), champion, same, metric="class_normalized_accuracy", max_subgroup_loss=0.15, engines_agree=True
     )
     assert (verdict.champion, verdict.challenger) == (pytest.approx(5 / 6), 1)
     assert verdict.interval == (pytest.approx(1 / 6), pytest.approx(1 / 6))
-    assert verdict.promote
+    assert verdict.proposed
 
 
 def test_the_usual_metric_rewards_neither_extreme():

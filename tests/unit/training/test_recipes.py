@@ -6,7 +6,7 @@ import pytest
 from scoring.errors import InvalidRequest
 from scoring.networks.heads import HEADS
 from scoring.networks.losses import LOSSES
-from scoring.training.benchmark import WITH_NEIGHBOURS, shrunk
+from scoring.training.benchmark.comparison import WITH_NEIGHBOURS, shrunk
 from scoring.training.fit import TrainingRecipe
 from scoring.training.recipes import BEST, RECIPES, recipe_named
 

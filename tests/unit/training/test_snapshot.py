@@ -14,8 +14,8 @@ from scoring.clinical import ratingen
 from scoring.errors import BadInput, StorageUnavailable
 from scoring.imaging.decode import decode_grey
 from scoring.imaging.preprocess import to_network_input
-from scoring.training.dataset import snapshot_sha256
-from scoring.training.snapshot import READ_DIFFERENTLY, latest_readings, take_snapshot
+from scoring.training.data.joint_set import snapshot_sha256
+from scoring.training.data.snapshot import READ_DIFFERENTLY, latest_readings, take_snapshot
 
 LIMITS = {"max_bad_share": 0.25, "min_rows_for_bad_share": 8}
 
@@ -28,7 +28,7 @@ def jpeg(level):
 
 @pytest.fixture
 def readings(tmp_path):
-    """Ten joints of five films, each read once."""
+    """Ten joints of five radiographs, each read once."""
     rows = []
     for i in range(10):
         path = tmp_path / f"1.2.{i // 2}_hand_left_{i % 2 + 1}.jpg"
@@ -41,7 +41,7 @@ def readings(tmp_path):
                 "joint": f"hand_left_{i % 2 + 1}",
                 "patient_id": f"{i // 4:05d}",
                 "year": 2010 + i // 4,
-                "erosion_percent": 10.0 * i,
+                "reading_percent": 10.0 * i,
             }
         )
     return pd.DataFrame(rows)
@@ -49,14 +49,14 @@ def readings(tmp_path):
 
 def reread(readings, i, percent):
     """The same with a later reading of joint i."""
-    again = readings.iloc[[i]].assign(erosion_percent=percent)
+    again = readings.iloc[[i]].assign(reading_percent=percent)
     return pd.concat([readings.iloc[: i + 1], again, readings.iloc[i + 1 :]], ignore_index=True)
 
 
 def test_what_was_read_is_what_is_learnt_from(readings):
     taken = take_snapshot(readings, **LIMITS)
     joints = taken.joints
-    assert (taken.left_out, taken.refused, taken.conflicting, taken.read_differently) == ({}, [], [], 0)
+    assert (taken.excluded, taken.refused, taken.conflicting, taken.n_discordant) == ({}, [], [], 0)
     assert joints.reading.tolist() == [10.0 * i for i in range(10)]
     assert np.isnan(joints.truth).all()
     assert list(joints.patient_id) == list(readings["patient_id"])
@@ -76,16 +76,16 @@ def test_the_same_data_give_the_same_hash(readings):
 def test_the_latest_reading_counts(readings):
     taken = take_snapshot(reread(readings, 3, 35.0), **LIMITS)
     assert taken.joints.reading[3] == 35.0
-    assert (len(taken.joints), taken.read_differently) == (10, 1)
+    assert (len(taken.joints), taken.n_discordant) == (10, 1)
     # Twice the same is no difference.
-    assert take_snapshot(reread(readings, 3, 30.0), **LIMITS).read_differently == 0
+    assert take_snapshot(reread(readings, 3, 30.0), **LIMITS).n_discordant == 0
 
 
 def test_readings_that_contradict_each_other_are_left_out_and_named(readings):
     taken = take_snapshot(reread(readings, 3, 75.0), **LIMITS)
-    assert taken.left_out == {READ_DIFFERENTLY: 1}
+    assert taken.excluded == {READ_DIFFERENTLY: 1}
     assert taken.conflicting == [("1.2.1", "hand_left_2")]
-    assert (len(taken.joints), taken.read_differently) == (9, 0)
+    assert (len(taken.joints), taken.n_discordant) == (9, 0)
     # One grade apart is a border case; a third reading heals nothing.
     assert len(take_snapshot(reread(readings, 3, 45.0), **LIMITS).joints) == 10
     assert len(take_snapshot(reread(reread(readings, 3, 75.0), 4, 30.0), **LIMITS).joints) == 9
@@ -94,13 +94,13 @@ def test_readings_that_contradict_each_other_are_left_out_and_named(readings):
 @given(st.lists(st.lists(st.sampled_from(range(0, 101, 5)), min_size=1, max_size=4), max_size=6))
 def test_every_joint_is_taken_once_or_left_out_once(read):
     rows = [(f"1.{i}", "hand_left_1", float(p)) for i, percents in enumerate(read) for p in percents]
-    chosen = latest_readings(pd.DataFrame(rows, columns=["sop_iuid", "joint", "erosion_percent"]))
+    chosen = latest_readings(pd.DataFrame(rows, columns=["sop_iuid", "joint", "reading_percent"]))
     apart = [i for i, p in enumerate(read) if np.ptp(ratingen.grade(np.array(p, float))) >= 2]
     assert list(chosen.conflicting["sop_iuid"]) == [f"1.{i}" for i in apart]
     kept = [i for i in range(len(read)) if i not in apart]
     assert list(chosen.joints["sop_iuid"]) == [f"1.{i}" for i in kept]
-    assert list(chosen.joints["erosion_percent"]) == [read[i][-1] for i in kept]
-    assert chosen.read_differently == sum(len(set(read[i])) > 1 for i in kept)
+    assert list(chosen.joints["reading_percent"]) == [read[i][-1] for i in kept]
+    assert chosen.n_discordant == sum(len(set(read[i])) > 1 for i in kept)
 
 
 def test_images_that_cannot_be_used_are_left_out_by_reason(readings, tmp_path):
@@ -108,7 +108,7 @@ def test_images_that_cannot_be_used_are_left_out_by_reason(readings, tmp_path):
     paths[0].unlink()
     paths[1].write_bytes(jpeg(3))
     taken = take_snapshot(readings, **LIMITS)
-    assert taken.left_out == {"image changed": 1, "image gone": 1}
+    assert taken.excluded == {"image changed": 1, "image gone": 1}
     assert [each.uri for each in taken.refused] == [str(path) for path in paths]
     assert taken.joints.reading.tolist() == [10.0 * i for i in range(2, 10)]
 
@@ -117,7 +117,7 @@ def test_an_image_that_was_damaged_before_it_was_hashed_is_left_out(readings, tm
     path = tmp_path / "1.2.0_hand_left_1.jpg"
     path.write_bytes(jpeg(0)[:200])
     readings.loc[0, "image_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert take_snapshot(readings, **LIMITS).left_out == {"image damaged": 1}
+    assert take_snapshot(readings, **LIMITS).excluded == {"image damaged": 1}
 
 
 def test_too_many_bad_images_stop_the_snapshot(readings, tmp_path):

@@ -53,7 +53,7 @@ IMAGE = {
     "dark_share": 0.1,
     "bright_share": 0.0,
 }
-NUMBERS = {"erosion_percent", "rau_score", *MEASURES, "width", "height", "contrast", "dark_share", "bright_share"}
+NUMBERS = {"reading_percent", "rau_score", *MEASURES, "width", "height", "contrast", "dark_share", "bright_share"}
 
 
 class Build:
@@ -73,19 +73,19 @@ class Build:
         cells = []
         for row in rows:
             parent = consultations.iloc[row.get("of", 0)]
-            cell = {"joint": "hand_left_1", "erosion_percent": 10.0, **row}
-            cell.setdefault("erosion_text", f"{cell['erosion_percent']:g}")
-            origin = parent[["id_x", "patient_id", "sop_iuid", "source_file", "row_number", "folder_date"]].to_dict()
+            cell = {"joint": "hand_left_1", "reading_percent": 10.0, **row}
+            cell.setdefault("erosion_text", f"{cell['reading_percent']:g}")
+            origin = parent[["id_x", "patient_id", "sop_iuid", "source_file", "row_number", "batch_date"]].to_dict()
             key = f"{parent['row_key']}:{cell['joint']}"
             cells.append({**origin, **cell, "row_key": key})
-        columns = ["id_x", "patient_id", "sop_iuid", "joint", "erosion_text", "erosion_percent"]
-        return self._typed(cells, [*columns, "source_file", "row_number", "folder_date", "row_key"])
+        columns = ["id_x", "patient_id", "sop_iuid", "joint", "erosion_text", "reading_percent"]
+        return self._typed(cells, [*columns, "source_file", "row_number", "batch_date", "row_key"])
 
     def images(self, *rows):
         files = []
         for row in rows:
-            folder = row.get("folder_date", NIGHT)
-            image = {**IMAGE, **row, "folder_date": folder, "row_number": 0, "size_bytes": 4000, "late": folder < NIGHT}
+            folder = row.get("batch_date", NIGHT)
+            image = {**IMAGE, **row, "batch_date": folder, "row_number": 0, "size_bytes": 4000, "late": folder < NIGHT}
             if "sha256" not in row:
                 image["sha256"] = f"sha-{image['sop_iuid']}-{image['joint']}"
             image.setdefault("file_name", f"{image['sop_iuid']}_{image['joint']}.jpg")
@@ -94,7 +94,7 @@ class Build:
             files.append(image)
         columns = [
             *IMAGE,
-            "folder_date",
+            "batch_date",
             "row_number",
             "size_bytes",
             "late",
@@ -105,8 +105,8 @@ class Build:
         ]
         return self._typed(files, columns)
 
-    def known_films(self, **patient_of_film):
-        rows = [(film.replace("_", "."), patient) for film, patient in patient_of_film.items()]
+    def known_radiographs(self, **patient_of_radiograph):
+        rows = [(radiograph.replace("_", "."), patient) for radiograph, patient in patient_of_radiograph.items()]
         return pd.DataFrame(rows, columns=["sop_iuid", "patient_id"], dtype="str")
 
     def known_images(self, *rows):
@@ -120,24 +120,24 @@ class Build:
             "joint": "hand_left_1",
             "uri": "memory://x",
             "cdf": cdf,
-            "erosion_mean": 20.5,
-            "erosion_median": 20.0,
-            "erosion_q05": 2.0,
-            "erosion_q95": 38.0,
-            "ratingen_grade": 2,
+            "predicted_percent": 20.5,
+            "predicted_median": 20.0,
+            "predicted_q05": 2.0,
+            "predicted_q95": 38.0,
+            "predicted_grade": 2,
             "grade_probability": np.array([0.1, 0.4, 0.3, 0.1, 0.05, 0.05], dtype="float32"),
         }
         return pd.DataFrame([{**good, **row} for row in rows], columns=list(good))
 
     def _table(self, name, good, rows):
-        """A new row of the file for each override; `folder_date` puts it into another night's file."""
+        """A new row of the file for each override; `batch_date` puts it into another night's file."""
         table = []
         for number, row in enumerate(rows, start=2):
-            folder = row.get("folder_date", NIGHT)
+            folder = row.get("batch_date", NIGHT)
             source = f"{folder}/{name}"
-            origin = {"source_file": source, "row_number": number, "folder_date": folder}
+            origin = {"source_file": source, "row_number": number, "batch_date": folder}
             table.append({**good, **origin, "row_key": f"{source}:{number}", **row})
-        return self._typed(table, [*good, "source_file", "row_number", "folder_date", "row_key"])
+        return self._typed(table, [*good, "source_file", "row_number", "batch_date", "row_key"])
 
     @staticmethod
     def _typed(rows, columns):

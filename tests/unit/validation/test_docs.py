@@ -8,10 +8,10 @@ import pytest
 from upath import UPath
 
 from expectations.consultations import consultations as consultations_suite
-from scoring.errors import ModelRefused
-from scoring.validation.docs import NightDocs
+from scoring.errors import ModelRejected
+from scoring.validation.batch import Known, Staged, Thresholds, check_predictions, validate_batch
+from scoring.validation.docs import BatchDocs
 from scoring.validation.facts import consultation_facts
-from scoring.validation.night import Known, Staged, Thresholds, check_predictions, validate_night
 from scoring.validation.runner import row_breaches, table_breaches
 
 LOADING = re.compile(r"(?:url\(|@import)\s*[\"']?\s*([^\s\"')]+)", re.IGNORECASE)
@@ -40,33 +40,33 @@ class Page(HTMLParser):
 def site(build, tmp_path_factory):
     """A night in which every row is bad and every cell can be recognised."""
     root = tmp_path_factory.mktemp("reports")
-    marked = {"id_x": f"{PLANTED}-id", "patient_id": f"{PLANTED}-patient", "sop_iuid": f"{PLANTED}/film"}
+    marked = {"id_x": f"{PLANTED}-id", "patient_id": f"{PLANTED}-patient", "sop_iuid": f"{PLANTED}/radiograph"}
     consultations = build.consultations(
         {**marked, "date_x_text": f"{PLANTED}-date", "date_x": None, "body_part": f"{PLANTED}-part"},
         {**marked, "rau_score": 7771.5, "rau_score_text": "7771.5", "date_x": date(1777, 7, 17)},
     )
     readings = build.readings(
         consultations,
-        {"erosion_percent": 8882.25},
-        {"of": 1, "joint": f"{PLANTED}-joint", "erosion_percent": float("nan"), "erosion_text": f"{PLANTED}-text"},
+        {"reading_percent": 8882.25},
+        {"of": 1, "joint": f"{PLANTED}-joint", "reading_percent": float("nan"), "erosion_text": f"{PLANTED}-text"},
     )
     activity = build.activity(
         {"patient_id": f"{PLANTED}-patient", "esr": 9993.75},
         {"patient_id": f"{PLANTED}-patient", "crp": float("nan"), "crp_text": f"{PLANTED}-crp"},
     )
     images = build.images(
-        {"sop_iuid": f"{PLANTED}-film", "sha256": f"{PLANTED}-sha", "decodes": False, "decode_error": PLANTED},
-        {"sop_iuid": f"{PLANTED}-film", "joint": f"{PLANTED}-joint", "width": 66614, "contrast": 0.12321},
+        {"sop_iuid": f"{PLANTED}-radiograph", "sha256": f"{PLANTED}-sha", "decodes": False, "decode_error": PLANTED},
+        {"sop_iuid": f"{PLANTED}-radiograph", "joint": f"{PLANTED}-joint", "width": 66614, "contrast": 0.12321},
     )
-    docs = NightDocs(str(root), build.night, "run-1")
-    known = Known(build.known_films(), build.known_images())
-    verdict = validate_night(Staged(consultations, readings, activity, images), known, THRESHOLDS, build.night, docs)
+    docs = BatchDocs(str(root), build.night, "run-1")
+    known = Known(build.known_radiographs(), build.known_images())
+    verdict = validate_batch(Staged(consultations, readings, activity, images), known, THRESHOLDS, build.night, docs)
     assert all(each.accepted.empty for each in verdict.all)
     first = docs.write()
-    later = NightDocs(str(root), build.night, "run-1")
-    with pytest.raises(ModelRefused):
+    later = BatchDocs(str(root), build.night, "run-1")
+    with pytest.raises(ModelRejected):
         check_predictions(
-            build.predictions({"image_sha256": f"{PLANTED}-sha", "erosion_mean": 5554.125}),
+            build.predictions({"image_sha256": f"{PLANTED}-sha", "predicted_percent": 5554.125}),
             pd.DataFrame({"image_sha256": [f"{PLANTED}-planned"]}),
             docs=later,
         )
@@ -177,19 +177,19 @@ def test_words_in_angle_brackets_reach_the_reader(site):
     ],
 )
 def test_the_headline_says_whether_anything_critical_is_broken(build, tmp_path, row, headline):
-    docs = NightDocs(str(tmp_path), build.night, "run-1")
+    docs = BatchDocs(str(tmp_path), build.night, "run-1")
     suite = consultations_suite(build.night)
     landed = build.consultations(row)
     readings = build.readings(landed, *({"joint": joint} for joint in ("hand_left_1", "hand_left_2")))
     table_breaches(landed, suite, docs=docs)
-    row_breaches(consultation_facts(landed, readings, build.known_films()), suite, docs=docs)
+    row_breaches(consultation_facts(landed, readings, build.known_radiographs()), suite, docs=docs)
     docs.write()
     for page in ("index.html", "suites/consultations.html"):
         assert headline in (docs.url / page).read_text()
 
 
 def test_the_counts_of_several_shards_add_up(build, tmp_path):
-    docs = NightDocs(str(tmp_path), build.night, "run-1")
+    docs = BatchDocs(str(tmp_path), build.night, "run-1")
     for shas in (["a"], ["b", "c"]):
         rows = build.predictions(*({"image_sha256": sha} for sha in shas))
         check_predictions(rows, rows, docs=docs)

@@ -1,4 +1,4 @@
-"""Invariants of the facts that duplicates and films rest on, and of a whole damaged night."""
+"""Invariants of the facts that duplicates and radiographs rest on, and of a whole damaged night."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scoring.networks.readout import WEIGHTED_MEDIAN, ReadOutRule
 from scoring.validation import facts
-from scoring.validation.night import Known, Staged, Thresholds, validate_night
+from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
 
 ANY_SHARE = Thresholds(max_bad_share=1, min_rows_for_bad_share=1, min_image_side=48, max_image_side=1024)
 NIGHT = date(2026, 11, 21)
@@ -26,7 +26,7 @@ consultation_rows = st.lists(
             "sop_iuid": few(["1.1", "1.2", None, "../x"]),
             "date_x_text": few(["2026-11-01", "01.11.2026"]),
             "rau_score": few([19.0, 200.0, np.nan]),
-            "folder_date": few([NIGHT, NIGHT - timedelta(days=1)]),
+            "batch_date": few([NIGHT, NIGHT - timedelta(days=1)]),
         }
     ).map(lambda row: {**row, "date_x": date(2026, 11, 1) if row["date_x_text"].startswith("2026") else None}),
     max_size=8,
@@ -54,7 +54,7 @@ image_rows = st.lists(
 def staged_night(build, consultations, activity, images):
     frame = build.consultations(*consultations)
     cells = [
-        {"of": row, "joint": joint, "erosion_percent": percent}
+        {"of": row, "joint": joint, "reading_percent": percent}
         for row in range(len(frame))
         for joint, percent in (("hand_left_1", 10.0), ("hand_left_2", 120.0 if row % 3 == 0 else 58.0))
     ]
@@ -66,8 +66,8 @@ def staged_night(build, consultations, activity, images):
 @given(consultations=consultation_rows, activity=activity_rows, images=image_rows, seed=st.integers(0, 2**16))
 def test_any_damaged_night_is_split_without_loss_and_whatever_its_order(build, consultations, activity, images, seed):
     staged = staged_night(build, consultations, activity, images)
-    known = Known(build.known_films(**{"1_2": "p1"}), build.known_images(("1.2", "hand_left_1", "a")))
-    verdict = validate_night(staged, known, ANY_SHARE, NIGHT)
+    known = Known(build.known_radiographs(**{"1_2": "p1"}), build.known_images(("1.2", "hand_left_1", "a")))
+    verdict = validate_batch(staged, known, ANY_SHARE, NIGHT)
     for each in verdict.all:
         landed = getattr(staged, each.dataset)
         excluded = set(each.quarantine.loc[~each.quarantine["kept"].astype(bool), "row_key"])
@@ -78,9 +78,9 @@ def test_any_damaged_night_is_split_without_loss_and_whatever_its_order(build, c
         assert list(each.accepted.columns) == list(landed.columns)
 
     accepted = verdict.consultations.accepted
-    assert not accepted.duplicated(["folder_date", "id_x"]).any()
+    assert not accepted.duplicated(["batch_date", "id_x"]).any()
     assert (accepted.dropna(subset="sop_iuid").groupby("sop_iuid")["patient_id"].nunique() == 1).all()
-    assert not verdict.disease_activity.accepted.duplicated(["folder_date", "patient_id", "date"]).any()
+    assert not verdict.disease_activity.accepted.duplicated(["batch_date", "patient_id", "date"]).any()
     good = verdict.images.accepted
     assert not good.duplicated(["sop_iuid", "joint"]).any()
     assert good["sha256"].is_unique
@@ -93,14 +93,14 @@ def test_any_damaged_night_is_split_without_loss_and_whatever_its_order(build, c
             for frame in (staged.consultations, staged.readings, staged.disease_activity, staged.images)
         )
     )
-    again = validate_night(shuffled, known, ANY_SHARE, NIGHT)
+    again = validate_batch(shuffled, known, ANY_SHARE, NIGHT)
     pd.testing.assert_frame_equal(again.quarantine, verdict.quarantine)
 
 
 def test_facts_judge_nothing_and_change_nothing(build):
     rows = build.consultations({}, {"id_x": None})
     before = rows.copy()
-    with_facts = facts.consultation_facts(rows, build.readings(rows), build.known_films())
+    with_facts = facts.consultation_facts(rows, build.readings(rows), build.known_radiographs())
     pd.testing.assert_frame_equal(rows, before)
     assert len(with_facts) == 2
     assert set(rows.columns) < set(with_facts.columns)
@@ -108,14 +108,14 @@ def test_facts_judge_nothing_and_change_nothing(build):
 
 def test_facts_of_frames_without_rows_have_all_columns(build):
     none = build.consultations()
-    with_facts = facts.consultation_facts(none, build.readings(none), build.known_films())
-    full = facts.consultation_facts(build.consultations({}), build.readings(none), build.known_films())
+    with_facts = facts.consultation_facts(none, build.readings(none), build.known_radiographs())
+    full = facts.consultation_facts(build.consultations({}), build.readings(none), build.known_radiographs())
     assert list(with_facts.columns) == list(full.columns)
 
 
 @pytest.mark.parametrize(("mean", "grade"), [(0.0, 0), (0.9, 0), (1.2, 1), (19.9, 1), (20.1, 2), (79.9, 4), (100.0, 5)])
 def test_the_grade_of_a_mean_is_that_of_the_read_out(build, mean, grade):
-    graded = [{"image_sha256": str(each), "erosion_mean": mean, "ratingen_grade": each} for each in range(6)]
+    graded = [{"image_sha256": str(each), "predicted_percent": mean, "predicted_grade": each} for each in range(6)]
     rows = build.predictions(*graded)
     fits = facts.prediction_facts(rows, rows)["grade_fits_mean"]
     assert list(fits) == [each == grade for each in range(6)]
@@ -126,7 +126,7 @@ def test_a_median_on_the_edge_may_be_either_grade_and_no_other(build):
     rule = ReadOutRule(WEIGHTED_MEDIAN, weights=(1.0, 2.0, 1.0, 1.0, 1.0, 1.0))
     # Weighted: 2/3 of grade 0, 2/3 of grade 1.
     edge = [float(np.float32(2 / 3)), float(np.float32(1 / 3)), 0.0, 0.0, 0.0, 0.0]
-    graded = [{"image_sha256": str(each), "grade_probability": edge, "ratingen_grade": each} for each in range(6)]
+    graded = [{"image_sha256": str(each), "grade_probability": edge, "predicted_grade": each} for each in range(6)]
     rows = build.predictions(*graded)
     assert list(facts.prediction_facts(rows, rows, rule)["grade_fits_mean"]) == [True, True] + [False] * 4
     clear = [{**each, "grade_probability": [0.5, 0.5, 0, 0, 0, 0]} for each in graded]

@@ -12,9 +12,9 @@ from expectations.disease_activity import MEASURES
 from expectations.disease_activity import disease_activity as disease_activity_suite
 from expectations.images import images as images_suite
 from scoring.clinical import das28, joints
-from scoring.errors import BadInput, ModelRefused
+from scoring.errors import BadInput, ModelRejected
 from scoring.validation import facts
-from scoring.validation.night import Known, Staged, Thresholds, check_predictions, validate_night
+from scoring.validation.batch import Known, Staged, Thresholds, check_predictions, validate_batch
 from scoring.validation.runner import validate
 
 THRESHOLDS = Thresholds(max_bad_share=0.25, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
@@ -29,7 +29,7 @@ class Datasets:
 
     @cached_property
     def consultations(self):
-        frame = facts.consultation_facts(self.staged.consultations, self.staged.readings, self.known.films)
+        frame = facts.consultation_facts(self.staged.consultations, self.staged.readings, self.known.radiographs)
         return validate(frame, consultations_suite(self.night), dataset="consultations")
 
     @cached_property
@@ -39,8 +39,8 @@ class Datasets:
 
     @cached_property
     def images(self):
-        films = self.staged.consultations["sop_iuid"]
-        frame = facts.image_facts(self.staged.images, films, self.known.images)
+        radiographs = self.staged.consultations["sop_iuid"]
+        frame = facts.image_facts(self.staged.images, radiographs, self.known.images)
         suite = images_suite(
             joints=joints.COLUMNS,
             min_side=48,
@@ -52,7 +52,7 @@ class Datasets:
         return validate(frame, suite, dataset="images")
 
 
-def stage(build, *, consultations=None, readings=None, activity=None, images=None, films=None, known_images=None):
+def stage(build, *, consultations=None, readings=None, activity=None, images=None, radiographs=None, known_images=None):
     consultations = build.consultations({}) if consultations is None else consultations
     staged = Staged(
         consultations,
@@ -61,7 +61,7 @@ def stage(build, *, consultations=None, readings=None, activity=None, images=Non
         build.images() if images is None else images,
     )
     known = Known(
-        build.known_films() if films is None else films,
+        build.known_radiographs() if radiographs is None else radiographs,
         build.known_images() if known_images is None else known_images,
     )
     return staged, known
@@ -73,7 +73,7 @@ def judge(build, **frames):
 
 def judge_night(build, **frames):
     staged, known = stage(build, **frames)
-    return validate_night(staged, known, THRESHOLDS, build.night)
+    return validate_batch(staged, known, THRESHOLDS, build.night)
 
 
 def broken_rules(verdict):
@@ -88,15 +88,15 @@ def broken_rules(verdict):
 GOOD_CONSULTATIONS = {
     "plain": {},
     "of tonight": {"date_x_text": "2026-11-21", "date_x": date(2026, 11, 21), "date_y_text": None, "date_y": None},
-    "read on the day of the film": {"date_y_text": "2026-11-01", "date_y": date(2026, 11, 1)},
+    "read on the day of the radiograph": {"date_y_text": "2026-11-01", "date_y": date(2026, 11, 1)},
     "of 1900": {"date_x_text": "1900-01-01", "date_x": date(1900, 1, 1)},
-    "without film, body part and score": {
+    "without radiograph, body part and score": {
         "sop_iuid": None,
         "body_part": None,
         "rau_score_text": None,
         "rau_score": None,
     },
-    "with a pseudonym for a film": {"sop_iuid": "FILM-A1"},
+    "with a pseudonym for a radiograph": {"sop_iuid": "RADIOGRAPH-A1"},
     "with ids of 64 characters": {"id_x": "c" * 64, "patient_id": "p" * 64, "sop_iuid": "1" * 64},
     "with a score of 0": {"rau_score_text": "0", "rau_score": 0.0},
     "with the highest score": {"rau_score_text": "190", "rau_score": 190.0},
@@ -114,7 +114,7 @@ BAD_CONSULTATIONS = {
     "date_y_readable": {"date_y_text": "10/11/2026", "date_y": None},
     "date_y_not_before_date_x": {"date_y_text": "2026-10-31", "date_y": date(2026, 10, 31)},
     "date_y_not_future": {"date_y_text": "2026-11-22", "date_y": date(2026, 11, 22)},
-    "film_id_well_formed": {"sop_iuid": "../../etc/passwd"},
+    "radiograph_id_well_formed": {"sop_iuid": "../../etc/passwd"},
     "rau_readable": {"rau_score_text": "n/a", "rau_score": None},
     "rau_in_range": {"rau_score_text": "190.5", "rau_score": 190.5},
 }
@@ -135,7 +135,7 @@ def test_each_rule_about_consultations_excludes_its_row_and_no_other(build):
     assert set(verdict.quarantine["severity"]) == {"critical"}
 
 
-def test_film_after_the_batch_date_is_refused(build):
+def test_radiograph_after_the_batch_date_is_refused(build):
     row = {"date_x_text": "2026-11-22", "date_x": date(2026, 11, 22), "date_y_text": None, "date_y": None}
     verdict = judge(build, consultations=build.consultations(row)).consultations
     assert verdict.counts == {"consultations.date_x_not_future": 1}
@@ -147,7 +147,7 @@ def test_an_id_of_a_page_of_text_is_refused_in_each_table(build):
     assert broken_rules(of_page.consultations) == {
         ("2", "id_x_not_too_long"),
         ("2", "patient_id_not_too_long"),
-        ("2", "film_id_well_formed"),
+        ("2", "radiograph_id_well_formed"),
     }
     assert not of_page.consultations.quarantine["reason"].str.contains("xx").any()
     visits = judge(build, activity=build.activity({"patient_id": "p" * 65}, {"patient_id": "p" * 64})).disease_activity
@@ -155,10 +155,10 @@ def test_an_id_of_a_page_of_text_is_refused_in_each_table(build):
     assert list(visits.accepted["patient_id"]) == ["p" * 64]
 
 
-@pytest.mark.parametrize("film", ["1.2/3", "a\\b", ".hidden", "x" * 65, "1.2.3\n", "1 2", ""])
-def test_film_id_that_could_leave_a_folder_is_refused(build, film):
-    verdict = judge(build, consultations=build.consultations({"sop_iuid": film})).consultations
-    assert verdict.counts == {"consultations.film_id_well_formed": 1}
+@pytest.mark.parametrize("radiograph", ["1.2/3", "a\\b", ".hidden", "x" * 65, "1.2.3\n", "1 2", ""])
+def test_radiograph_id_that_could_leave_a_folder_is_refused(build, radiograph):
+    verdict = judge(build, consultations=build.consultations({"sop_iuid": radiograph})).consultations
+    assert verdict.counts == {"consultations.radiograph_id_well_formed": 1}
 
 
 def test_different_rows_with_one_id_are_all_quarantined(build):
@@ -170,7 +170,7 @@ def test_different_rows_with_one_id_are_all_quarantined(build):
 
 def test_rows_that_differ_in_a_joint_only_are_different(build):
     rows = build.consultations({}, {})
-    readings = build.readings(rows, {"of": 0}, {"of": 1, "erosion_percent": 15.0})
+    readings = build.readings(rows, {"of": 0}, {"of": 1, "reading_percent": 15.0})
     verdict = judge_night(build, consultations=rows, readings=readings)
     assert verdict.consultations.counts == {"consultations.id_unique": 2}
     assert verdict.readings.counts == {"readings.consultation_accepted": 2}
@@ -192,30 +192,30 @@ def test_a_number_written_differently_is_still_a_copy(build):
 
 
 def test_the_same_id_in_a_later_folder_is_a_newer_version(build):
-    rows = build.consultations({"folder_date": EARLIER}, {"body_part": "HAND_RIGHT"})
+    rows = build.consultations({"batch_date": EARLIER}, {"body_part": "HAND_RIGHT"})
     assert len(judge(build, consultations=rows).consultations.accepted) == 2
 
 
-def test_a_film_of_two_patients_is_refused(build):
+def test_a_radiograph_of_two_patients_is_refused(build):
     rows = build.consultations({}, {"id_x": "c2", "patient_id": "2"}, {"id_x": "c3", "sop_iuid": "1.2.3"})
     verdict = judge(build, consultations=rows).consultations
-    assert broken_rules(verdict) == {("2", "film_one_patient"), ("3", "film_one_patient")}
+    assert broken_rules(verdict) == {("2", "radiograph_one_patient"), ("3", "radiograph_one_patient")}
 
 
-def test_a_film_that_the_warehouse_gives_to_another_patient_is_refused(build):
-    films = build.known_films(**{"1_2_1": "someone else"})
-    assert judge(build, films=films).consultations.counts == {"consultations.film_one_patient": 1}
-    assert judge(build, films=build.known_films(**{"1_2_1": "00123"})).consultations.success
+def test_a_radiograph_that_the_warehouse_gives_to_another_patient_is_refused(build):
+    radiographs = build.known_radiographs(**{"1_2_1": "someone else"})
+    assert judge(build, radiographs=radiographs).consultations.counts == {"consultations.radiograph_one_patient": 1}
+    assert judge(build, radiographs=build.known_radiographs(**{"1_2_1": "00123"})).consultations.success
 
 
-def test_a_film_of_two_dates_is_kept_with_a_remark(build):
+def test_a_radiograph_of_two_dates_is_kept_with_a_remark(build):
     rows = build.consultations({}, {"id_x": "c2", "date_x": pd.Timestamp("2019-01-01"), "date_x_text": "2019-01-01"})
     verdict = judge(build, consultations=rows.assign(sop_iuid="1.2.3")).consultations
-    assert verdict.kept_counts == {"consultations.film_one_date": 2}
+    assert verdict.kept_counts == {"consultations.radiograph_one_date": 2}
     assert len(verdict.accepted) == 2
     # An earlier export may have said otherwise: the newer one corrects it.
     assert judge(
-        build, consultations=rows.assign(sop_iuid="1.2.3", folder_date=[EARLIER, build.night])
+        build, consultations=rows.assign(sop_iuid="1.2.3", batch_date=[EARLIER, build.night])
     ).consultations.success
 
 
@@ -240,7 +240,7 @@ def test_an_unknown_body_part_is_kept_with_a_remark(build):
 )
 def test_a_rau_score_that_its_joints_cannot_give_gets_a_remark(build, percents, rau, possible):
     rows = build.consultations({"rau_score": rau, "rau_score_text": f"{rau:g}"})
-    cells = [{"joint": f"hand_left_{n}", "erosion_percent": value} for n, value in enumerate(percents, start=1)]
+    cells = [{"joint": f"hand_left_{n}", "reading_percent": value} for n, value in enumerate(percents, start=1)]
     verdict = judge(build, consultations=rows, readings=build.readings(rows, *cells)).consultations
     assert verdict.kept_counts == ({} if possible else {"consultations.rau_possible": 1})
     assert len(verdict.accepted) == 1
@@ -250,12 +250,12 @@ def test_rules_about_readings(build):
     rows = build.consultations({}, {"id_x": None, "sop_iuid": "1.2.2"})
     readings = build.readings(
         rows,
-        {"joint": "hand_left_1", "erosion_percent": 0.0},
-        {"joint": "hand_left_2", "erosion_percent": 100.0},
-        {"joint": "hand_left_3", "erosion_percent": 120.0},
-        {"joint": "hand_left_4", "erosion_percent": -5.0},
-        {"joint": "hand_left_5", "erosion_percent": np.nan, "erosion_text": "n/a"},
-        {"joint": "hand_left_6", "erosion_percent": 58.0},
+        {"joint": "hand_left_1", "reading_percent": 0.0},
+        {"joint": "hand_left_2", "reading_percent": 100.0},
+        {"joint": "hand_left_3", "reading_percent": 120.0},
+        {"joint": "hand_left_4", "reading_percent": -5.0},
+        {"joint": "hand_left_5", "reading_percent": np.nan, "erosion_text": "n/a"},
+        {"joint": "hand_left_6", "reading_percent": 58.0},
         {"joint": "knee_1"},
         {"of": 1},
     )
@@ -398,7 +398,7 @@ BAD_IMAGES = {
     "not_blank": {"contrast": 1.0},
     "not_too_dark": {"dark_share": 0.9},
     "not_saturated": {"bright_share": 0.6},
-    "film_known": {"sop_iuid": "9.9"},
+    "radiograph_known": {"sop_iuid": "9.9"},
     "joint_known": {"joint": "hand_left_11"},
     "name_matches": {"sop_iuid": None, "joint": None, "sha256": "s", "file_name": "..%2Fx.jpg"},
 }
@@ -421,12 +421,12 @@ def test_each_rule_about_images_excludes_its_image_and_no_other(build):
     assert len(verdict.accepted) == len(good)
 
 
-def test_the_film_of_a_quarantined_consultation_is_unknown_but_that_of_an_earlier_night_is_not(build):
+def test_the_radiograph_of_a_quarantined_consultation_is_unknown_but_that_of_an_earlier_night_is_not(build):
     rows = build.consultations({"id_x": None})
     images = build.images({})
-    assert judge_night(build, consultations=rows, images=images).images.counts == {"images.film_known": 1}
-    known = build.known_films(**{"1_2_1": "00123"})
-    assert judge_night(build, consultations=rows, images=images, films=known).images.success
+    assert judge_night(build, consultations=rows, images=images).images.counts == {"images.radiograph_known": 1}
+    known = build.known_radiographs(**{"1_2_1": "00123"})
+    assert judge_night(build, consultations=rows, images=images, radiographs=known).images.success
 
 
 def test_two_images_of_one_joint_are_both_quarantined(build):
@@ -439,7 +439,7 @@ def test_two_images_of_one_joint_are_both_quarantined(build):
 
 
 def test_the_image_that_the_warehouse_has_stays_and_the_newcomer_is_quarantined(build):
-    images = build.images({"sha256": "old", "folder_date": EARLIER}, {"sha256": "new"})
+    images = build.images({"sha256": "old", "batch_date": EARLIER}, {"sha256": "new"})
     known = build.known_images(("1.2.1", "hand_left_1", "old"))
     verdict = judge(build, images=images, known_images=known).images
     assert list(verdict.accepted["sha256"]) == ["old"]
@@ -449,7 +449,7 @@ def test_the_image_that_the_warehouse_has_stays_and_the_newcomer_is_quarantined(
 
 
 def test_a_damaged_file_does_not_block_the_good_one_that_replaces_it(build):
-    images = build.images({"sha256": "cut", "folder_date": EARLIER, **UNDECODED}, {"sha256": "whole"})
+    images = build.images({"sha256": "cut", "batch_date": EARLIER, **UNDECODED}, {"sha256": "whole"})
     verdict = judge(build, images=images).images
     assert list(verdict.accepted["sha256"]) == ["whole"]
     assert verdict.counts == {"images.decodes": 1}
@@ -465,9 +465,9 @@ def test_the_same_bytes_under_two_joints_are_all_quarantined(build):
 
 
 def test_an_image_delivered_again_is_booked_as_a_copy_and_not_as_bad(build):
-    images = build.images({}, {"folder_date": EARLIER})
+    images = build.images({}, {"batch_date": EARLIER})
     verdict = judge(build, images=images).images
-    assert list(verdict.accepted["folder_date"]) == [EARLIER]
+    assert list(verdict.accepted["batch_date"]) == [EARLIER]
     assert verdict.counts == {"images.exact_copy": 1}
     assert not verdict.bad
 
@@ -491,7 +491,7 @@ def test_quarantine_has_the_shape_of_the_table(build):
         "record_id": "? 2026-11-01",
         "source_file": "2026-11-21/disease_activity.csv",
         "row_number": 2,
-        "folder_date": build.night,
+        "batch_date": build.night,
         "rule": "disease_activity.patient_present",
         "severity": "critical",
         "kept": False,
@@ -545,12 +545,12 @@ def test_the_share_of_a_small_table_is_not_judged_and_the_limit_itself_is_allowe
 
 
 def test_bad_rows_left_by_an_earlier_night_never_stop_a_later_one(build):
-    leftover = build.images(*({"sop_iuid": f"9.{n}", "folder_date": EARLIER} for n in range(80)))
+    leftover = build.images(*({"sop_iuid": f"9.{n}", "batch_date": EARLIER} for n in range(80)))
     empty = build.consultations()
     verdict = judge_night(
-        build, consultations=empty, images=leftover, activity=_visits(build, 60, 60, folder_date=EARLIER)
+        build, consultations=empty, images=leftover, activity=_visits(build, 60, 60, batch_date=EARLIER)
     )
-    assert verdict.images.counts == {"images.film_known": 80}
+    assert verdict.images.counts == {"images.radiograph_known": 80}
     assert verdict.disease_activity.counts == {"disease_activity.patient_present": 60}
     assert verdict.images.accepted.empty
     assert len(verdict.quarantine) == 140
@@ -559,8 +559,8 @@ def test_bad_rows_left_by_an_earlier_night_never_stop_a_later_one(build):
 @pytest.mark.parametrize(("n_bad", "stops"), [(11, True), (10, False)])
 def test_the_share_is_that_of_the_nights_own_rows(build, n_bad, stops):
     """Rows of an earlier night neither add to the bad rows nor thin them out."""
-    good_leftover = _visits(build, 100, 0, folder_date=EARLIER)
-    bad_leftover = _visits(build, 90, 90, folder_date=EARLIER - timedelta(days=1))
+    good_leftover = _visits(build, 100, 0, batch_date=EARLIER)
+    bad_leftover = _visits(build, 90, 90, batch_date=EARLIER - timedelta(days=1))
     rows = pd.concat([bad_leftover, good_leftover, _visits(build, 40, n_bad)], ignore_index=True)
     if not stops:
         assert judge_night(build, activity=rows).disease_activity.counts == {"disease_activity.patient_present": 100}
@@ -603,9 +603,9 @@ def test_every_bad_share_is_in_the_message(build):
 def test_good_predictions_pass(build):
     rows = build.predictions(
         {"image_sha256": "a"},
-        {"image_sha256": "b", "erosion_mean": 0.9, "ratingen_grade": 0},
-        {"image_sha256": "c", "erosion_mean": 1.0, "ratingen_grade": 1},
-        {"image_sha256": "d", "erosion_mean": float(np.float32(20.000001)), "ratingen_grade": 1},
+        {"image_sha256": "b", "predicted_percent": 0.9, "predicted_grade": 0},
+        {"image_sha256": "c", "predicted_percent": 1.0, "predicted_grade": 1},
+        {"image_sha256": "d", "predicted_percent": float(np.float32(20.000001)), "predicted_grade": 1},
         {"image_sha256": "e", "cdf": np.ones(101)},
     )
     check_predictions(rows, rows[["image_sha256"]])
@@ -626,14 +626,14 @@ def _cdf(place, value):
         ({"cdf": _cdf(5, np.nan)}, "cdf_in_range"),
         ({"cdf": np.ones(100)}, "cdf_in_range"),
         ({"cdf": _cdf(60, 0.5)}, "cdf_monotone"),
-        ({"erosion_mean": np.nan}, "mean_present"),
-        ({"erosion_mean": 100.5}, "mean_in_range"),
-        ({"erosion_q05": 30.0}, "quantiles_ordered"),
-        ({"erosion_q95": 19.0}, "quantiles_ordered"),
-        ({"erosion_median": np.nan}, "quantiles_ordered"),
-        ({"erosion_q95": 101.0}, "quantiles_ordered"),
-        ({"ratingen_grade": 1}, "grade_fits_mean"),
-        ({"erosion_mean": 0.5, "ratingen_grade": 1}, "grade_fits_mean"),
+        ({"predicted_percent": np.nan}, "mean_present"),
+        ({"predicted_percent": 100.5}, "mean_in_range"),
+        ({"predicted_q05": 30.0}, "quantiles_ordered"),
+        ({"predicted_q95": 19.0}, "quantiles_ordered"),
+        ({"predicted_median": np.nan}, "quantiles_ordered"),
+        ({"predicted_q95": 101.0}, "quantiles_ordered"),
+        ({"predicted_grade": 1}, "grade_fits_mean"),
+        ({"predicted_percent": 0.5, "predicted_grade": 1}, "grade_fits_mean"),
         ({"grade_probability": np.full(6, 0.2)}, "probabilities_sum_to_one"),
         ({"grade_probability": np.array([1.2, -0.2, 0, 0, 0, 0])}, "probabilities_sum_to_one"),
         ({"grade_probability": np.full(5, 0.2)}, "probabilities_sum_to_one"),
@@ -641,7 +641,7 @@ def _cdf(place, value):
 )
 def test_an_impossible_prediction_is_refused(build, row, rule):
     rows = build.predictions({"image_sha256": "good"}, {"image_sha256": "bad", **row})
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelRejected) as refused:
         check_predictions(rows, rows[["image_sha256"]])
     assert f"(predictions.{rule}: 1 of 2)" in str(refused.value)
 
@@ -657,14 +657,14 @@ def test_an_impossible_prediction_is_refused(build, row, rule):
 )
 def test_predictions_must_be_those_that_were_planned(build, planned, predicted, rule):
     rows = build.predictions(*({"image_sha256": sha} for sha in predicted))
-    with pytest.raises(ModelRefused) as refused:
+    with pytest.raises(ModelRejected) as refused:
         check_predictions(rows, pd.DataFrame({"image_sha256": planned}, dtype="str"))
     assert f"predictions.{rule}" in str(refused.value)
 
 
 def test_predictions_without_a_column_are_refused(build):
     rows = build.predictions({})
-    with pytest.raises(ModelRefused, match="column cdf is missing"):
+    with pytest.raises(ModelRejected, match="column cdf is missing"):
         check_predictions(rows.drop(columns="cdf"), rows)
 
 
@@ -680,6 +680,6 @@ def test_thresholds_come_from_the_settings():
 def test_a_night_in_the_past_judges_by_its_own_date(build):
     rows = build.consultations({})
     staged = Staged(rows, build.readings(rows), build.activity(), build.images())
-    known = Known(build.known_films(), build.known_images())
-    before = validate_night(staged, known, THRESHOLDS, build.night - timedelta(days=30))
+    known = Known(build.known_radiographs(), build.known_images())
+    before = validate_batch(staged, known, THRESHOLDS, build.night - timedelta(days=30))
     assert "consultations.date_x_not_future" in before.consultations.counts

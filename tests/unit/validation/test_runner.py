@@ -23,7 +23,7 @@ def rows(**columns):
         "record_id": [f"r{row}" for row in range(n)],
         "source_file": "2026-11-21/x.csv",
         "row_number": range(2, n + 2),
-        "folder_date": pd.Timestamp("2026-11-21").date(),
+        "batch_date": pd.Timestamp("2026-11-21").date(),
     }
     return pd.DataFrame({"row_key": [f"x.csv:{row}" for row in range(2, n + 2)], **origin, **columns})
 

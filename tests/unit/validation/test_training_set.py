@@ -21,7 +21,7 @@ def joints():
             "joint": "hand_left_1",
             "patient_id": pd.Series([f"{p:05d}" for p in patient], dtype="str"),
             "part": np.where(patient < 42, "train", np.where(patient < 54, "validation", "test")),
-            "erosion_percent": np.where(grade == 0, 0.0, grade * 20.0 - 10),
+            "reading_percent": np.where(grade == 0, 0.0, grade * 20.0 - 10),
             "grade": grade,
         }
     )
@@ -74,9 +74,9 @@ def test_too_few_patients_to_test_on(joints):
 
 
 def test_labels_outside_the_grid_are_kept_and_counted_and_outside_the_range_are_not(joints):
-    off = joints.assign(erosion_percent=joints["erosion_percent"] + np.where(joints.index < 7, 3.0, 0.0))
+    off = joints.assign(reading_percent=joints["reading_percent"] + np.where(joints.index < 7, 3.0, 0.0))
     assert check_training_set(off, **NEEDED).remarks == {"training_set.percent_on_grid": 7}
-    outside = joints.assign(erosion_percent=np.where(joints.index < 3, 120.0, joints["erosion_percent"]))
+    outside = joints.assign(reading_percent=np.where(joints.index < 3, 120.0, joints["reading_percent"]))
     assert "The percent eroded lies outside 0 to 100. (3 joints)" in complaint(outside)
 
 

@@ -1,0 +1,1 @@
+"""What only the command line calls, next to its click definitions."""

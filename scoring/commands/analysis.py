@@ -1,0 +1,113 @@
+"""Commands about the relation of damage and activity: correlate, associate, figures."""
+
+import getpass
+from datetime import date
+from math import isnan
+from typing import TYPE_CHECKING
+
+import click
+
+from scoring.commands import analytics_page
+from scoring.commands.console import BatchDate, Table, json_option, show
+from scoring.pipeline import analytics, models
+from scoring.pipeline.run import begin, finish
+from scoring.settings import Settings, get_settings
+from scoring.warehouse import connect
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+JOB = "correlate"
+
+
+@click.command("correlate")
+@click.option("--as-of", required=True, type=BatchDate(), help="Newest batch whose records are used.")
+@json_option
+def correlate_command(as_of: date, as_json: bool) -> None:
+    """Refresh and print the correlation of Rau scores with disease activity.
+
+    Example: scoring correlate --as-of 2026-11-21
+    """
+    rows = correlate(get_settings(), as_of, getpass.getuser())
+    show(Table("correlation", f"Correlation as of {as_of}", rows), as_json=as_json)
+
+
+@click.command("associate")
+@click.option("--as-of", required=True, type=BatchDate(), help="Newest batch whose records are used.")
+@click.option(
+    "--by",
+    "stratum_kind",
+    default="overall",
+    show_default=True,
+    type=click.Choice(["overall", "year", "severity"]),
+    help="Strata to print.",
+)
+@json_option
+def associate_command(as_of: date, stratum_kind: str, as_json: bool) -> None:
+    """Refresh and print the association of damage with activity over time.
+
+    Relations: level, change, progression and trend. q values allow for many tests.
+
+    Example: scoring associate --as-of 2026-11-21 --by severity
+    """
+    rows = associate(get_settings(), as_of, stratum_kind, getpass.getuser())
+    show(Table("association", f"Association as of {as_of}", rows), as_json=as_json)
+
+
+@click.command("figures")
+@click.option("--patient", help="Patient to draw; default: the patient with the longest follow-up.")
+def figures_command(patient: str | None) -> None:
+    """Write figures of damage, activity, progression and one patient.
+
+    The figures are drawn from the views of schema analyst alone. Prints the paths of the HTML report and its figures.
+
+    Example: scoring figures --patient 00042
+    """
+    for path in analytics_page.write(get_settings(), date.today(), patient):  # noqa: DTZ011 - the user's own calendar
+        click.echo(path)
+
+
+def correlate(settings: Settings, as_of: date, triggered_by: str) -> list[dict[str, object]]:
+    """Refresh the correlations as a run of their own. Returns them as rows."""
+    from scoring.warehouse.engine import transaction
+    from scoring.warehouse.queries import nightly_report
+
+    model_version = _refresh(settings, as_of, triggered_by)
+    with transaction(connect.warehouse(settings)) as connection:
+        table = nightly_report.correlation_table(connection, as_of, model_version)
+    return _rows(table, ["damage", "activity", "method", "estimate", "ci_low", "ci_high", "n_visits", "n_patients"])
+
+
+def associate(settings: Settings, as_of: date, stratum_kind: str, triggered_by: str) -> list[dict[str, object]]:
+    """Refresh the associations as a run of their own. Returns those of one kind of strata as rows."""
+    from scoring.warehouse.queries import analysis
+
+    model_version = _refresh(settings, as_of, triggered_by)
+    table = analysis.association_table(connect.warehouse(settings), as_of, model_version, stratum_kind)
+    columns = ["damage", "activity", "relation", "lag_window", "method", "stratum", "estimate", "ci_low", "ci_high"]
+    return _rows(table, [*columns, "q_value", "n_observations", "n_patients"])
+
+
+def _refresh(settings: Settings, as_of: date, triggered_by: str) -> str:
+    """Refresh correlations and associations. Returns the version of the champion, whose scores were used."""
+    from scoring.warehouse import migrate
+
+    migrate.check_current(connect.warehouse(settings))
+    model = models.champion(settings)
+    run = begin(settings, JOB, as_of, model, trigger="cli", triggered_by=triggered_by)
+    analytics.refresh(settings, as_of, model.version, run.run_id, forecasts=False)
+    finish(settings, run, (), summary="")
+    return model.version
+
+
+def _rows(table: "pd.DataFrame", columns: list[str]) -> list[dict[str, object]]:
+    return [{column: _cell(column, row[column]) for column in columns} for row in table.to_dict("records")]
+
+
+def _cell(column: str, value: object) -> object:
+    """Return counts as integers, figures with three digits, and None for NaN."""
+    if not isinstance(value, float):
+        return value
+    if isnan(value):
+        return None
+    return round(value) if column.startswith("n_") else round(value, 3)

@@ -1,0 +1,124 @@
+"""The command phantom: synthetic batches with known truth."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import click
+
+from scoring.commands.console import BatchDate, Table, json_option, progress_bar, show
+from scoring.errors import InvalidRequest
+from scoring.settings import Settings, get_settings
+
+
+@click.command("phantom")
+@click.option("--patients", default=40, show_default=True, type=click.IntRange(1, 100_000), help="In the registry.")
+@click.option("--batches", default=3, show_default=True, type=click.IntRange(1, 366), help="Number of batches.")
+@click.option("--last-batch", type=BatchDate(), help="Date of the last batch; default: yesterday.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same bytes.")
+@click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
+@click.option("--fault", "faults", multiple=True, help="Damage the last batch; see --list-faults. May be repeated.")
+@click.option("--list-faults", is_flag=True, help="List every fault and its expected row counts.")
+@click.option("--landing", help="Folder to write to; default: the landing folder of this installation.")
+@click.option("--if-empty", is_flag=True, help="Write only if the default landing folder is empty.")
+@json_option
+def phantom_command(  # noqa: PLR0917 - click passes options by name
+    patients: int,
+    batches: int,
+    last_batch: date | None,
+    seed: int,
+    difficulty: str,
+    faults: tuple[str, ...],
+    list_faults: bool,
+    landing: str | None,
+    if_empty: bool,
+    as_json: bool,
+) -> None:
+    """Write synthetic batches into the landing folder.
+
+    A batch has registry records and joint images with known truth.
+
+    Example: scoring phantom --patients 40 --batches 3 --fault truncated --fault percent_120
+    """
+    if list_faults:
+        show(Table("faults", "Faults", fault_catalogue()), as_json=as_json)
+        return
+    with progress_bar("drawing synthetic joints"):
+        written = write(
+            get_settings(),
+            landing,
+            patients=patients,
+            batches=batches,
+            last_batch=last_batch or date.today() - timedelta(days=1),  # noqa: DTZ011 - the user's own calendar
+            seed=seed,
+            difficulty=difficulty,
+            faults=faults,
+            if_empty=if_empty,
+        )
+    if written:
+        show(Table("batches", "Synthetic batches", written), as_json=as_json)
+    else:
+        click.echo("No synthetic batch was written: the landing folder is in use.", err=True)
+
+
+def write(
+    settings: Settings,
+    landing_url: str | None,
+    *,
+    patients: int,
+    batches: int,
+    last_batch: date,
+    seed: int,
+    difficulty: str,
+    faults: Sequence[str],
+    if_empty: bool,
+) -> list[dict[str, Any]]:
+    """Write synthetic batches in the landing layout. Returns one row per batch.
+
+    With `if_empty`, nothing is written if the folder is not empty or is not the default one next to the embedded
+    server: the empty landing folder of a hospital must not fill with synthetic patients.
+
+    Raises:
+        InvalidRequest: A fault or the difficulty is unknown.
+    """
+    from upath import UPath
+
+    from scoring.phantom.batches import write_batches
+    from scoring.phantom.difficulty import difficulty_named
+    from scoring.phantom.faults import FAULTS
+
+    unknown = sorted(set(faults) - set(FAULTS))
+    if unknown:
+        raise InvalidRequest(f"Unknown fault: {', '.join(unknown)}. `scoring phantom --list-faults` lists all faults.")
+    landing_url = landing_url or settings.landing_url
+    root = UPath(landing_url)
+    is_default = landing_url == str(settings.var_dir / "landing") and settings.warehouse_url is None
+    if if_empty and (not is_default or (root.is_dir() and any(True for _ in root.iterdir()))):
+        return []
+    written = write_batches(
+        landing_url,
+        n_patients=patients,
+        seed=seed,
+        difficulty=difficulty_named(difficulty),
+        first_batch=last_batch - timedelta(days=batches - 1),
+        batches=batches,
+        faults=tuple(faults),
+    )
+    return [
+        {
+            "batch": batch.batch_date,
+            "consultations": batch.n_consultations,
+            "readings": batch.n_readings,
+            "disease activity": batch.n_disease_activity,
+            "images": batch.n_images,
+            "faults": ", ".join(effect.name for effect in batch.effects),
+        }
+        for batch in written
+    ]
+
+
+def fault_catalogue() -> list[dict[str, Any]]:
+    """Return every fault with its description."""
+    from scoring.phantom.faults import FAULTS
+
+    return [{"fault": name, "effect": (fault.__doc__ or "").strip()} for name, fault in FAULTS.items()]

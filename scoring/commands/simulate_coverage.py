@@ -1,0 +1,188 @@
+"""Whether the intervals of the associations hold what was planted, over many synthetic registries."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scoring.commands.console import Table, json_option, progress_bar, show
+from scoring.progress import Progress, no_progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from scoring.phantom.longitudinal import Followed, Planted
+
+Question = tuple[str, str, str]
+"""Relation, lag window and method."""
+
+NAIVE: Question = ("level", "joined by patient alone", "pearson, textbook")
+_DAMAGE, _FORM, _WINDOW = "reported_rau", "das28_esr4", "within_90_days"
+_CONFIDENCE = 0.95
+_WITHIN_CHANCE = 0.999
+_REFERENCE_SEED, _FIRST_SEED = 1, 1_000
+
+
+@click.command("simulate-coverage")
+@click.option("--patients", default=5000, show_default=True, type=click.IntRange(10), help="Per registry.")
+@click.option("--years", default=10, show_default=True, type=click.IntRange(2, 40), help="Length of follow-up.")
+@click.option("--replications", default=200, show_default=True, type=click.IntRange(1), help="Number of registries.")
+@click.option(
+    "--reference",
+    default=200_000,
+    show_default=True,
+    type=click.IntRange(1000),
+    help="Patients of the large registry that gives the truth of correlations.",
+)
+@json_option
+def simulate_coverage_command(patients: int, years: int, replications: int, reference: int, as_json: bool) -> None:
+    """Count how often 95 % intervals contain a known truth.
+
+    Associations are estimated in synthetic registries. The last row shows the naive method: every radiograph joined
+    with every visit of the same patient. Needs no warehouse; takes minutes with the defaults.
+
+    Example: scoring simulate-coverage --patients 500 --replications 20 --reference 20000
+    """
+    with progress_bar("synthetic registries") as progress:
+        rows = table(patients, years, replications, reference, progress)
+    title = f"Coverage in {replications} synthetic registries of {patients} patients; says nothing about patients"
+    show(Table("coverage", title, rows), as_json=as_json)
+
+
+@dataclass(frozen=True)
+class Covered:
+    """How often the intervals of one figure held the truth.
+
+    Attributes:
+        question: Relation, lag window and method.
+        truth: The population's value.
+        planted: Whether it follows from the model; else it is that of the large registry.
+        mean: Mean of the estimates.
+        held: Number of intervals with the truth in them.
+        replications: Number of intervals.
+    """
+
+    question: Question
+    truth: float
+    planted: bool
+    mean: float
+    held: int
+    replications: int
+
+    @property
+    def as_stated(self) -> bool:
+        """Whether so many is what chance gives (99.9 of 100 times) if each interval holds the truth with 95 %."""
+        from scipy import stats
+
+        low, high = stats.binom.interval(_WITHIN_CHANCE, self.replications, _CONFIDENCE)
+        return bool(low <= self.held <= high)
+
+
+def simulate(
+    patients: int, years: int, replications: int, reference_patients: int, progress: Progress = no_progress
+) -> list[Covered]:
+    """Estimate the associations of many synthetic registries, and count the intervals that hold the truth.
+
+    The truth of a slope is planted. That of a correlation is the one in a single very large registry; where a slope is
+    planted, that registry has to agree with it (a test holds it to).
+
+    Args:
+        patients: In each registry.
+        years: For which they are followed.
+        replications: Number of registries.
+        reference_patients: In the registry that stands for the population.
+        progress: Told what is done, how much of it, out of how much.
+
+    Returns:
+        One entry a figure, and last the naive one: Pearson's correlation of radiographs joined with visits by patient alone,
+        with the textbook's interval.
+    """
+    from scoring.phantom.longitudinal import Planted, simulate_followed
+
+    model = Planted()
+    progress("the large registry", 0, 1)
+    population = {
+        question: found[0]
+        for question, found in _figures(simulate_followed(reference_patients, _REFERENCE_SEED, years, model)).items()
+    }
+    truth = population | planted(model)
+    found: dict[Question, list[tuple[float, float, float]]] = {question: [] for question in [*population, NAIVE]}
+    for done in range(replications):
+        progress("synthetic registries", done, replications)
+        registry = simulate_followed(patients, _FIRST_SEED + done, years, model)
+        for question, figures in (_figures(registry) | {NAIVE: naive_pearson(registry)}).items():
+            found[question].append(figures)
+    return [
+        Covered(
+            question,
+            value := truth[("level", _WINDOW, "pearson") if question == NAIVE else question],
+            question in planted(model),
+            sum(estimate for estimate, _, _ in figures) / len(figures),
+            sum(low <= value <= high for _, low, high in figures),
+            len(figures),
+        )
+        for question, figures in found.items()
+    ]
+
+
+def table(
+    patients: int, years: int, replications: int, reference_patients: int, progress: Progress
+) -> list[dict[str, Any]]:
+    """The same as a table to print."""
+    return [
+        {
+            "relation": one.question[0],
+            "lag window": one.question[1],
+            "method": one.question[2],
+            "truth": round(one.truth, 4),
+            "truth is": "planted" if one.planted else "of a large registry",
+            "mean estimate": round(one.mean, 4),
+            "intervals that hold it": f"{one.held} of {one.replications}",
+            "coverage, %": round(100 * one.held / one.replications, 1),
+            "as stated": "yes" if one.as_stated else "no",
+        }
+        for one in simulate(patients, years, replications, reference_patients, progress)
+    ]
+
+
+def planted(model: "Planted") -> dict[Question, float]:
+    """The figures that the model itself fixes."""
+    return {
+        ("course", "none", "mixed_model"): model.progression,
+        ("progression", "year_before", "regression"): model.lead,
+        ("progression", "during", "regression"): model.during,
+        ("progression", "year_after", "regression"): 0.0,
+    }
+
+
+def naive_pearson(registry: "Followed") -> tuple[float, float, float]:
+    """What not to do: each radiograph beside each visit of the patient, as if all these rows were independent.
+
+    Returns:
+        Pearson's correlation and the ends of the textbook's interval.
+    """
+    from scipy import stats
+
+    joined: pd.DataFrame = registry.radiographs.merge(registry.visits, on="patient_id", suffixes=("", "_of_activity"))
+    found = stats.pearsonr(joined[_DAMAGE], joined[_FORM])
+    interval = found.confidence_interval(_CONFIDENCE)
+    return float(found.statistic), float(interval.low), float(interval.high)
+
+
+def _figures(registry: "Followed") -> dict[Question, tuple[float, float, float]]:
+    """Estimate and interval of each figure, for one measure of damage and one form of DAS28."""
+    from scoring.analysis.association import associate
+
+    found = associate(
+        registry.radiographs,
+        registry.visits,
+        damages=(_DAMAGE,),
+        forms=(_FORM,),
+        strata=("overall",),
+        level_windows=(_WINDOW,),
+        confidence=_CONFIDENCE,
+    )
+    return {
+        (row["relation"], row["lag_window"], row["method"]): (row["estimate"], row["ci_low"], row["ci_high"])
+        for row in found.to_dict("records")
+    }

@@ -1,0 +1,96 @@
+"""The model store: one folder a version, written whole, never overwritten; the shipped model is its fallback."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from upath import UPath
+
+from scoring.errors import InvalidRequest, ModelRejected
+from scoring.imaging.preprocess import PREPROCESSING_VERSION
+from scoring.model_store.stored_model import MANIFEST, MODEL_FILES, StoredModel, describe_files, read_model
+from scoring.storage import atomic_write
+
+logger = logging.getLogger(__name__)
+
+SHIPPED_DIR = Path(__file__).resolve().parent / "shipped"
+SHIPPED_VERSION = "phantom-3"
+
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def write_model(store_url: str, facts: Mapping[str, Any], files: Mapping[str, bytes]) -> StoredModel:
+    """Write a new version and read it back.
+
+    The manifest comes last, and under its name only when it is whole: a folder without it, left by a run that was
+    stopped or by a disk that was full, is no model and may be filled again.
+
+    Args:
+        store_url: The model store, any fsspec URL.
+        facts: What the manifest says besides the files' hashes and the time; `version` among it.
+        files: The bytes of every one of `MODEL_FILES`.
+
+    Returns:
+        The model as it now stands in the store.
+
+    Raises:
+        InvalidRequest: The version exists already or is not a fit name for a folder.
+    """
+    version = str(facts["version"])
+    check_version(version)
+    if missing := sorted(set(MODEL_FILES) - set(files)):
+        raise ValueError(f"a model consists of {', '.join(MODEL_FILES)}; missing: {', '.join(missing)}")
+    folder = UPath(store_url) / version
+    if (folder / MANIFEST).exists():
+        raise InvalidRequest(
+            f"model {version} exists in {store_url}; predictions refer to it by name, so choose another version"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    manifest = {**facts, "created_at": created, "files": describe_files(files)}
+    with atomic_write(folder / MANIFEST) as file:
+        file.write((json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    logger.info("model_written version=%s bytes=%d", version, sum(map(len, files.values())))
+    return read_model(str(folder), PREPROCESSING_VERSION)
+
+
+def find_model(version: str, store_url: str) -> StoredModel:
+    """Load a version from the store, or the shipped one if the store has none of that name.
+
+    Raises:
+        InvalidRequest: The name is not fit for a folder.
+        ModelRejected: No such version, or its files do not match their manifest.
+    """
+    check_version(version)
+    for root in (UPath(store_url), UPath(SHIPPED_DIR)):
+        if (root / version).is_dir():
+            return read_model(str(root / version), PREPROCESSING_VERSION)
+    known = ", ".join(model_versions(store_url)) or "none"
+    raise ModelRejected(
+        f"no model {version} in {store_url} nor shipped with the package; known versions: {known}. Put its folder back "
+        "into the store, or promote one of these: `scoring promote VERSION --reason ...`"
+    )
+
+
+def model_versions(store_url: str) -> list[str]:
+    """Names of the complete versions that `find_model` can be asked for, sorted."""
+    roots = [root for root in (UPath(store_url), UPath(SHIPPED_DIR)) if root.is_dir()]
+    return sorted({path.name for root in roots for path in root.iterdir() if (path / MANIFEST).exists()})
+
+
+def check_version(version: str) -> None:
+    """Refuse a version name that could not be a folder of the store.
+
+    Raises:
+        InvalidRequest: It is empty, longer than 64 characters or has others than letters, digits, `.`, `_` and `-`.
+    """
+    if not _VERSION.fullmatch(version):
+        raise InvalidRequest(
+            f"model version {version!r}: use up to 64 letters, digits, '.', '_' or '-', a letter or digit first"
+        )

@@ -1,0 +1,67 @@
+"""Files on any fsspec URL: opened with a clear error, and written so that no reader sees half a file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+from uuid import uuid4
+
+from scoring.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from upath import UPath
+
+# The optional dependency of this package that provides the file system of a URL.
+_EXTRAS = {"s3": "s3", "s3a": "s3", "sftp": "sftp", "ssh": "sftp"}
+
+
+def open_url(url: str, setting: str) -> "UPath":
+    """Return a local path or fsspec URL as a path, after checking that its file system is installed.
+
+    Args:
+        url: The path or URL.
+        setting: Name of the setting it comes from, for the message.
+
+    Raises:
+        InvalidRequest: The file system is unknown or not installed; names the package to install.
+    """
+    from fsspec import get_filesystem_class
+    from fsspec.utils import get_protocol
+    from upath import UPath
+
+    protocol = get_protocol(url)
+    try:
+        get_filesystem_class(protocol)
+    except ImportError as error:
+        extra = _EXTRAS.get(protocol)
+        remedy = f"Run: pip install bone-erosion-scoring[{extra}]" if extra else str(error)
+        raise InvalidRequest(
+            f"{setting} is a {protocol}:// URL, but the package for this storage is not installed. {remedy}"
+        ) from error
+    except ValueError as error:
+        raise InvalidRequest(f"{setting} is a {protocol}:// URL, which no known storage has.") from error
+    return UPath(url)
+
+
+@contextmanager
+def atomic_write(path: "UPath | Path") -> Iterator[IO[bytes]]:
+    """Open a new file whose content appears under `path` only if the block succeeds; replaces an existing file.
+
+    Missing folders are created. If the block raises, nothing remains.
+
+    Args:
+        path: Local path or fsspec path.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial: UPath | Path = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        if isinstance(path, Path):
+            partial.replace(str(path))
+        else:
+            path.fs.mv(partial.path, path.path)
+    except BaseException:
+        if partial.exists():
+            partial.unlink()
+        raise

@@ -1,0 +1,1 @@
+"""Compares all recipes on equal synthetic data."""

@@ -1,0 +1,1 @@
+"""Metrics, intervals, subgroups, calibration and the promotion gate."""
