@@ -1,12 +1,12 @@
-"""The nightly run: one folder of joint images and registry records becomes predictions and refreshed correlations.
+"""The nightly DAG: score one batch of joint images and registry records, and refresh the analytics.
 
     open_run ── land ── validate ── publish_registry ── plan ══ score (mapped over shards, pool `gpu`)
                                                                    ║
               close_run ── write_report ── analyse ── publish_predictions
 
-Why the schedule is what it is: `CronDataIntervalTimetable`, because a bare cron string gives Airflow 3 an empty data
-interval; the run of 02:00 covers the day before, and that day is the folder's name. Every task is one call into
-`scoring.pipeline.nightly`, so the same steps run from a shell by `scoring nightly --date`.
+The schedule is a `CronDataIntervalTimetable`, because a bare cron string gives an empty data interval in Airflow 3. The
+run at 02:00 covers the previous day, which is the batch date and the name of the landing folder. Every task is one call
+into `scoring.pipeline.nightly`, so `scoring nightly --date` runs the same steps from a shell.
 """
 
 from dataclasses import asdict
@@ -30,9 +30,9 @@ TIMEZONE = get_settings().timezone
     dag_display_name="Nightly scoring of joint erosion",
     schedule=CronDataIntervalTimetable("0 2 * * *", timezone=TIMEZONE),
     start_date=pendulum.datetime(2026, 1, 1, tz=TIMEZONE),
-    # Missed nights are asked for as a backfill by a person; unpausing must not start a year of runs.
+    # Missed batches are backfilled by a person; unpausing must not start a year of runs.
     catchup=False,
-    # Two nights may not publish at once; the warehouse's lock says so too, because a backfill ignores this limit.
+    # Only one run publishes at a time. A backfill ignores this limit, so the warehouse has a lock as well.
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
     params={
@@ -41,14 +41,14 @@ TIMEZONE = get_settings().timezone
             type=["null", "string"],
             format="date",
             title="Batch date",
-            description="Folder to process by hand; scheduled runs and backfills take it from their interval.",
+            description="Batch to process in a manual run; scheduled runs and backfills take it from their interval.",
         )
     },
     doc_md=Path(__file__).with_suffix(".md").read_text(encoding="utf-8"),
     tags=["scoring", "nightly", "impact/tier_1"],
 )
 def nightly_scoring() -> None:
-    """Wire the steps; see the module's drawing."""
+    """Connect the steps as drawn above."""
 
     @task
     def open_run() -> dict[str, Any]:
@@ -63,7 +63,7 @@ def nightly_scoring() -> None:
         run = nightly.open_run(installation(), batch_date, trigger=dag_run.run_id, triggered_by=started_by(dag_run))
         return run.to_dict()
 
-    # 16 attempts a quarter of an hour apart: the extractor has until the morning round.
+    # 16 retries, 15 minutes apart, give the extractor four hours.
     @task(retries=16)
     def land(run: dict[str, Any]) -> dict[str, int]:
         return nightly.land(installation(), Run.from_dict(run))
@@ -80,13 +80,13 @@ def nightly_scoring() -> None:
     def plan(run: dict[str, Any]) -> list[dict[str, int]]:
         return [asdict(shard) for shard in nightly.plan(installation(), Run.from_dict(run))]
 
-    # In front of every training and rescoring that waits for the pool.
+    # Runs before every training and rescoring that waits for the pool.
     @task(pool=SCORING_POOL, priority_weight=100, weight_rule="absolute", map_index_template="{{ shard_name }}")
     def score(run: dict[str, Any], shard: dict[str, int]) -> int:
         get_current_context()["shard_name"] = f"joints {shard['first']}-{shard['first'] + shard['count'] - 1}"  # type: ignore[typeddict-unknown-key]
         return nightly.score(installation(), Run.from_dict(run), Shard(**shard))
 
-    # A night with nothing new maps `score` over nothing: it is skipped, and publishing goes on.
+    # If every image has a prediction, `score` is mapped over nothing and skipped; publishing continues.
     @task(trigger_rule="none_failed")
     def publish_predictions(run: dict[str, Any]) -> dict[str, int]:
         return nightly.publish_predictions(installation(), Run.from_dict(run))
@@ -95,12 +95,12 @@ def nightly_scoring() -> None:
     def analyse(run: dict[str, Any]) -> int:
         return nightly.analyse(installation(), Run.from_dict(run))
 
-    # A failed night gets its page too: that is the morning on which somebody reads it.
+    # A failed run gets a report, too.
     @task(trigger_rule="all_done")
     def write_report(run: dict[str, Any] | None, steps: dict[str, Any]) -> str:
         return nightly.write_report(installation(), require_run(run), unfinished=unfinished(steps))
 
-    # The gate. `all_done` alone would turn a failed night green, so it looks at what every step left behind.
+    # With `all_done` alone a failed run would end green, so this task checks the result of every step.
     @task(trigger_rule="all_done")
     def close_run(run: dict[str, Any] | None, steps: dict[str, Any]) -> dict[str, int]:
         return nightly.close_run(installation(), require_run(run), unfinished=unfinished(steps))
@@ -121,9 +121,9 @@ def nightly_scoring() -> None:
         "publish_predictions": predicted,
         "analyse": analysed,
     }
-    page = write_report(run, steps)
-    closed = close_run(run, {**steps, "write_report": page})
-    chain(run, landed, validated, registered, shards, scored, predicted, analysed, page, closed)
+    report = write_report(run, steps)
+    closed = close_run(run, {**steps, "write_report": report})
+    chain(run, landed, validated, registered, shards, scored, predicted, analysed, report, closed)
 
 
 nightly_scoring()

@@ -1,9 +1,9 @@
-"""The history under a newly promoted model: scored beside the old predictions, bridged, and then shown.
+"""The rescoring DAG: score the history with the promoted model, then make that model the champion.
 
     open_run ── plan ══ score (mapped over shards, pool `gpu`) ══ analyse ── activate ── close_run
 
-Without a schedule: started by hand or by another DAG after a promotion, without any parameter. Every task is one call
-into `scoring.pipeline.rescoring`, so the same steps run from a shell by `scoring rescore`.
+It has no schedule: a person or the DAG `retraining` starts it after a promotion. Every task is one call into
+`scoring.pipeline.rescoring`, so `scoring rescore` runs the same steps from a shell.
 """
 
 from dataclasses import asdict
@@ -20,17 +20,17 @@ from scoring.settings import get_settings
 
 
 def accept_missing() -> bool:
-    """Whether a person said to go on without images whose files are no longer what was accepted."""
+    """Return the parameter `accept_missing` of this run."""
     return bool(get_current_context()["params"]["accept_missing"])
 
 
 @dag(
     dag_id="rescoring",
-    dag_display_name="Rescoring of the history under a new champion",
+    dag_display_name="Rescoring of the history with a new champion",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz=get_settings().timezone),
     catchup=False,
-    # Two at once would do the same work twice; the second one finds nothing left to do.
+    # Two runs at once would do the same work twice.
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
     params={
@@ -38,14 +38,14 @@ def accept_missing() -> bool:
             False,
             type="boolean",
             title="Accept missing images",
-            description="Go on without images whose files are gone or were changed since they were accepted.",
+            description="Continue without images whose files are missing or were changed since they were accepted.",
         )
     },
     doc_md=Path(__file__).with_suffix(".md").read_text(encoding="utf-8"),
     tags=["scoring", "rescoring", "impact/tier_2"],
 )
 def rescoring_dag() -> None:
-    """Wire the steps; see the module's drawing."""
+    """Connect the steps as drawn above."""
 
     @task
     def open_run() -> dict[str, Any]:
@@ -61,17 +61,17 @@ def rescoring_dag() -> None:
         get_current_context()["shard_name"] = f"joints {shard['first']}-{shard['first'] + shard['count'] - 1}"  # type: ignore[typeddict-unknown-key]
         return rescoring.score(installation(), Run.from_dict(run), Shard(**shard), accept_missing=accept_missing())
 
-    # A history that is complete maps `score` over nothing: it is skipped, and the switch goes on.
+    # If every image has a prediction, `score` is mapped over nothing and skipped; the run continues.
     @task(trigger_rule="none_failed")
     def analyse(run: dict[str, Any]) -> int:
         return rescoring.analyse(installation(), Run.from_dict(run))
 
-    # In the pool, because it scores what has landed since the plan.
+    # In the pool, because it scores the images that arrived since the plan.
     @task(pool=SCORING_POOL)
     def activate(run: dict[str, Any]) -> dict[str, int]:
         return rescoring.activate(installation(), Run.from_dict(run), accept_missing=accept_missing())
 
-    # The gate. `all_done` alone would turn a failed run green, so it looks at what every step left behind.
+    # With `all_done` alone a failed run would end green, so this task checks the result of every step.
     @task(trigger_rule="all_done")
     def close_run(run: dict[str, Any] | None, steps: dict[str, Any]) -> dict[str, int]:
         return rescoring.close_run(installation(), require_run(run), unfinished=unfinished(steps))

@@ -1,13 +1,13 @@
-"""The monthly retraining: read joints become candidates, and the best one challenges the champion.
+"""The monthly retraining DAG: train candidates on the site's readings; the best one challenges the champion.
 
     open_run ── snapshot ── validate ── recipes ══ train (mapped over recipes, pool `gpu`)
                                                      ║
       close_run ── rescore ── was_promoted ── decide ── ask ── worth_asking ── compare
 
-`ask` is a question to a person: the task waits, without a slot and without a triggerer, until somebody answers it
-under *Required Actions*. It is skipped when the gate refuses the challenger, or with the parameter `approval: none`.
-`rescore` starts the DAG `rescoring`: a promoted challenger is the champion when the history is rescored. Every other
-task is one call into `scoring.pipeline.retraining`, so the same steps run from a shell by `scoring retrain`.
+`ask` asks a person: the task waits, without a slot or a triggerer, for an answer under *Required Actions*. It is skipped
+if the gate rejects the challenger, or with the parameter `approval: none`. `rescore` starts the DAG `rescoring`, because
+a promoted challenger becomes the champion once the history is rescored. Every other task is one call into
+`scoring.pipeline`, so `scoring retrain` runs the same steps from a shell.
 """
 
 from dataclasses import asdict
@@ -35,11 +35,10 @@ APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if nam
 @dag(
     dag_id="retraining",
     dag_display_name="Retraining on the site's own readings",
-    # No start date, and no run for a month that has begun already: whoever unpauses the DAG has not asked for hours of
-    # training at once.
+    # No start date and no run for the current month: unpausing the DAG must not start hours of training at once.
     schedule=CronTriggerTimetable("0 4 1 * *", timezone=TIMEZONE, run_immediately=timedelta(0)),
     catchup=False,
-    # A second challenger would be compared with a champion that the first may be about to replace.
+    # A second run would compare its challenger with a champion that the first may be about to replace.
     max_active_runs=1,
     default_args=TASK_DEFAULTS,
     params={
@@ -49,14 +48,14 @@ APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if nam
             items={"type": "string"},
             minItems=1,
             title="Recipes",
-            description="One candidate is trained by each.",
+            description="One candidate is trained per recipe.",
         ),
         "cut_off": Param(
             None,
             type=["null", "string"],
             format="date",
             title="Cut-off",
-            description="Newest landing folder to take readings from; empty takes the newest there is.",
+            description="Newest batch whose readings are used; empty for the newest there is.",
         ),
         "metric": Param(
             "accuracy_and_kappa",
@@ -68,28 +67,28 @@ APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if nam
                 "within_one_accuracy",
             ],
             title="Metric",
-            description="What champion and challenger are compared by.",
+            description="Metric by which champion and challenger are compared.",
         ),
         "approval": Param(
             "person",
             type="string",
             enum=["person", "none"],
             title="Approval",
-            description="person: somebody decides on what the gate proposes. none: it is promoted at once.",
+            description="person: a person decides on a proposed challenger. none: it is promoted at once.",
         ),
         "epochs": Param(
             None,
             type=["null", "integer"],
             minimum=1,
             title="Epochs",
-            description="At most so many; empty takes the recipe's own, 12.",
+            description="Maximum number of epochs; empty for the recipe's own, 12.",
         ),
     },
     doc_md=Path(__file__).with_suffix(".md").read_text(encoding="utf-8"),
     tags=["scoring", "training", "impact/tier_3"],
 )
 def retraining() -> None:
-    """Wire the steps; see the module's drawing."""
+    """Connect the steps as drawn above."""
 
     @task
     def open_run() -> dict[str, Any]:
@@ -118,8 +117,8 @@ def retraining() -> None:
     def recipes() -> list[str]:
         return list(get_current_context()["params"]["recipes"])
 
-    # One that is stopped goes on from its last finished epoch, if it comes to the same machine again. It is stopped
-    # after eleven hours, so that the night, which is in front of it in the pool, does not wait longer for its turn.
+    # The nightly run has priority in the pool, but waits for a running training. So a training stops after 11 hours; on
+    # the same machine, its retry resumes from the last finished epoch.
     @task(pool=SCORING_POOL, execution_timeout=timedelta(hours=11), map_index_template="{{ recipe_name }}")
     def train(run: dict[str, Any], taken: dict[str, Any], recipe: str) -> dict[str, Any]:
         context = get_current_context()
@@ -144,7 +143,7 @@ def retraining() -> None:
         )
         return asdict(challenge)
 
-    # Only the question depends on it; what comes after the question runs in any case.
+    # Skips only the question; the tasks after the question run in any case.
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def worth_asking(challenge: dict[str, Any]) -> bool:
         return bool(challenge["proposed"]) and get_current_context()["params"]["approval"] == "person"
@@ -163,7 +162,7 @@ def retraining() -> None:
     def was_promoted(decision: str) -> bool:
         return decision == steps.PROMOTED
 
-    # The gate of the run. `all_done` alone would turn a failed run green, so it looks at what every step left behind.
+    # With `all_done` alone a failed run would end green, so this task checks the result of every step.
     @task(trigger_rule="all_done")
     def close_run(run: dict[str, Any] | None, results: dict[str, Any]) -> None:
         if results["decide"] == steps.PROMOTED:
@@ -184,19 +183,17 @@ def retraining() -> None:
         subject="Shall {{ ti.xcom_pull(task_ids='compare')['challenger'] }} become the champion?",
         body="{{ ti.xcom_pull(task_ids='compare')['question'] }}",
         options=[approval.APPROVE, approval.REJECT],
-        # Who does not answer has not approved.
+        # No answer means no approval.
         defaults=approval.REJECT,
         response_timeout=timedelta(days=14),
         params={
-            "reason": Param(
-                "", type="string", title="Reason", description="Why; it is kept with the decision and the promotion."
-            )
+            "reason": Param("", type="string", title="Reason", description="Kept with the decision and the promotion.")
         },
         assigned_users=[{"id": name, "name": name} for name in APPROVERS] or None,
     )
     decided = decide(run, compared, ask.output)
     promoted = was_promoted(decided)
-    # Paused, `rescoring` would queue its run and this one would end green: promoted, and never in force.
+    # If `rescoring` is paused, fail: otherwise this run would end green, and the promotion would never take effect.
     rescore = TriggerDagRunOperator(task_id="rescore", trigger_dag_id="rescoring", fail_when_dag_is_paused=True)
     results = {"snapshot": taken, "validate": validated, "compare": compared, "decide": decided}
     closed = close_run(run, results)

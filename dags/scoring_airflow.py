@@ -1,7 +1,7 @@
-"""What the DAGs of this project share: the warehouse connection, how tasks are retried, the pool, what a gate looks at.
+"""Shared parts of the DAGs: warehouse connection, retry policy, pool, and the check for unfinished steps.
 
-Parsed by the DAG processor again and again, so nothing heavier than `scoring.errors` and `scoring.settings` is
-imported here; pandas, Great Expectations and the engines are imported inside tasks.
+The DAG processor parses this file again and again, so it imports nothing heavier than `scoring.errors` and
+`scoring.settings`; pandas, Great Expectations and the engines are imported inside tasks.
 """
 
 from datetime import timedelta
@@ -18,26 +18,26 @@ from scoring.settings import Settings, get_settings
 
 WAREHOUSE_CONNECTION = "warehouse"
 
-# One slot a GPU. On a machine without one the pool bounds how many engines share its cores.
+# One slot per GPU. Without a GPU, the pool limits how many engines share the CPU.
 SCORING_POOL = "gpu"
 
-MAY_PASS: list[type[BaseException] | str] = [error for error in ScoringError.__subclasses__() if error.retry]
+TEMPORARY: list[type[BaseException] | str] = [error for error in ScoringError.__subclasses__() if error.retry]
 
-# By its name, so that parsing a DAG that starts no other imports no operator.
+# As text, so that parsing a DAG without this operator does not import it.
 DAG_IS_PAUSED = "airflow.providers.standard.operators.trigger_dagrun.DagIsPaused"
 
-# Bad data stays bad however often it is read: only what can heal by itself is tried again. An error that the job did
-# not foresee (no rule matches it) keeps the task's own retries.
+# Only errors that can disappear by themselves are retried; bad data stays bad. An unforeseen error, which no rule
+# matches, is retried as often as the task allows.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[
         RetryRule(LandingNotReady, RetryAction.RETRY, timedelta(minutes=15), "the extractor may still be writing"),
-        RetryRule(MAY_PASS, RetryAction.RETRY, timedelta(minutes=3), "what is unavailable may come back"),
+        RetryRule(TEMPORARY, RetryAction.RETRY, timedelta(minutes=3), "a temporary failure"),
         RetryRule(ScoringError, RetryAction.FAIL, reason="the same input gives the same error"),
         RetryRule(DAG_IS_PAUSED, RetryAction.FAIL, reason="only a person unpauses a DAG"),
     ]
 )
 
-# With three minutes between them, an outage of half an hour passes without a person.
+# Ten retries, three minutes apart, bridge an outage of half an hour.
 TASK_DEFAULTS = {
     "retries": 10,
     "retry_delay": timedelta(minutes=3),
@@ -47,10 +47,10 @@ TASK_DEFAULTS = {
 
 
 def installation() -> Settings:
-    """Settings of this installation, with the warehouse of Airflow's connection `warehouse` where there is one.
+    """Return the settings, with the warehouse of the Airflow connection `warehouse` if it exists.
 
-    The connection wins over `SCORING_WAREHOUSE_URL`, because it is where an Airflow operator looks for it; without
-    either the embedded server is used.
+    The connection takes precedence over `SCORING_WAREHOUSE_URL`, because Airflow operators look there first. Without
+    either, the embedded server is used.
     """
     settings = get_settings()
     try:
@@ -61,20 +61,20 @@ def installation() -> Settings:
 
 
 def warehouse_url(connection: Connection) -> str:
-    """The URL of a connection, with its extra as parameters of libpq, such as `sslmode` or `connect_timeout`.
+    """Return the URL of a connection, with its extra as libpq parameters such as `sslmode` or `connect_timeout`.
 
-    Airflow's own `get_uri` packs an extra that is not all text into one parameter, which libpq does not know.
+    Airflow's own `get_uri` packs an extra with non-text values into one parameter that libpq does not know.
 
     Raises:
-        InvalidRequest: A value of the extra is no text, number or true/false.
+        InvalidRequest: A value of the extra is not text, a number or a boolean.
     """
     from sqlalchemy.engine import URL
 
     parameters = connection.extra_dejson
     if nested := sorted(name for name, value in parameters.items() if not isinstance(value, str | int | float)):
         raise InvalidRequest(
-            f"the connection {WAREHOUSE_CONNECTION!r} has an extra that is no parameter of libpq: {', '.join(nested)}; "
-            'such as {"sslmode": "verify-full"} is one'
+            f"The extra of the connection {WAREHOUSE_CONNECTION!r} has values that are not libpq parameters: "
+            f'{", ".join(nested)}. Use plain values, such as {{"sslmode": "verify-full"}}.'
         )
     return URL.create(
         "postgresql",
@@ -88,15 +88,14 @@ def warehouse_url(connection: Connection) -> str:
 
 
 def started_by(dag_run: DagRunProtocol) -> str:
-    """Who started a run; if it was nobody, how it was started."""
+    """Return the user who started a run, or how it was started ("scheduled", "backfill")."""
     return dag_run.triggering_user_name or dag_run.run_type.value
 
 
 def unfinished(results: dict[str, Any]) -> list[str]:
-    """Steps that left no result: they failed, were skipped, or were killed without a word.
+    """Return the names of steps without a result: they failed, were skipped or were killed.
 
-    Nor is a step finished that an earlier attempt of this run finished and this one, after clearing, did not reach: its
-    result is still there.
+    A step that was cleared and not reached again counts as unfinished, although its earlier result still exists.
     """
     instance = get_current_context()["ti"]
     states = instance.get_task_states(dag_id=instance.dag_id, run_ids=[instance.run_id])[instance.run_id]

@@ -1,15 +1,14 @@
-"""What must hold of the data, one module for each suite, written for the people who answer for the data.
+"""Rules that the data must satisfy, one table of rules per dataset.
 
-Every expectation states a rule as a sentence (`description`), how bad a breach is (`severity`) and, in `meta`, what is
-told about a row that breaks it: `reason` (what is wrong) and `remedy` (what a data steward can do). `critical` keeps
-the row out of the warehouse; `warning` and `info` let it in and list it.
+Each rule states its name, its check of a column, its severity, the reason for a rejected row and the remedy for a data
+steward. Rules without a severity are critical: a row that breaks one is quarantined. A row that breaks a warning or an
+info is kept and listed. A critical rule about the table as a whole stops the batch.
 
-A rule about single rows (`scope` row) quarantines rows. A rule about the table (`scope` table) stops the night.
-Columns that no landed file has, such as `radiograph_known`, are facts that `scoring.validation.facts` adds beforehand. A null
-is never judged by a rule other than "is present".
+Some columns, such as `radiograph_known`, are not delivered: `scoring.validation.facts` adds them before the check. An
+empty cell breaks only `present`.
 """
 
 import warnings
 
-# Great Expectations imports two modules that Python renamed in 3.11. It does so once, when it is imported after this.
+# Great Expectations imports modules that Python 3.11 renamed. The warning appears when it is first imported.
 warnings.filterwarnings("ignore", message=r"module 'sre_(constants|parse)' is deprecated", category=DeprecationWarning)

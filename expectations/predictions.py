@@ -1,14 +1,10 @@
-"""Predictions: what the network says of each planned joint. A breach means that the network or its engine is broken.
+"""Predictions: one row per planned image. A broken rule means that the network or its engine is faulty.
 
-Nothing of a shard that breaks a rule is published: a broken engine cannot be trusted on its other rows either.
+If a prediction of a shard breaks a rule, no prediction of the shard is published.
 """
 
-import great_expectations as gx
-from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
-from great_expectations.expectations.core.expect_column_values_to_be_in_set import ExpectColumnValuesToBeInSet
-from great_expectations.expectations.core.expect_column_values_to_not_be_null import ExpectColumnValuesToNotBeNull
-
-from expectations.rule import CRITICAL, about, columns_exist
+from expectations import check, shared
+from expectations.rule import Rule, Suite
 
 REQUIRED = (
     "image_sha256",
@@ -21,63 +17,36 @@ REQUIRED = (
     "grade_probability",
 )
 
-_RESCORE = "Score the night again; if it stays so, do not use this model and tell its maintainer."
+_REMEDY = "Score the batch again; if the rule is broken again, do not use this model and inform its maintainer."
+
+_REASONS = (
+    ("predicted", "A planned image has no prediction."),
+    ("planned", "An image was predicted that was not planned."),
+    ("once", "An image has several predictions."),
+    ("cdf_in_range", "The distribution does not have 101 finite values between 0 and 1."),
+    ("cdf_monotone", "The cumulative distribution decreases."),
+    ("quantiles_ordered", "The median or the interval is missing, out of order or outside 0 to 100 percent."),
+    ("grade_fits_mean", "The Ratingen grade contradicts the read-out rule of the model."),
+    ("probabilities_sum_to_one", "The probabilities of the six grades do not sum to 1, or one is outside 0 to 1."),
+)
 
 
-def predictions() -> gx.ExpectationSuite:
-    """The suite for the predictions of one shard or one night."""
-    return gx.ExpectationSuite(
-        name="predictions",
-        expectations=[
-            *columns_exist("predictions", REQUIRED),
-            *(
-                ExpectColumnValuesToBeInSet(
-                    column=fact,
-                    value_set=[True],
-                    severity=CRITICAL,
-                    description=description,
-                    meta=about(f"predictions.{fact}", reason=reason, remedy=_RESCORE),
-                )
-                for fact, description, reason in (
-                    ("predicted", "Every planned image has a prediction.", "A planned image has no prediction."),
-                    ("planned", "Every prediction was asked for.", "There is a prediction that nobody planned."),
-                    ("once", "An image is predicted once.", "An image has several predictions."),
-                    (
-                        "cdf_in_range",
-                        "The distribution has 101 finite values within 0 to 1.",
-                        "The distribution does not have 101 finite values within 0 to 1.",
-                    ),
-                    ("cdf_monotone", "The distribution never falls.", "The distribution falls somewhere."),
-                    (
-                        "quantiles_ordered",
-                        "The 5 % quantile, the median and the 95 % quantile are in order, within 0 to 100.",
-                        "The quantiles are missing, out of order or outside 0 to 100.",
-                    ),
-                    (
-                        "grade_fits_mean",
-                        "The Ratingen grade is the one that the model's rule reads from mean and probabilities.",
-                        "The Ratingen grade is not the one that the model's rule reads.",
-                    ),
-                    (
-                        "probabilities_sum_to_one",
-                        "The probabilities of the six grades lie within 0 to 1 and sum to 1.",
-                        "The probabilities of the six grades do not sum to 1.",
-                    ),
-                )
-            ),
-            ExpectColumnValuesToNotBeNull(
-                column="predicted_percent",
-                severity=CRITICAL,
-                description="A prediction has a mean.",
-                meta=about("predictions.mean_present", reason="The mean is missing.", remedy=_RESCORE),
-            ),
-            ExpectColumnValuesToBeBetween(
-                column="predicted_percent",
-                min_value=0,
-                max_value=100,
-                severity=CRITICAL,
-                description="The mean lies between 0 and 100 %.",
-                meta=about("predictions.mean_in_range", reason="The mean lies outside 0 to 100 %.", remedy=_RESCORE),
-            ),
-        ],
+def predictions_suite() -> Suite:
+    """Return the rules for the predictions of one shard or one batch."""
+    rules = (
+        *shared.columns_exist("predictions", REQUIRED),
+        *(Rule(f"predictions.{fact}", check.is_true(fact), reason=reason, remedy=_REMEDY) for fact, reason in _REASONS),
+        Rule(
+            "predictions.mean_present",
+            check.present("predicted_percent"),
+            reason="The predicted percentage is missing.",
+            remedy=_REMEDY,
+        ),
+        Rule(
+            "predictions.mean_in_range",
+            check.between("predicted_percent", 0, 100),
+            reason="The predicted percentage is outside 0 to 100.",
+            remedy=_REMEDY,
+        ),
     )
+    return Suite("predictions", rules)

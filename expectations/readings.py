@@ -1,83 +1,46 @@
-"""Readings: the percent eroded that a reader gave one joint, in long form (one row a joint)."""
+"""Readings: the percentage of eroded joint surface that a reader entered, one row per joint."""
 
-from collections.abc import Collection
-
-import great_expectations as gx
-from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
-from great_expectations.expectations.core.expect_column_values_to_be_in_set import ExpectColumnValuesToBeInSet
-
-from expectations.rule import CRITICAL, INFO, about, columns_are_numbers, columns_exist
-
-REQUIRED = ("id_x", "joint", "erosion_text", "reading_percent")
+from expectations import check, shared
+from expectations.rule import Rule, Suite
+from scoring.clinical import joints
 
 
-def readings(joints: Collection[str]) -> gx.ExpectationSuite:
-    """The suite for one night's readings.
-
-    Args:
-        joints: The registry's column names of joints.
-    """
-    return gx.ExpectationSuite(
-        name="readings",
-        expectations=[
-            *columns_exist("readings", REQUIRED),
-            *columns_are_numbers("readings", ["reading_percent"]),
-            ExpectColumnValuesToBeInSet(
-                column="parent_accepted",
-                value_set=[True],
-                severity=CRITICAL,
-                description="The consultation that a reading belongs to was accepted.",
-                meta=about(
-                    "readings.consultation_accepted",
-                    reason="Its consultation was quarantined.",
-                    remedy="Correct the consultation; its readings come in with it.",
-                    in_bad_share=False,
-                ),
-            ),
-            ExpectColumnValuesToBeInSet(
-                column="joint",
-                value_set=list(joints),
-                severity=CRITICAL,
-                description="The joint is in the catalogue.",
-                meta=about(
-                    "readings.joint_known",
-                    reason="The column is not a joint of the catalogue.",
-                    remedy="Name the column as the catalogue does, such as hand_left_1, and export again.",
-                ),
-            ),
-            ExpectColumnValuesToBeInSet(
-                column="erosion_readable",
-                value_set=[True],
-                severity=CRITICAL,
-                description="The percent eroded is a number.",
-                meta=about(
-                    "readings.percent_readable",
-                    reason="The percent eroded is not a number.",
-                    remedy="Correct it, or leave the cell empty if the joint was not read, and export the row again.",
-                ),
-            ),
-            ExpectColumnValuesToBeBetween(
-                column="reading_percent",
-                min_value=0,
-                max_value=100,
-                severity=CRITICAL,
-                description="The percent eroded lies between 0 and 100.",
-                meta=about(
-                    "readings.percent_in_range",
-                    reason="The percent eroded lies outside 0 to 100.",
-                    remedy="Correct it, or leave the cell empty if the joint was not read, and export the row again.",
-                ),
-            ),
-            ExpectColumnValuesToBeInSet(
-                column="on_grid",
-                value_set=[True],
-                severity=INFO,
-                description="Readers score in steps of 5 %.",
-                meta=about(
-                    "readings.percent_on_grid",
-                    reason="The percent eroded is not a multiple of 5; the reading is kept.",
-                    remedy="Nothing needs doing unless it is frequent: then a reader or an import differs.",
-                ),
-            ),
-        ],
+def readings_suite() -> Suite:
+    """Return the rules for the readings of a batch."""
+    rules = (
+        *shared.columns_exist("readings", ["id_x", "joint", "erosion_text", "reading_percent"]),
+        *shared.columns_are_numbers("readings", ["reading_percent"]),
+        Rule(
+            "readings.consultation_accepted",
+            check.is_true("consultation_accepted"),
+            reason="The consultation of this reading was quarantined.",
+            remedy="Correct the consultation; its readings are then accepted with it.",
+            counts_as_bad=False,
+        ),
+        Rule(
+            "readings.joint_known",
+            check.one_of("joint", joints.COLUMNS),
+            reason="The column is not a joint of the catalogue.",
+            remedy="Rename the column as in the catalogue, such as hand_left_1, and export again.",
+        ),
+        Rule(
+            "readings.percent_readable",
+            check.is_true("percent_readable"),
+            reason="The percentage of eroded surface is not a number.",
+            remedy="Correct it, or leave the cell empty if the joint was not read, and export the row again.",
+        ),
+        Rule(
+            "readings.percent_in_range",
+            check.between("reading_percent", 0, 100),
+            reason="The percentage of eroded surface is outside 0 to 100.",
+            remedy="Correct it, or leave the cell empty if the joint was not read, and export the row again.",
+        ),
+        Rule(
+            "readings.percent_on_grid",
+            check.is_true("on_grid"),
+            reason="The percentage of eroded surface is not a multiple of 5; the reading is kept.",
+            remedy="Ignore single cases; if there are many, check the reader's method and the import.",
+            severity="info",
+        ),
     )
+    return Suite("readings", rules)

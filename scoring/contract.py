@@ -1,4 +1,4 @@
-"""The landing contract: what the extractor and the registry deliver.
+"""The landing contract: the files and columns that the extractor and the registry deliver.
 
     <landing>/<YYYY-MM-DD>/consultations.csv               one row per consultation: the reading of one radiograph
                            disease_activity.csv            one row per patient and visit
@@ -36,7 +36,7 @@ class Column:
     Attributes:
         name: Name of the column; case does not matter in a file.
         type: How its text is parsed.
-        meaning: What it holds.
+        meaning: Content of the column.
         unit: Unit of a number; empty otherwise.
         minimum: Smallest valid number; None if the column holds no numbers.
         maximum: Largest valid number.
@@ -62,7 +62,7 @@ CONSULTATION_COLUMNS: tuple[Column, ...] = (
     Column("date_x", "date", "Date of the visit at which the radiograph was taken."),
     Column("date_y", "date", "Date on which the radiograph was read."),
     Column("sop_iuid", "text", "DICOM SOP instance UID of the radiograph, or its pseudonym."),
-    Column("body_part", "text", "What the radiograph shows, such as HAND_LEFT."),
+    Column("body_part", "text", "Body part on the radiograph, such as HAND_LEFT."),
     *(
         _number(
             joint.column,

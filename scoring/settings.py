@@ -16,12 +16,12 @@ from scoring.errors import InvalidRequest
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 IS_CHECKOUT = (PACKAGE_DIR.parent / "pyproject.toml").exists()
-# Where the package is installed, the folder beside it is nobody's place for settings or data.
+# The folder that contains an installed package is not a place for settings or data.
 PROJECT_DIR = PACKAGE_DIR.parent if IS_CHECKOUT else Path.cwd()
 ENV_FILE_VARIABLE = "SCORING_ENV_FILE"
 
-# The extractor's file names: <SOP instance UID>_<registry column of the joint>.jpg. UIDs are digits and dots (DICOM
-# PS3.5, chapter 9); letters and hyphens are allowed because registries replace UIDs by pseudonyms of their own.
+# File names of the extractor: <SOP instance UID>_<registry column of the joint>.jpg. UIDs consist of digits and dots
+# (DICOM PS3.5, chapter 9). Letters and hyphens are allowed because registries replace UIDs by pseudonyms.
 IMAGE_PATTERN = (
     r"(?P<sop_iuid>[0-9A-Za-z][0-9A-Za-z.\-]{0,63})_"
     r"(?P<joint>(?:hand|foot)_(?:left|right)_\d{1,2}|wrist_(?:left|right))\.jpe?g"
@@ -29,73 +29,90 @@ IMAGE_PATTERN = (
 
 
 class Settings(BaseSettings):
-    """Every setting has a default that works on a laptop; `docker/.env.example` lists them for a hospital.
+    """Settings of an installation. Every default works on a laptop; `docker/.env.example` lists those of a hospital.
 
-    Landing, staging, report and model store are fsspec URLs: a local folder, `s3://...`, `sftp://...`.
+    Landing, staging, reports and model store are fsspec URLs: a local folder, `s3://...` or `sftp://...`.
     """
 
     model_config = SettingsConfigDict(env_prefix="SCORING_", extra="ignore", frozen=True)
 
     var_dir: Path = Field(
-        PROJECT_DIR / "var", description="Everything local lives here unless a URL below says otherwise."
+        PROJECT_DIR / "var", description="Folder of all local files, unless one of the following URLs is set."
     )
-    landing_url: str = Field("", description="Drop zone of the extractor; default <var>/landing.")
-    staging_url: str = Field("", description="Parquet between the steps of a run; default <var>/staging.")
-    report_url: str = Field("", description="Where nightly reports and Data Docs go; default <var>/reports.")
-    model_store_url: str = Field("", description="Trained models beside the shipped one; default <var>/models.")
+    landing_url: str = Field("", description="Folder to which the extractor delivers batches; default <var>/landing.")
+    staging_url: str = Field("", description="Parquet files between the steps of a run; default <var>/staging.")
+    report_url: str = Field("", description="Nightly reports and Data Docs; default <var>/reports.")
+    model_store_url: str = Field("", description="Trained models, except the shipped one; default <var>/models.")
 
-    warehouse_url: SecretStr | None = Field(None, description="PostgreSQL 14+, as the job's role; unset = embedded.")
-    migration_url: SecretStr | None = Field(None, description="The same database as a role that may create schemas.")
+    warehouse_url: SecretStr | None = Field(
+        None, description="PostgreSQL 14 or later, as the role of the job; default: the embedded server."
+    )
+    migration_url: SecretStr | None = Field(
+        None, description="The same database, as a role that may create schemas; default: warehouse_url."
+    )
 
-    timezone: str = Field("Europe/Zurich", description="Time zone in which a night begins and ends.")
+    timezone: str = Field("Europe/Zurich", description="IANA time zone that defines the date of a batch.")
     lookback_days: Annotated[int, Field(ge=0, le=366)] = Field(
-        7, description="How many earlier folders are searched for files that came late."
+        7, description="Number of days before the batch date that are searched for late files."
     )
-    success_marker: str = "_SUCCESS"
-    image_pattern: str = IMAGE_PATTERN
-    registry_source: Literal["files", "sql"] = Field("files", description="Datasets from files or by SQL.")
-    registry_sql_url: SecretStr | None = Field(None, description="The registry's own database, if by SQL.")
+    success_marker: str = Field("_SUCCESS", description="Name of the file that closes a batch folder.")
+    image_pattern: str = Field(
+        IMAGE_PATTERN,
+        description="Regular expression of image file names, with the named groups sop_iuid and joint.",
+    )
+    registry_source: Literal["files", "sql"] = Field(
+        "files", description="Source of the registry tables: files in the batch folder, or SQL queries."
+    )
+    registry_sql_url: SecretStr | None = Field(
+        None, description="SQLAlchemy URL of the registry's database; required if registry_source is sql."
+    )
 
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.25, description="A table with a larger share of quarantined rows stops the night."
+        0.25, description="Largest share of quarantined rows in a table; a larger share stops the run."
     )
     min_rows_for_bad_share: Annotated[int, Field(ge=1)] = Field(
-        40, description="Below this many rows the share is not judged: 3 bad rows of 8 are no systematic failure."
+        40, description="Smallest number of rows for which max_bad_share applies; 3 bad rows of 8 are not systematic."
     )
-    min_image_side: Annotated[int, Field(ge=8)] = 48
-    # The decoder refuses a longer side unread: a crop of one joint has at most a few hundred pixels.
-    max_image_side: Annotated[int, Field(le=4096)] = 1024
+    min_image_side: Annotated[int, Field(ge=8)] = Field(48, description="Smallest side of a valid image in pixels.")
+    # The decoder rejects sides over 4096 pixels without decoding them.
+    max_image_side: Annotated[int, Field(le=4096)] = Field(
+        1024, description="Largest side of a valid image in pixels; crops of joints have a few hundred."
+    )
 
-    shard_size: Annotated[int, Field(ge=1)] = Field(5000, description="Images a mapped scoring task takes.")
-    batch_size: Annotated[int, Field(ge=1)] = Field(128, description="Joints the network sees at once.")
-    engine: Literal["auto", "openvino", "tensorflow"] = Field("auto", description="auto: TensorFlow if it sees a GPU.")
+    shard_size: Annotated[int, Field(ge=1)] = Field(5000, description="Number of images per scoring task.")
+    batch_size: Annotated[int, Field(ge=1)] = Field(128, description="Number of joints per call of the network.")
+    engine: Literal["auto", "openvino", "tensorflow"] = Field(
+        "auto", description="Inference engine; auto selects TensorFlow if a GPU is visible and OpenVINO otherwise."
+    )
 
     min_joints_of_grade: Annotated[int, Field(ge=1)] = Field(
-        20, description="Read joints of each grade that a retraining needs to learn from."
+        20, description="Smallest number of read joints per grade that a retraining needs."
     )
     min_training_patients: Annotated[int, Field(ge=3)] = Field(
-        100, description="Patients with read joints that a retraining needs; 70/20/10 % of them train, choose and test."
+        100,
+        description="Smallest number of patients with read joints that a retraining needs; 70/20/10 % of them form the "
+        "training, validation and test set.",
     )
-    # In grades. Over the 38 joints of a Rau score it comes to 5.7 points, less than the 6.3 by which two readings must
-    # differ to show a change.
+    # Scaled to the 38 joints of a Rau score, the default is 5.7 points: less than 6.3, the smallest detectable change
+    # of human readers.
     max_subgroup_loss: Annotated[float, Field(ge=0, le=5)] = Field(
-        0.15, description="How much farther from the readings a new model may be in a subgroup."
+        0.15, description="Largest acceptable increase of a new model's error in a subgroup, in grades."
     )
     approvers: str = Field(
         "",
-        description="Ids of the Airflow users who may decide on a new model, with commas between, as its auth manager "
-        "knows them (with FAB they are numbers); empty: all who may answer.",
+        description="Ids of the Airflow users who may approve a new model, separated by commas, as in Airflow's auth "
+        "manager (numbers for FAB); default: every user who may respond.",
     )
 
     code_revision: str = Field(
-        "", description="Baked into an image; else asked from git, or the version of the package."
+        "", description="Code revision of a container image; default: from git, or the version of the package."
     )
 
     @field_validator("image_pattern")
     @classmethod
     def _pattern_names_radiograph_and_joint(cls, pattern: str) -> str:
         if not {"sop_iuid", "joint"} <= set(re.compile(pattern).groupindex):
-            raise ValueError("image_pattern needs the named groups (?P<sop_iuid>...) and (?P<joint>...)")
+            raise ValueError("the pattern needs the named groups (?P<sop_iuid>...) and (?P<joint>...)")
         return pattern
 
     @field_validator("timezone")
@@ -104,7 +121,7 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, IsADirectoryError) as error:
-            raise ValueError(f"no time zone {name!r}; an IANA name such as Europe/Zurich is needed") from error
+            raise ValueError("unknown time zone; use an IANA name such as Europe/Zurich") from error
         return name
 
     @model_validator(mode="before")
@@ -127,17 +144,17 @@ class Settings(BaseSettings):
 
     @cached_property
     def revision(self) -> str:
-        """The code revision that every prediction row carries."""
+        """Code revision stored with every prediction."""
         if self.code_revision:
             return self.code_revision
         if not IS_CHECKOUT:
             return version("bone-erosion-scoring")
         if not (PROJECT_DIR / ".git").exists():
-            # Unpacked inside somebody else's repository, git would answer with that one's revision.
+            # In a copy without .git inside another repository, git would return the revision of that repository.
             return "unknown"
         try:
             described = subprocess.run(
-                ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git of the PATH is meant
+                ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git from PATH
                 cwd=PROJECT_DIR,
                 capture_output=True,
                 text=True,
@@ -151,33 +168,33 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The settings of this process, read once.
+    """Return the settings of this process, which are read once.
 
-    A variable wins over a line of the file that `SCORING_ENV_FILE` names, or else of `.env` in the checkout; where the
-    package is installed, in the working directory.
+    A variable overrides the settings file. The file is the one in `SCORING_ENV_FILE`, or else `.env` in the checkout
+    or, for an installed package, in the working directory.
 
     Raises:
-        InvalidRequest: The file that is named is not there, or a variable has a value that makes no sense; names the
-            variable, never repeats its value.
+        InvalidRequest: The settings file does not exist, or a value is invalid. The message gives the names of the
+            variables, not their values.
     """
     try:
         return Settings(_env_file=_env_file())
     except ValidationError as error:
-        wrong = (
-            f"{'_'.join(('SCORING', *map(str, found['loc']))).upper()}: {found['msg']}"
+        invalid = (
+            f"{'_'.join(('SCORING', *map(str, found['loc']))).upper()}: {found['msg'].removeprefix('Value error, ')}"
             for found in error.errors(include_input=False, include_url=False)
         )
-        raise InvalidRequest(f"the settings cannot be used: {'; '.join(wrong)}") from None
+        raise InvalidRequest(f"The settings are invalid. {'; '.join(invalid)}.") from None
 
 
 def _env_file() -> Path:
     named = os.environ.get(ENV_FILE_VARIABLE)
     if named and not Path(named).is_file():
-        raise InvalidRequest(f"{ENV_FILE_VARIABLE} names a file that is not there: {named}")
+        raise InvalidRequest(f"The settings file in {ENV_FILE_VARIABLE} does not exist: {named}.")
     return Path(named) if named else PROJECT_DIR / ".env"
 
 
 def sql_dir() -> Path:
-    """Folder of the SQL files: beside the package in a checkout, inside it in an installed wheel."""
+    """Return the folder of the SQL files: next to the package in a checkout, inside it in an installed wheel."""
     inside = PACKAGE_DIR / "sql"
     return inside if inside.is_dir() else PACKAGE_DIR.parent / "sql"

@@ -23,7 +23,7 @@ def open_url(url: str, setting: str) -> "UPath":
         setting: Name of the setting it comes from, for the message.
 
     Raises:
-        InvalidRequest: The file system is unknown or not installed; names the package to install.
+        InvalidRequest: The file system is unknown or not installed. The message gives the package to install.
     """
     from fsspec import get_filesystem_class
     from fsspec.utils import get_protocol
@@ -39,28 +39,27 @@ def open_url(url: str, setting: str) -> "UPath":
             f"{setting} is a {protocol}:// URL, but the package for this storage is not installed. {remedy}"
         ) from error
     except ValueError as error:
-        raise InvalidRequest(f"{setting} is a {protocol}:// URL, which no known storage has.") from error
+        raise InvalidRequest(
+            f"{setting} is a {protocol}:// URL, but no storage has this protocol. Use a local path, s3:// or sftp://."
+        ) from error
     return UPath(url)
 
 
 @contextmanager
 def atomic_write(path: "UPath | Path") -> Iterator[IO[bytes]]:
-    """Open a new file whose content appears under `path` only if the block succeeds; replaces an existing file.
+    """Open a new file that appears under `path` only if the block succeeds, and then replaces an existing file.
 
-    Missing folders are created. If the block raises, nothing remains.
+    Missing folders are created. If the block raises, an existing file is unchanged and no other file remains.
 
     Args:
         path: Local path or fsspec path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial: UPath | Path = path.with_name(f".{path.name}.{uuid4().hex}.part")
+    partial = path.with_name(f".{path.name}.{uuid4().hex}.part")
     try:
         with partial.open("wb") as file:
             yield file
-        if isinstance(path, Path):
-            partial.replace(str(path))
-        else:
-            path.fs.mv(partial.path, path.path)
+        partial.rename(str(path))
     except BaseException:
         if partial.exists():
             partial.unlink()

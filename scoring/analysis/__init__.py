@@ -1,1 +1,1 @@
-"""Tables made of the scores: Rau per radiograph and visit, and the relation of joint damage to disease activity."""
+"""Analysis of the scores: Rau scores of radiographs and visits, damage and disease activity, forecasts."""

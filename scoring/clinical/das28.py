@@ -1,12 +1,12 @@
-"""DAS28, the disease activity score over 28 joints: its four forms, its activity classes and the EULAR response.
+"""DAS28, the disease activity score of 28 joints: its four forms, activity classes and the EULAR response.
 
 Formulas: das-score.nl, "Alternative validated formulae"; four variables with ESR from Prevoo, van 't Hof, Kuper, van
 Leeuwen, van de Putte, van Riel, Arthritis Rheum 1995;38:44-8. Classes: Fransen, van Riel, Clin Exp Rheumatol
 2005;23(5 Suppl 39):S93-9. Response: van Gestel, Prevoo, van 't Hof, van Rijswijk, van de Putte, van Riel, Arthritis
-Rheum 1996;39:34-40, with the borders of DAS28 from van Gestel, Haagsma, van Riel, Arthritis Rheum 1998;41:1845-50.
+Rheum 1996;39:34-40, with the thresholds for DAS28 from van Gestel, Haagsma, van Riel, Arthritis Rheum 1998;41:1845-50.
 
-The forms are not exchangeable: on the same visit DAS28-CRP is usually lower than DAS28-ESR. Do not mix them in one
-series. ESR is in mm/h and CRP in mg/L; a CRP in mg/dL is ten times too small and cannot be told from a good one here.
+The forms are not interchangeable: at the same visit, DAS28-CRP is usually lower than DAS28-ESR. Do not mix them in one
+series. ESR is in mm/h and CRP in mg/L. A CRP in mg/dL is ten times too small, which cannot be detected here.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
-from scoring.clinical.ranges import within
+from scoring.clinical.ranges import check_range
 
 Activity = Literal["remission", "low", "moderate", "high"]
 Response = Literal["good", "moderate", "none"]
@@ -27,9 +27,9 @@ MAX_CRP = 1000.0
 MAX_PATIENT_GLOBAL = 100.0
 MAX_DAS28 = 10.0
 ESR_FLOOR = 1.0
-"""An ESR below this counts as this, in mm/h: analysers report whole millimetres, and 0 has no logarithm."""
+"""Lowest ESR used, in mm/h; a lower value counts as 1. Analysers report whole millimetres, and 0 has no logarithm."""
 
-# Registries report DAS28 to two decimals. Without rounding, a fall from 5.0 to 3.8 is more than 1.2 in binary.
+# Registries report DAS28 with two decimals. Without rounding, 5.0 - 3.8 is greater than 1.2 in binary arithmetic.
 _DECIMALS = 6
 
 
@@ -42,29 +42,29 @@ def das28_esr(
 def das28_esr(
     tender: float | Array, swollen: float | Array, esr: float | Array, patient_global: float | Array | None = None
 ) -> float | npt.NDArray[np.float64]:
-    """DAS28 with the erythrocyte sedimentation rate.
+    """Return the DAS28 with the erythrocyte sedimentation rate (DAS28-ESR).
 
     Four variables: 0.56 sqrt(tender) + 0.28 sqrt(swollen) + 0.70 ln(esr) + 0.014 patient_global. Three variables:
     (0.56 sqrt(tender) + 0.28 sqrt(swollen) + 0.70 ln(esr)) * 1.08 + 0.16.
 
     Args:
-        tender: Tender joints, 0-28.
-        swollen: Swollen joints, 0-28.
-        esr: Sedimentation rate in mm/h, 0-300; below 1 it counts as 1.
-        patient_global: The patient's global assessment, 0-100 mm. None takes the three-variable form; NaN is a missing
-            assessment and gives NaN, so that one series never holds both forms.
+        tender: Number of tender joints, 0-28.
+        swollen: Number of swollen joints, 0-28.
+        esr: Sedimentation rate in mm/h, 0-300; values below 1 count as 1.
+        patient_global: The patient's global assessment, 0-100 mm. None selects the three-variable form. NaN is a
+            missing assessment and gives NaN, so that a series never contains both forms.
 
     Returns:
-        The score, a float for scalars, else an array of the arguments' common shape. NaN where an argument is NaN.
+        The score: a float for scalars, an array of the arguments' common shape otherwise. NaN where an argument is NaN.
 
     Raises:
-        ValueError: A value is outside its range; the message has the range and the index of the first one.
+        ValueError: A value is outside its range.
     """
-    rate = np.maximum(within("esr", esr, 0, MAX_ESR), ESR_FLOOR)
+    rate = np.maximum(check_range("esr", esr, 0, MAX_ESR), ESR_FLOOR)
     core = _joint_counts(tender, swollen) + 0.70 * np.log(rate)
     if patient_global is None:
-        return _as_given(core * 1.08 + 0.16)
-    return _as_given(core + 0.014 * within("patient_global", patient_global, 0, MAX_PATIENT_GLOBAL))
+        return _float_if_scalar(core * 1.08 + 0.16)
+    return _float_if_scalar(core + 0.014 * check_range("patient_global", patient_global, 0, MAX_PATIENT_GLOBAL))
 
 
 @overload
@@ -76,28 +76,28 @@ def das28_crp(
 def das28_crp(
     tender: float | Array, swollen: float | Array, crp: float | Array, patient_global: float | Array | None = None
 ) -> float | npt.NDArray[np.float64]:
-    """DAS28 with the C-reactive protein.
+    """Return the DAS28 with the C-reactive protein (DAS28-CRP).
 
     Four variables: 0.56 sqrt(tender) + 0.28 sqrt(swollen) + 0.36 ln(crp + 1) + 0.014 patient_global + 0.96. Three
     variables: (0.56 sqrt(tender) + 0.28 sqrt(swollen) + 0.36 ln(crp + 1)) * 1.10 + 1.15.
 
     Args:
-        tender: Tender joints, 0-28.
-        swollen: Swollen joints, 0-28.
+        tender: Number of tender joints, 0-28.
+        swollen: Number of swollen joints, 0-28.
         crp: C-reactive protein in mg/L, 0-1000.
-        patient_global: The patient's global assessment, 0-100 mm. None takes the three-variable form; NaN is a missing
-            assessment and gives NaN, so that one series never holds both forms.
+        patient_global: The patient's global assessment, 0-100 mm. None selects the three-variable form. NaN is a
+            missing assessment and gives NaN, so that a series never contains both forms.
 
     Returns:
-        The score, a float for scalars, else an array of the arguments' common shape. NaN where an argument is NaN.
+        The score: a float for scalars, an array of the arguments' common shape otherwise. NaN where an argument is NaN.
 
     Raises:
-        ValueError: A value is outside its range; the message has the range and the index of the first one.
+        ValueError: A value is outside its range.
     """
-    core = _joint_counts(tender, swollen) + 0.36 * np.log1p(within("crp", crp, 0, MAX_CRP))
+    core = _joint_counts(tender, swollen) + 0.36 * np.log1p(check_range("crp", crp, 0, MAX_CRP))
     if patient_global is None:
-        return _as_given(core * 1.10 + 1.15)
-    return _as_given(core + 0.014 * within("patient_global", patient_global, 0, MAX_PATIENT_GLOBAL) + 0.96)
+        return _float_if_scalar(core * 1.10 + 1.15)
+    return _float_if_scalar(core + 0.014 * check_range("patient_global", patient_global, 0, MAX_PATIENT_GLOBAL) + 0.96)
 
 
 @overload
@@ -105,19 +105,19 @@ def activity(value: float) -> Activity | None: ...
 @overload
 def activity(value: Array) -> npt.NDArray[np.object_]: ...
 def activity(value: float | Array) -> Activity | npt.NDArray[np.object_] | None:
-    """Activity class of a DAS28: remission < 2.6 <= low <= 3.2 < moderate <= 5.1 < high.
+    """Return the activity class of a DAS28: remission < 2.6 <= low <= 3.2 < moderate <= 5.1 < high.
 
-    The same borders are used for all four forms, as registries do, although they were set for DAS28-ESR; for DAS28-CRP
-    they call too many visits remission.
+    As in registries, the thresholds are the same for all four forms, although they were defined for DAS28-ESR. With
+    DAS28-CRP they classify too many visits as remission.
 
     Args:
         value: DAS28, 0-10.
 
     Returns:
-        The class, or None for NaN; for an array an object array of these.
+        The class, or None for NaN; an object array of these for an array.
 
     Raises:
-        ValueError: A value is outside 0 to 10; the message has the index of the first one.
+        ValueError: A value is outside 0 to 10.
     """
     das28 = _das28("DAS28", value)
     classes = np.select(
@@ -133,40 +133,40 @@ def eular_response(baseline: float, follow_up: float) -> Response | None: ...
 @overload
 def eular_response(baseline: Array, follow_up: Array) -> npt.NDArray[np.object_]: ...
 def eular_response(baseline: float | Array, follow_up: float | Array) -> Response | npt.NDArray[np.object_] | None:
-    """EULAR response between two visits, by the fall of DAS28 and where it ends.
+    """Return the EULAR response between two visits, from the decrease of DAS28 and its value at follow-up.
 
-    A fall of more than 1.2 is a good response if it ends at 3.2 or below, else a moderate one. A fall of more than 0.6
-    is moderate if it ends at 5.1 or below. Anything else is none.
+    A decrease of more than 1.2 is a good response if DAS28 reaches 3.2 or less, and a moderate response otherwise. A
+    decrease of more than 0.6 is a moderate response if DAS28 reaches 5.1 or less. Any other change is no response.
 
     Args:
-        baseline: DAS28 before, 0-10.
-        follow_up: DAS28 after, 0-10, of the same form.
+        baseline: DAS28 at baseline, 0-10.
+        follow_up: DAS28 at follow-up, 0-10, of the same form.
 
     Returns:
-        The response, or None where either is NaN; for arrays an object array of these.
+        The response, or None where a value is NaN; an object array of these for arrays.
 
     Raises:
-        ValueError: A value is outside 0 to 10; the message has the index of the first one.
+        ValueError: A value is outside 0 to 10.
     """
     before, after = _das28("baseline", baseline), _das28("follow_up", follow_up)
-    fall = np.round(before - after, _DECIMALS)
+    decrease = np.round(before - after, _DECIMALS)
     responses = np.select(
-        [np.isnan(fall), (fall > 1.2) & (after <= 3.2), (fall > 1.2) | ((fall > 0.6) & (after <= 5.1))],
+        [np.isnan(decrease), (decrease > 1.2) & (after <= 3.2), (decrease > 1.2) | ((decrease > 0.6) & (after <= 5.1))],
         [np.array(x, dtype=object) for x in (None, "good", "moderate")],
         np.array("none", dtype=object),
     )
-    return responses if fall.ndim else responses.item()
+    return responses if decrease.ndim else responses.item()
 
 
 def _joint_counts(tender: float | Array, swollen: float | Array) -> npt.NDArray[np.float64]:
-    tender_root = np.sqrt(within("tender", tender, 0, N_JOINTS))
-    swollen_root = np.sqrt(within("swollen", swollen, 0, N_JOINTS))
+    tender_root = np.sqrt(check_range("tender", tender, 0, N_JOINTS))
+    swollen_root = np.sqrt(check_range("swollen", swollen, 0, N_JOINTS))
     return np.asarray(0.56 * tender_root + 0.28 * swollen_root, dtype=np.float64)
 
 
 def _das28(name: str, value: float | Array) -> npt.NDArray[np.float64]:
-    return np.round(within(name, value, 0, MAX_DAS28), _DECIMALS)
+    return np.round(check_range(name, value, 0, MAX_DAS28), _DECIMALS)
 
 
-def _as_given(score: npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
+def _float_if_scalar(score: npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
     return score if np.ndim(score) else float(score)

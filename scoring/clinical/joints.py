@@ -1,12 +1,12 @@
 """The joints that are scored for erosion, and the registry's column names for them.
 
-Two catalogues are needed. The original Ratingen score (Rau, Wassenberg, Herborn, Stucki, Gebler: "A new method of
-scoring radiographic change in rheumatoid arthritis", J Rheumatol 1998;25:2094-107) looks at 38 joints: on each side PIP
-2-5, the IP of the thumb, MCP 1-5, four sites of the wrist, MTP 2-5 and the IP of the great toe. The registry's form
-reads the wrist as one joint, which leaves 32.
+There are two sets of joints. The original Ratingen score (Rau, Wassenberg, Herborn, Stucki, Gebler: "A new method of
+scoring radiographic change in rheumatoid arthritis", J Rheumatol 1998;25:2094-107) uses 38 joints: on each side PIP
+2-5, the IP of the thumb, MCP 1-5, four sites of the wrist, MTP 2-5 and the IP of the great toe. The registry reads the
+wrist as one joint, which leaves 32.
 
-Hand columns run from the little finger to the thumb. The registry's export numbers PIP before MCP for the little, ring
-and middle finger, and MCP before PIP for index finger and thumb. The thumb has no PIP: its "PIP1" is the IP joint.
+Hand columns are numbered from the little finger to the thumb. The registry numbers PIP before MCP for the little, ring
+and middle finger, and MCP before PIP for the index finger and thumb. The thumb has no PIP: its "PIP1" is the IP joint.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ class Joint:
     """One joint (or site of the wrist) of one side of the body.
 
     Attributes:
-        column: The registry column that holds its reading, which is also the key of the joint in every table. The four
-            sites of a wrist share the column of that wrist.
-        name: Anatomical name within its limb: PIP2-5, MCP1-5, IP1, MTP2-5, wrist, or a site of the wrist.
+        column: Registry column of its reading, and key of the joint in every table. The four sites of a wrist share
+            one column.
+        name: Anatomical name within the limb: PIP2-5, MCP1-5, IP1, MTP2-5, wrist, or a site of the wrist.
         side: Side of the body, not of the image.
-        limb: The kind of radiograph that shows it; the wrist is on the radiograph of the hand.
-        kind: PIP proximal interphalangeal, MCP metacarpophalangeal, IP interphalangeal (thumb, great toe),
-            MTP metatarsophalangeal, wrist.
+        limb: Type of radiograph that shows the joint; radiographs of the hand include the wrist.
+        kind: PIP (proximal interphalangeal), MCP (metacarpophalangeal), IP (interphalangeal: thumb, great toe), MTP
+            (metatarsophalangeal) or wrist.
     """
 
     column: str
@@ -68,7 +68,7 @@ _FINGERS_AND_TOES: tuple[Joint, ...] = (
 )
 
 REGISTRY_JOINTS: tuple[Joint, ...] = (*_FINGERS_AND_TOES, *(_wrist(side, "wrist") for side in SIDES))
-"""The registry's 32 joints, in the order of their columns."""
+"""The 32 joints of the registry, in the order of their columns."""
 
 RATINGEN_JOINTS: tuple[Joint, ...] = (
     *_FINGERS_AND_TOES,
@@ -77,18 +77,18 @@ RATINGEN_JOINTS: tuple[Joint, ...] = (
 """The 38 joints of the original score."""
 
 COLUMNS: tuple[str, ...] = tuple(joint.column for joint in REGISTRY_JOINTS)
-"""The registry's column names, which are the keys of the joints."""
+"""Column names of the registry's joints, which are their keys."""
 
 _BY_COLUMN = {joint.column: joint for joint in REGISTRY_JOINTS}
 
 
 def joint_by_column(column: str) -> Joint:
-    """The registry joint with this column name.
+    """Return the registry joint with a column name.
 
     Raises:
-        ValueError: No joint has that column.
+        ValueError: The column is not a joint column.
     """
     try:
         return _BY_COLUMN[column]
     except KeyError:
-        raise ValueError(f"{column!r} is not a joint column; the columns are {', '.join(COLUMNS)}") from None
+        raise ValueError(f"{column!r} is not a joint column. Use one of {', '.join(COLUMNS)}.") from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from scoring.commands import analytics_page
+from scoring.commands import analytics_report
 from scoring.commands.console import BatchDate, Table, json_option, show
 from scoring.pipeline import analytics, models
 from scoring.pipeline.run import begin, finish
@@ -24,7 +24,9 @@ JOB = "correlate"
 @click.option("--as-of", required=True, type=BatchDate(), help="Newest batch whose records are used.")
 @json_option
 def correlate_command(as_of: date, as_json: bool) -> None:
-    """Refresh and print the correlation of Rau scores with disease activity.
+    """Correlate Rau scores with disease activity.
+
+    Refreshes the correlations in the warehouse and prints them.
 
     Example: scoring correlate --as-of 2026-11-21
     """
@@ -44,9 +46,9 @@ def correlate_command(as_of: date, as_json: bool) -> None:
 )
 @json_option
 def associate_command(as_of: date, stratum_kind: str, as_json: bool) -> None:
-    """Refresh and print the association of damage with activity over time.
+    """Associate damage with disease activity over time.
 
-    Relations: level, change, progression and trend. q values allow for many tests.
+    Refreshes the associations in the warehouse and prints them. Relations: level, change, progression and trend. q values allow for many tests.
 
     Example: scoring associate --as-of 2026-11-21 --by severity
     """
@@ -57,23 +59,22 @@ def associate_command(as_of: date, stratum_kind: str, as_json: bool) -> None:
 @click.command("figures")
 @click.option("--patient", help="Patient to draw; default: the patient with the longest follow-up.")
 def figures_command(patient: str | None) -> None:
-    """Write figures of damage, activity, progression and one patient.
+    """Draw damage, activity, progression and one patient.
 
     The figures are drawn from the views of schema analyst alone. Prints the paths of the HTML report and its figures.
 
     Example: scoring figures --patient 00042
     """
-    for path in analytics_page.write(get_settings(), date.today(), patient):  # noqa: DTZ011 - the user's own calendar
+    for path in analytics_report.write(get_settings(), date.today(), patient):  # noqa: DTZ011 - the user's own calendar
         click.echo(path)
 
 
 def correlate(settings: Settings, as_of: date, triggered_by: str) -> list[dict[str, object]]:
     """Refresh the correlations as a run of their own. Returns them as rows."""
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.queries import nightly_report
 
     model_version = _refresh(settings, as_of, triggered_by)
-    with transaction(connect.warehouse(settings)) as connection:
+    with connect.transaction(settings) as connection:
         table = nightly_report.correlation_table(connection, as_of, model_version)
     return _rows(table, ["damage", "activity", "method", "estimate", "ci_low", "ci_high", "n_visits", "n_patients"])
 
@@ -83,7 +84,8 @@ def associate(settings: Settings, as_of: date, stratum_kind: str, triggered_by: 
     from scoring.warehouse.queries import analysis
 
     model_version = _refresh(settings, as_of, triggered_by)
-    table = analysis.association_table(connect.warehouse(settings), as_of, model_version, stratum_kind)
+    with connect.transaction(settings) as connection:
+        table = analysis.association_table(connection, as_of, model_version, stratum_kind)
     columns = ["damage", "activity", "relation", "lag_window", "method", "stratum", "estimate", "ci_low", "ci_high"]
     return _rows(table, [*columns, "q_value", "n_observations", "n_patients"])
 

@@ -58,15 +58,14 @@ def back_test(settings: Settings, as_of: date | None) -> list[Table]:
     from scoring.analysis.backtest import back_test as test_forecasts
     from scoring.analysis.progression import TooFewPatients
     from scoring.warehouse import migrate
-    from scoring.warehouse.engine import transaction
-    from scoring.warehouse.queries import analysis, analytics_page
+    from scoring.warehouse.queries import analysis, models
 
-    engine = connect.warehouse(settings)
-    migrate.check_current(engine)
-    champion = analytics_page.champion(engine)
-    with transaction(engine) as connection:
-        series = analysis.series(connection, as_of or date.max, champion.get("model_version", ""))
-    synthetic = " (model trained on synthetic phantoms)" if champion.get("trained_on_synthetic", True) else ""
+    migrate.check_current(connect.warehouse(settings))
+    with connect.transaction(settings) as connection:
+        champion = models.champion(connection)
+        series = analysis.series(connection, as_of or date.max, champion["model_version"] if champion else "")
+    is_synthetic = champion is None or champion["trained_on_synthetic"]
+    synthetic = " (model trained on synthetic phantoms)" if is_synthetic else ""
     tables, reasons = [], []
     for damage, label in DAMAGES.items():
         try:
@@ -102,9 +101,11 @@ def back_test_synthetic(*, patients: int, years: float, seed: int) -> list[Table
 
 
 def _tables(found: "BackTest", key: str, label: str) -> list[Table]:
+    from scoring.clinical.rau import HUMAN_SDC
+
     title = (
         f"{label}: last score of {found.n_patients} patients, forecast from {found.n_radiographs} earlier scores; "
-        f"{100 * found.share_beyond:.0f} % rose by more than 6.3 points. Errors and widths in points"
+        f"{100 * found.share_beyond:.0f} % rose by more than {HUMAN_SDC:g} points. Errors and widths in points"
     )
     difference = "Progression model minus the other method: below 0 is better; 95 % intervals over patients"
     return [

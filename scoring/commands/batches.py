@@ -52,7 +52,7 @@ def pending_command() -> None:
 @click.option("--runs", default=10, show_default=True, type=click.IntRange(1), help="Number of runs to show.")
 @json_option
 def status_command(checksum: bool, runs: int, as_json: bool) -> None:
-    """Show the last nightly runs, the champion and the newest report.
+    """Show recent runs, the champion and the newest report.
 
     Example: scoring status --checksum
     """
@@ -120,7 +120,7 @@ def _last_runs(engine: "Engine", limit: int) -> tuple[list[dict[str, Any]], dict
     rows = [
         {str(name): value for name, value in row.items()} for row in runs.recent_runs(engine, limit).to_dict("records")
     ]
-    messages = {f"{row['batch']}": row.pop("message") for row in rows}
+    messages = {f"{row['batch_date']}": row.pop("message") for row in rows}
     return rows, {batch: message for batch, message in messages.items() if message}
 
 
@@ -147,17 +147,17 @@ def _models(engine: "Engine") -> dict[str, str]:
         champion, promoted = models.champion(connection), models.promoted(connection)
         if champion is None or promoted is None:
             return {"champion": "none yet; the first run promotes the shipped model"}
-        n_waiting = rescoring.n_waiting(connection, promoted["version"])
-        n_rejected = rescoring.n_waiting_rejected(connection, promoted["version"])
+        n_waiting = rescoring.n_waiting(connection, promoted["model_version"])
+        n_rejected = rescoring.n_waiting_rejected(connection, promoted["model_version"])
     values = {"champion": _describe(champion)}
-    if promoted["version"] != champion["version"]:
+    if promoted["model_version"] != champion["model_version"]:
         values["promoted"] = _describe(promoted)
     if n_waiting or "promoted" in values:
         rejected = f", {n_rejected} of them with missing or changed files" if n_rejected else ""
-        values["waiting"] = f"{n_waiting} images for {promoted['version']}{rejected}: run `scoring rescore`"
+        values["waiting"] = f"{n_waiting} images for {promoted['model_version']}{rejected}: run `scoring rescore`"
     return values
 
 
 def _describe(model: "PromotedModel") -> str:
     synthetic = " (trained on synthetic phantoms, not for clinical use)" if model["trained_on_synthetic"] else ""
-    return f"{model['version']}{synthetic}, promoted {model['promoted_at']:%Y-%m-%d}: {model['reason']}"
+    return f"{model['model_version']}{synthetic}, promoted {model['promoted_at']:%Y-%m-%d}: {model['reason']}"

@@ -1,4 +1,4 @@
-"""All recipes on equal synthetic data, as the table that stands in docs/model.md."""
+"""The command that compares recipes on equal synthetic data: benchmark."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from scoring.progress import Progress
 from scoring.settings import Settings, get_settings
 
 if TYPE_CHECKING:
-    from scoring.training.benchmark.comparison import Placed
+    from scoring.training.benchmark.comparison import ComparisonRow
 
-_COMPARED = {"class_normalized_accuracy": "class-normalised accuracy", "quadratic_weighted_kappa": "QWK"}
-_PLAIN = {
+_WITH_INTERVAL = {"class_normalized_accuracy": "class-normalised accuracy", "quadratic_weighted_kappa": "QWK"}
+_WITHOUT_INTERVAL = {
     "within_one_accuracy": "±1",
     "accuracy": "accuracy",
     "crps": "CRPS",
@@ -83,21 +83,20 @@ def benchmark_command(  # noqa: PLR0917 - click passes options by name
         )
     tables = [Table("figures", found.title, found.figures)]
     if found.differences:
-        tables.append(
-            Table("differences", "Lead over each other model, on the same resamples of patients", found.differences)
-        )
+        title = "Lead over each other model, on the same resamples of patients"
+        tables.append(Table("differences", title, found.differences))
     show(*tables, as_json=as_json)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a benchmark prints.
+    """The printed tables of a benchmark.
 
     Attributes:
-        title: What was compared on what.
-        figures: One row a recipe, best first: measures, the two that decide with 95 % intervals by patients.
-        differences: One row for each but the stored model, or without one but the best of the validation patients: how
-            much that one is ahead, with paired 95 % intervals.
+        title: The data, epochs and seed.
+        figures: One row per model, best first: measures, the two main ones with 95 % intervals over patients.
+        differences: One row per other model: the lead of the reference, with paired 95 % intervals. The reference is
+            the stored model, or without one the best model on the validation set.
     """
 
     title: str
@@ -118,16 +117,17 @@ def run(
     inception_weights: str | None = None,
     progress: Progress,
 ) -> Comparison:
-    """Train the recipes on `phantom-train`, compare them on `phantom-test`, a stored model beside them if one is named.
+    """Train recipes on `phantom-train` and compare them, and a stored model if one is named, on `phantom-test`.
 
-    What was trained before with the same arguments is taken from `<var>/benchmark`.
+    Networks trained before with the same arguments are read from `<var>/benchmark`.
 
     Raises:
-        InvalidRequest: No such recipe, too few patients, the model has learnt from these patients, or these weights are
-            not InceptionV3's.
-        ModelRejected: No such model, or its files were changed.
+        InvalidRequest: There is no such recipe, there are too few patients, the model was trained on these patients, or
+            the weights are not those of InceptionV3.
+        ModelRejected: There is no such model, or its files were changed.
     """
-    from scoring.training.benchmark.comparison import TEST_SEED, TRAINING_SEED, contest, phantom_sets, place, shipped
+    from scoring.training.benchmark import comparison
+    from scoring.training.data.phantoms import PhantomSource
     from scoring.training.recipes import RECIPES, recipe_named
 
     recipes = recipes or list(RECIPES)
@@ -136,16 +136,13 @@ def run(
     if inception_weights is not None:
         _check_weights(recipes, inception_weights)
     stored = None if model is None else models.load(settings, model)
-    if stored is not None and not {TRAINING_SEED, TEST_SEED}.isdisjoint(_learnt_from(settings, stored.manifest)):
-        raise InvalidRequest(f"{model} has learnt from patients of this comparison")
-    sets = phantom_sets(
-        patients,
-        test_joints,
-        cache_dir=settings.var_dir / "phantom-cache",
-        workers=cpu_count() or 1,
-        progress=progress,
-    )
-    contestants = contest(
+    if stored is not None and not {comparison.TRAINING_SEED, comparison.TEST_SEED}.isdisjoint(
+        _training_seeds(settings, stored.manifest)
+    ):
+        raise InvalidRequest(f"Model {model} was trained on patients of this benchmark. Compare another model.")
+    source = PhantomSource(cache_dir=settings.var_dir / "phantom-cache", workers=cpu_count() or 1, progress=progress)
+    sets = comparison.phantom_sets(patients, test_joints, source)
+    trained = comparison.compare_recipes(
         recipes,
         sets,
         epochs=epochs,
@@ -155,61 +152,58 @@ def run(
         inception_weights=inception_weights,
         progress=progress,
     )
-    beside = [] if stored is None else shipped(stored, sets)
-    placed = place([*contestants, *beside], sets, measured_by=beside[0] if beside else None)
-    placed = sorted(placed, key=lambda one: -one.evaluation.measures["class_normalized_accuracy"])
+    variants = [] if stored is None else comparison.stored_model_variants(stored, sets)
+    rows = comparison.evaluate_models([*trained, *variants], sets, reference=variants[0] if variants else None)
+    rows = sorted(rows, key=lambda row: -row.evaluation.measures["class_normalized_accuracy"])
     title = (
-        f"{len(sets.test)} synthetic joints of {placed[0].evaluation.n_patients} phantom patients; {len(sets.train)} "
-        f"joints of another registry to learn from, {epochs} epochs each, seed {seed}; says nothing about real patients"
+        f"{len(sets.test)} synthetic joints of {rows[0].evaluation.n_patients} phantom patients; {len(sets.train)} "
+        f"training joints of another registry, {epochs} epochs each, seed {seed}; says nothing about real patients"
     )
-    mark = next(one.name for one in placed if not one.behind)
-    return Comparison(
-        title,
-        [_figures(one) for one in placed],
-        [_behind(one, mark) for one in placed if one.behind],
-    )
+    reference = next(row.model.name for row in rows if not row.lead)
+    return Comparison(title, list(map(_figures, rows)), [_lead(row, reference) for row in rows if row.lead])
 
 
-def _learnt_from(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[int]:
-    """Seeds of the registries that a model has learnt from, and the models that it went on from."""
+def _training_seeds(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[int]:
+    """Yield the seeds of the registries that a model, and the models it started from, were trained on."""
     yield manifest.get("data", {}).get("seed")
     if start := manifest.get("started_from"):
-        yield from _learnt_from(settings, models.load(settings, start).manifest)
+        yield from _training_seeds(settings, models.load(settings, start).manifest)
 
 
 def _check_weights(recipes: Sequence[str], weights: str) -> None:
-    """Build the network once, before hours are spent on other recipes."""
+    """Build a network with the weights once, before hours of training other recipes."""
     from scoring.networks.architecture import build
-    from scoring.training.recipes import recipe_named, transfers
+    from scoring.training.recipes import is_transfer, recipe_named
 
-    transferred = [
-        recipe
-        for recipe in (recipe_named(name, seed=0, inception_weights=weights) for name in recipes)
-        if transfers(recipe)
-    ]
-    if not transferred:
-        raise InvalidRequest("weights of InceptionV3 are named, and no recipe that begins with them: inception-...")
+    named = (recipe_named(name, seed=0, inception_weights=weights) for name in recipes)
+    recipe = next(filter(is_transfer, named), None)
+    if recipe is None:
+        raise InvalidRequest(
+            "Weights of InceptionV3 are given, but no recipe uses them. Add an inception-... recipe, or omit them."
+        )
     try:
-        build(transferred[0].architecture, dict(transferred[0].arguments))
+        build(recipe.architecture, dict(recipe.arguments))
     except (ValueError, OSError) as error:
         raise InvalidRequest(str(error)) from error
 
 
-def _figures(one: "Placed") -> dict[str, Any]:
-    found = one.evaluation
-    row: dict[str, Any] = {"recipe": one.name}
-    for measure, heading in _COMPARED.items():
-        low, high = found.patient_intervals[measure]
-        row[heading] = _with_interval(found.measures[measure], low, high)
-    for measure, heading in _PLAIN.items():
+def _figures(row: "ComparisonRow") -> dict[str, Any]:
+    found, seconds = row.evaluation, row.model.seconds
+    cells: dict[str, Any] = {"recipe": row.model.name}
+    for measure, heading in _WITH_INTERVAL.items():
+        cells[heading] = _with_interval(found.measures[measure], *found.patient_intervals[measure])
+    for measure, heading in _WITHOUT_INTERVAL.items():
         value = found.measures[measure]
-        row[heading] = f"{value:.1f}" if value >= 10 else f"{value:.3f}"
-    return {**row, "minutes": "" if isnan(one.seconds) else f"{one.seconds / 60:.1f}"}
+        cells[heading] = f"{value:.1f}" if value >= 10 else f"{value:.3f}"
+    return {**cells, "minutes": "" if isnan(seconds) else f"{seconds / 60:.1f}"}
 
 
-def _behind(one: "Placed", mark: str) -> dict[str, Any]:
-    row: dict[str, Any] = {f"{mark} less": one.name}
-    return row | {heading: _with_interval(*one.behind[measure]) for measure, heading in _COMPARED.items()}
+def _lead(row: "ComparisonRow", reference: str) -> dict[str, Any]:
+    cells: dict[str, Any] = {f"{reference} minus": row.model.name}
+    for measure, heading in _WITH_INTERVAL.items():
+        found = row.lead[measure]
+        cells[heading] = _with_interval(found.value, found.low, found.high)
+    return cells
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

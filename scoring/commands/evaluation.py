@@ -160,14 +160,8 @@ def format_interval(limits: list[float | None] | None) -> str | None:
 def _evaluate(
     settings: Settings, version: str, joints: int | None, against: Literal["reading", "truth"], progress: Progress
 ) -> "Evaluation":
+    from scoring.training.data.phantoms import PhantomSource
     from scoring.training.phantoms import evaluate_on_phantoms
 
-    return evaluate_on_phantoms(
-        version,
-        settings.model_store_url,
-        n_joints=joints,
-        against=against,
-        cache_dir=settings.var_dir / "phantom-cache",
-        workers=cpu_count() or 1,
-        progress=progress,
-    )
+    source = PhantomSource(cache_dir=settings.var_dir / "phantom-cache", workers=cpu_count() or 1, progress=progress)
+    return evaluate_on_phantoms(version, settings.model_store_url, source=source, n_joints=joints, against=against)

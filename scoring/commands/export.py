@@ -5,7 +5,6 @@ An export is a folder with a manifest. All of it is read in one transaction, so 
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -50,15 +49,6 @@ def export_command(export_format: Format, out: str, overwrite: bool, persons: st
     show(Table("files", f"Exported to {out}", written), as_json=as_json)
 
 
-@dataclass(frozen=True)
-class _Open:
-    """An export in progress."""
-
-    connection: "Connection"
-    folder: "UPath"
-    progress: Progress
-
-
 def export(
     settings: Settings,
     url: str,
@@ -71,12 +61,12 @@ def export(
     """Write an export into a folder of its own.
 
     Args:
-        settings: The installation.
-        url: The folder, any fsspec URL.
+        settings: Settings of the installation.
+        url: Local path or fsspec URL of the folder.
         export_format: parquet and csv: every view of schema analyst; omop: measurements; fhir: observations.
         overwrite: Replace an earlier export.
-        persons: For omop, the person map of an earlier export, to keep its numbers; None uses the map of the export
-            that is replaced.
+        persons: For omop, the person map of an earlier export, to keep its numbers; None uses the map of the replaced
+            export.
         progress: Called while rows are written.
 
     Returns:
@@ -89,33 +79,34 @@ def export(
         WarehouseUnavailable: The connection was lost; nothing remains in the folder.
     """
     if persons is not None and export_format != "omop":
-        raise InvalidRequest("--persons is for omop only: the other formats keep the registry's pseudonyms.")
+        raise InvalidRequest(
+            "--persons is valid only for omop. Leave it out; the other formats keep the pseudonyms of the registry."
+        )
     from upath import UPath
 
-    with _opened(settings, url, overwrite=overwrite, progress=progress) as (opened, facts):
+    with _opened(settings, url, overwrite=overwrite) as (connection, folder, facts):
         if export_format in {"parquet", "csv"}:
-            facts["views"] = written = _write_views(opened, export_format)
+            facts["views"] = written = _write_views(connection, folder, export_format, progress)
         elif export_format == "omop":
-            facts["files"] = written = _write_omop(opened, UPath(url), persons)
+            facts["files"] = written = _write_omop(connection, folder, UPath(url), persons, progress)
         else:
-            facts["files"] = written = _write_fhir(opened)
+            facts["files"] = written = _write_fhir(connection, folder, progress)
         facts["format"] = export_format
     return [{"name": each["name"], "rows": each["rows"]} for each in written]
 
 
 @contextmanager
-def _opened(
-    settings: Settings, url: str, *, overwrite: bool, progress: Progress
-) -> Iterator[tuple[_Open, dict[str, Any]]]:
-    """Open a read transaction and a folder to fill; yields them with the content of the manifest."""
+def _opened(settings: Settings, url: str, *, overwrite: bool) -> Iterator[tuple["Connection", "UPath", dict[str, Any]]]:
+    """Yield a read transaction, the folder to fill and the content of its manifest, which is written at the end."""
     from scoring.contract import SYNTHETIC_NOTICE
     from scoring.export.folder import export_folder, write_manifest
     from scoring.warehouse import migrate
+    from scoring.warehouse.engine import snapshot
     from scoring.warehouse.queries import export
 
     engine = connect.warehouse(settings)
     migrate.check_current(engine)
-    with export_folder(url, overwrite=overwrite) as folder, export.snapshot(engine) as connection:
+    with export_folder(url, overwrite=overwrite) as folder, snapshot(engine) as connection:
         moment = export.moment(connection)
         champion = moment["champion"]
         facts: dict[str, Any] = {
@@ -124,32 +115,36 @@ def _opened(
             "synthetic": bool(champion and champion["trained_on_synthetic"]),
             "notice": SYNTHETIC_NOTICE if champion and champion["trained_on_synthetic"] else "",
         }
-        yield _Open(connection, folder, progress), facts
+        yield connection, folder, facts
         write_manifest(folder, facts)
 
 
-def _write_views(opened: _Open, table_format: Literal["parquet", "csv"]) -> list[dict[str, Any]]:
+def _write_views(
+    connection: "Connection", folder: "UPath", table_format: Literal["parquet", "csv"], progress: Progress
+) -> list[dict[str, Any]]:
     from scoring.warehouse.catalogue import relations
 
     written = []
-    views = relations(opened.connection, ("analyst",))
+    views = relations(connection, ("analyst",))
     for done, view in enumerate(views):
-        opened.progress(view.full_name, done, len(views))
-        written.append(_write_view(opened, view, table_format))
+        progress(view.full_name, done, len(views))
+        written.append(_write_view(connection, folder, view, table_format))
     return written
 
 
-def _write_view(opened: _Open, view: "Relation", table_format: Literal["parquet", "csv"]) -> dict[str, Any]:
+def _write_view(
+    connection: "Connection", folder: "UPath", view: "Relation", table_format: Literal["parquet", "csv"]
+) -> dict[str, Any]:
     from scoring.export import tables
     from scoring.warehouse.queries import export
 
     schema = tables.table_schema(view, table_format)
-    batches = export.stream(opened.connection, tables.select_view(view, table_format))
+    batches = export.stream(connection, tables.select_view(view, table_format))
     partition = tables.partition_column(view) if table_format == "parquet" else None
     if table_format == "csv":
-        rows = tables.write_csv(batches, schema, opened.folder / f"{view.name}.csv")
+        rows = tables.write_csv(batches, schema, folder / f"{view.name}.csv")
     else:
-        rows = tables.write_parquet(batches, schema, opened.folder / view.name, partition)
+        rows = tables.write_parquet(batches, schema, folder / view.name, partition)
     return {
         "name": view.name,
         "rows": rows,
@@ -168,7 +163,9 @@ def _write_view(opened: _Open, view: "Relation", table_format: Literal["parquet"
     }
 
 
-def _write_omop(opened: _Open, target: "UPath", persons_url: str | None) -> list[dict[str, Any]]:
+def _write_omop(
+    connection: "Connection", folder: "UPath", target: "UPath", persons_url: str | None, progress: Progress
+) -> list[dict[str, Any]]:
     from itertools import chain, islice
 
     from upath import UPath
@@ -176,40 +173,38 @@ def _write_omop(opened: _Open, target: "UPath", persons_url: str | None) -> list
     from scoring.export import omop, tables
     from scoring.warehouse.queries import export
 
-    former = UPath(persons_url) if persons_url else target / PERSONS
-    if persons_url and not former.exists():
-        raise InvalidRequest(f"There is no person map {persons_url}.")
-    persons = omop.number_persons(
-        export.patients(opened.connection), omop.read_persons(former) if former.exists() else {}
-    )
-    omop.write_persons(persons, opened.folder / PERSONS)
+    previous = UPath(persons_url) if persons_url else target / PERSONS
+    if persons_url and not previous.exists():
+        raise InvalidRequest(f"The person map {persons_url} does not exist. Give the path of an existing one.")
+    persons = omop.number_persons(export.patients(connection), omop.read_persons(previous) if previous.exists() else {})
+    omop.write_persons(persons, folder / PERSONS)
     rows = chain.from_iterable(
         to_rows(record)
         for records, to_rows in (
-            (export.joint_predictions(opened.connection), omop.joint_rows),
-            (export.rau_predictions(opened.connection), omop.rau_rows),
-            (export.disease_activity(opened.connection), omop.das28_rows),
+            (export.joint_predictions(connection), omop.joint_rows),
+            (export.rau_predictions(connection), omop.rau_rows),
+            (export.disease_activity(connection), omop.das28_rows),
         )
-        for record in _counted(records, "measurement", opened.progress)
+        for record in _counted(records, "measurement", progress)
     )
     numbered = omop.numbered(rows, persons)
     batches = iter(lambda: list(islice(numbered, export.BATCH_ROWS)), [])
-    n_rows = tables.write_csv(batches, omop.MEASUREMENT, opened.folder / "measurement.csv")
+    n_rows = tables.write_csv(batches, omop.MEASUREMENT, folder / "measurement.csv")
     return [{"name": "measurement.csv", "rows": n_rows}, {"name": PERSONS, "rows": len(persons)}]
 
 
-def _write_fhir(opened: _Open) -> list[dict[str, Any]]:
+def _write_fhir(connection: "Connection", folder: "UPath", progress: Progress) -> list[dict[str, Any]]:
     from scoring.export import fhir
     from scoring.warehouse.queries import export
 
     written = []
     for name, records, to_observation in (
-        ("Observation.joint.ndjson", export.joint_predictions(opened.connection), fhir.joint_observation),
-        ("Observation.rau.ndjson", export.rau_predictions(opened.connection), fhir.rau_observation),
+        ("Observation.joint.ndjson", export.joint_predictions(connection), fhir.joint_observation),
+        ("Observation.rau.ndjson", export.rau_predictions(connection), fhir.rau_observation),
     ):
         n_rows = 0
-        with (opened.folder / name).open("wb") as file:
-            for record in _counted(records, name, opened.progress):
+        with (folder / name).open("wb") as file:
+            for record in _counted(records, name, progress):
                 file.write(fhir.line(to_observation(record)))
                 n_rows += 1
         written.append({"name": name, "rows": n_rows})

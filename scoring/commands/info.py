@@ -55,7 +55,7 @@ def masked_settings(settings: Settings) -> list[dict[str, str]]:
 def engines() -> list[dict[str, Any]]:
     """Return the inference engines, and the precision and device that this machine offers."""
     from scoring.inference.engine import available_cpus
-    from scoring.inference.engines import gpu_may_be_there
+    from scoring.inference.engines import gpu_may_be_present
     from scoring.inference.openvino_engine import cpu_computes_bfloat16
 
     cpu = f"CPU, {available_cpus()} cores"
@@ -65,7 +65,7 @@ def engines() -> list[dict[str, Any]]:
             "device": cpu,
             "precision": "bfloat16, float32" if cpu_computes_bfloat16() else "float32",
         },
-        {"engine": "tensorflow", "device": "GPU" if gpu_may_be_there() else cpu, "precision": "float32"},
+        {"engine": "tensorflow", "device": "GPU" if gpu_may_be_present() else cpu, "precision": "float32"},
     ]
 
 
@@ -78,10 +78,11 @@ def warehouse(settings: Settings) -> list[dict[str, str]]:
         engine = connect.warehouse(settings)
         facts = {"server": migrate.server_version(engine)}
         migrate.check_current(engine)
-        champion = models.champion(engine)
+        with connect.transaction(settings) as connection:
+            champion = models.champion(connection)
     except ScoringError as error:
         return [{"item": type(error).__name__, "value": str(error)}]
-    facts |= {"schema": migrate.head_revision(), "champion": champion["version"] if champion else "none yet"}
+    facts |= {"schema": migrate.head_revision(), "champion": champion["model_version"] if champion else "none yet"}
     return [{"item": item, "value": value} for item, value in facts.items()]
 
 

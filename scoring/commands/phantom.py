@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from scoring.commands.console import BatchDate, Table, json_option, progress_bar, show
-from scoring.errors import InvalidRequest
 from scoring.settings import Settings, get_settings
 
 
@@ -85,11 +84,9 @@ def write(
 
     from scoring.phantom.batches import write_batches
     from scoring.phantom.difficulty import difficulty_named
-    from scoring.phantom.faults import FAULTS
+    from scoring.phantom.faults import check_fault_names
 
-    unknown = sorted(set(faults) - set(FAULTS))
-    if unknown:
-        raise InvalidRequest(f"Unknown fault: {', '.join(unknown)}. `scoring phantom --list-faults` lists all faults.")
+    check_fault_names(tuple(faults))
     landing_url = landing_url or settings.landing_url
     root = UPath(landing_url)
     is_default = landing_url == str(settings.var_dir / "landing") and settings.warehouse_url is None

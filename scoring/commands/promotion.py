@@ -33,9 +33,9 @@ def promote_command(version: str, reason: str) -> None:
 @click.command("rescore")
 @click.option("--accept-missing", is_flag=True, help="Continue without images whose files are missing or changed.")
 def rescore_command(accept_missing: bool) -> None:
-    """Score the history with the promoted model, then make it the champion.
+    """Score the history with the promoted model.
 
-    Resumes where it was stopped. Until it is complete, the views show the former champion. The comparison of the two
+    The model then becomes the champion. Resumes where it was stopped. Until it is complete, the views show the former champion. The comparison of the two
     models is in analyst.model_comparison. Prints one line of JSON.
 
     Example: scoring rescore

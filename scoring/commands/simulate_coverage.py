@@ -1,4 +1,4 @@
-"""Whether the intervals of the associations hold what was planted, over many synthetic registries."""
+"""The command simulate-coverage: how often do the intervals of associations contain a known truth?"""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from scoring.phantom.longitudinal import Followed, Planted
 
-Question = tuple[str, str, str]
+Estimand = tuple[str, str, str]
 """Relation, lag window and method."""
 
-NAIVE: Question = ("level", "joined by patient alone", "pearson, textbook")
+NAIVE: Estimand = ("level", "joined by patient alone", "pearson, textbook")
 _DAMAGE, _FORM, _WINDOW = "reported_rau", "das28_esr4", "within_90_days"
 _CONFIDENCE = 0.95
 _WITHIN_CHANCE = 0.999
@@ -51,104 +51,104 @@ def simulate_coverage_command(patients: int, years: int, replications: int, refe
 
 @dataclass(frozen=True)
 class Covered:
-    """How often the intervals of one figure held the truth.
+    """How often the intervals of one estimate contained the truth.
 
     Attributes:
-        question: Relation, lag window and method.
-        truth: The population's value.
-        planted: Whether it follows from the model; else it is that of the large registry.
+        estimand: Relation, lag window and method.
+        truth: The true value.
+        planted: True if the simulation fixes the value; else it is the estimate in one very large registry.
         mean: Mean of the estimates.
-        held: Number of intervals with the truth in them.
+        covered: Number of intervals that contain the truth.
         replications: Number of intervals.
     """
 
-    question: Question
+    estimand: Estimand
     truth: float
     planted: bool
     mean: float
-    held: int
+    covered: int
     replications: int
 
     @property
     def as_stated(self) -> bool:
-        """Whether so many is what chance gives (99.9 of 100 times) if each interval holds the truth with 95 %."""
+        """True if the number is within the central 99.9 % of its distribution for a true coverage of 95 %."""
         from scipy import stats
 
         low, high = stats.binom.interval(_WITHIN_CHANCE, self.replications, _CONFIDENCE)
-        return bool(low <= self.held <= high)
+        return bool(low <= self.covered <= high)
 
 
 def simulate(
     patients: int, years: int, replications: int, reference_patients: int, progress: Progress = no_progress
 ) -> list[Covered]:
-    """Estimate the associations of many synthetic registries, and count the intervals that hold the truth.
+    """Estimate the associations of many synthetic registries, and count the intervals that contain the truth.
 
-    The truth of a slope is planted. That of a correlation is the one in a single very large registry; where a slope is
-    planted, that registry has to agree with it (a test holds it to).
+    The true slopes are fixed by the simulation. A true correlation is the one in a single very large registry; a test
+    checks that this registry agrees with the fixed slopes.
 
     Args:
-        patients: In each registry.
-        years: For which they are followed.
+        patients: Patients per registry.
+        years: Length of follow-up.
         replications: Number of registries.
-        reference_patients: In the registry that stands for the population.
-        progress: Told what is done, how much of it, out of how much.
+        reference_patients: Patients of the large registry.
+        progress: Called after each registry.
 
     Returns:
-        One entry a figure, and last the naive one: Pearson's correlation of radiographs joined with visits by patient alone,
-        with the textbook's interval.
+        One entry per estimate. The last one is naive: Pearson's correlation of every radiograph joined with every visit
+        of the same patient, with the textbook interval.
     """
     from scoring.phantom.longitudinal import Planted, simulate_followed
 
     model = Planted()
     progress("the large registry", 0, 1)
     population = {
-        question: found[0]
-        for question, found in _figures(simulate_followed(reference_patients, _REFERENCE_SEED, years, model)).items()
+        estimand: found[0]
+        for estimand, found in _figures(simulate_followed(reference_patients, _REFERENCE_SEED, years, model)).items()
     }
     truth = population | planted(model)
-    found: dict[Question, list[tuple[float, float, float]]] = {question: [] for question in [*population, NAIVE]}
+    found: dict[Estimand, list[tuple[float, float, float]]] = {estimand: [] for estimand in [*population, NAIVE]}
     for done in range(replications):
         progress("synthetic registries", done, replications)
         registry = simulate_followed(patients, _FIRST_SEED + done, years, model)
-        for question, figures in (_figures(registry) | {NAIVE: naive_pearson(registry)}).items():
-            found[question].append(figures)
+        for estimand, figures in (_figures(registry) | {NAIVE: naive_pearson(registry)}).items():
+            found[estimand].append(figures)
     return [
         Covered(
-            question,
-            value := truth[("level", _WINDOW, "pearson") if question == NAIVE else question],
-            question in planted(model),
+            estimand,
+            value := truth[("level", _WINDOW, "pearson") if estimand == NAIVE else estimand],
+            estimand in planted(model),
             sum(estimate for estimate, _, _ in figures) / len(figures),
             sum(low <= value <= high for _, low, high in figures),
             len(figures),
         )
-        for question, figures in found.items()
+        for estimand, figures in found.items()
     ]
 
 
 def table(
     patients: int, years: int, replications: int, reference_patients: int, progress: Progress
 ) -> list[dict[str, Any]]:
-    """The same as a table to print."""
+    """Return the result of `simulate` as rows to print."""
     return [
         {
-            "relation": one.question[0],
-            "lag window": one.question[1],
-            "method": one.question[2],
+            "relation": one.estimand[0],
+            "lag window": one.estimand[1],
+            "method": one.estimand[2],
             "truth": round(one.truth, 4),
             "truth is": "planted" if one.planted else "of a large registry",
             "mean estimate": round(one.mean, 4),
-            "intervals that hold it": f"{one.held} of {one.replications}",
-            "coverage, %": round(100 * one.held / one.replications, 1),
+            "intervals that contain it": f"{one.covered} of {one.replications}",
+            "coverage, %": round(100 * one.covered / one.replications, 1),
             "as stated": "yes" if one.as_stated else "no",
         }
         for one in simulate(patients, years, replications, reference_patients, progress)
     ]
 
 
-def planted(model: "Planted") -> dict[Question, float]:
-    """The figures that the model itself fixes."""
+def planted(model: "Planted") -> dict[Estimand, float]:
+    """Return the values that the simulation fixes."""
     return {
-        ("course", "none", "mixed_model"): model.progression,
+        ("trend", "none", "mixed_model"): model.progression,
         ("progression", "year_before", "regression"): model.lead,
         ("progression", "during", "regression"): model.during,
         ("progression", "year_after", "regression"): 0.0,
@@ -156,10 +156,10 @@ def planted(model: "Planted") -> dict[Question, float]:
 
 
 def naive_pearson(registry: "Followed") -> tuple[float, float, float]:
-    """What not to do: each radiograph beside each visit of the patient, as if all these rows were independent.
+    """Estimate naively: join every radiograph with every visit of the patient, and treat all rows as independent.
 
     Returns:
-        Pearson's correlation and the ends of the textbook's interval.
+        Pearson's correlation and the limits of the textbook interval.
     """
     from scipy import stats
 
@@ -169,15 +169,15 @@ def naive_pearson(registry: "Followed") -> tuple[float, float, float]:
     return float(found.statistic), float(interval.low), float(interval.high)
 
 
-def _figures(registry: "Followed") -> dict[Question, tuple[float, float, float]]:
-    """Estimate and interval of each figure, for one measure of damage and one form of DAS28."""
+def _figures(registry: "Followed") -> dict[Estimand, tuple[float, float, float]]:
+    """Return each estimate with its interval, for one measure of damage and one form of DAS28."""
     from scoring.analysis.association import associate
 
     found = associate(
         registry.radiographs,
         registry.visits,
         damages=(_DAMAGE,),
-        forms=(_FORM,),
+        activities=(_FORM,),
         strata=("overall",),
         level_windows=(_WINDOW,),
         confidence=_CONFIDENCE,

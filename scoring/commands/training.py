@@ -3,7 +3,7 @@
 import getpass
 from datetime import date
 from os import cpu_count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from scoring.commands.evaluation import figures, format_interval
 from scoring.pipeline import models, retraining
 from scoring.progress import Progress
 from scoring.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from scoring.training.data.phantoms import PhantomSource
 
 SYNTHETIC = "figures on held-out synthetic phantoms say nothing about patients"
 
@@ -63,9 +66,9 @@ def train_command(  # noqa: PLR0917 - click passes options by name
 def fine_tune_command(  # noqa: PLR0917 - click passes options by name
     start: str, version: str, difficulty: str, patients: int, test_joints: int, epochs: int, as_json: bool
 ) -> None:
-    """Train a left-hand model further, on right hands, wrists and feet.
+    """Train a left-hand model further, on other joints.
 
-    The joints are synthetic. Prints the figures per limb, before and after.
+    The joints are synthetic right hands, wrists and feet. Prints the figures per limb, before and after.
 
     Example: scoring fine-tune --from phantom-3 --version phantom-3-limbs
     """
@@ -97,9 +100,10 @@ def fine_tune_command(  # noqa: PLR0917 - click passes options by name
 def retrain_command(
     recipes: tuple[str, ...], cut_off: date | None, metric: str, epochs: int | None, approve: bool
 ) -> None:
-    """Train candidates on the site's own readings and compare the best one with the champion.
+    """Train candidates on the site's own readings.
 
-    Without --approve, nothing is promoted; the comparison is printed.
+    The best candidate is compared with the champion, and the comparison is printed. Without --approve, nothing is
+    promoted.
 
     Example: scoring retrain --recipe grid-residual-balanced --cut-off 2026-11-21
     """
@@ -141,23 +145,18 @@ def train(
     Returns:
         The held-out figures of its manifest, as rows of a table.
     """
-    from scoring.phantom.difficulty import difficulty_named
     from scoring.training.phantoms import train_on_phantoms
     from scoring.training.recipes import recipe_named
 
     manifest = train_on_phantoms(
-        patients,
-        seed,
-        epochs,
-        settings.model_store_url,
         version,
-        recipe=recipe_named(recipe, seed=seed, epochs=epochs),
-        difficulty=difficulty_named(difficulty),
-        cache_dir=settings.var_dir / "phantom-cache",
+        recipe_named(recipe, seed=seed, epochs=epochs),
+        settings.model_store_url,
+        source=_source(settings, difficulty, progress),
+        n_patients=patients,
+        seed=seed,
         work_dir=settings.var_dir / "training" / version,
-        workers=cpu_count() or 1,
         code_revision=settings.revision,
-        progress=progress,
     )
     return figures(manifest["metrics"]["reading"])
 
@@ -178,22 +177,18 @@ def fine_tune(
     Returns:
         One row per limb: measures before and after, with 95 % intervals over patients.
     """
-    from scoring.phantom.difficulty import difficulty_named
-    from scoring.training.fine_tune import fine_tune as fine_tune_limbs
+    from scoring.training.phantoms import fine_tune as fine_tune_limbs
 
     figures_by_limb = fine_tune_limbs(
         models.load(settings, start),
         version,
         settings.model_store_url,
-        difficulty=difficulty_named(difficulty),
+        source=_source(settings, difficulty, progress),
         n_patients=patients,
         test_joints=test_joints,
         epochs=epochs,
-        cache_dir=settings.var_dir / "phantom-cache",
         work_dir=settings.var_dir / "training" / version,
-        workers=cpu_count() or 1,
         code_revision=settings.revision,
-        progress=progress,
     )
     rows = []
     for found in figures_by_limb:
@@ -211,3 +206,10 @@ def fine_tune(
         }
         rows.append(row)
     return rows
+
+
+def _source(settings: Settings, difficulty: str, progress: Progress) -> "PhantomSource":
+    from scoring.phantom.difficulty import difficulty_named
+    from scoring.training.data.phantoms import PhantomSource
+
+    return PhantomSource(difficulty_named(difficulty), settings.var_dir / "phantom-cache", cpu_count() or 1, progress)

@@ -1,1 +1,1 @@
-"""What leaves the warehouse: Parquet and CSV of the views, OMOP measurements, FHIR observations."""
+"""Exports of the warehouse: views as Parquet and CSV, OMOP measurements, FHIR observations."""

@@ -1,9 +1,9 @@
-"""Predictions as FHIR R4 Observations, one JSON document a line.
+"""Predictions as FHIR R4 Observations, one JSON document per line.
 
-Structure: https://hl7.org/fhir/R4/observation.html. LOINC and SNOMED CT have no code for these scores that this project
-is certain of, so codes and body sites carry a code of the project's own and the words; a site maps them. A radiograph is one
-DICOM SOP instance, which R4 keeps as `Media`; the warehouse does not know its study. Patients, radiographs and models are
-named by identifier, as the warehouse has no resources of them.
+Structure: https://hl7.org/fhir/R4/observation.html. No code of LOINC or SNOMED CT is known to match these scores.
+Therefore measures and body sites have a code of this project and a text, which a site maps to its own codes. A
+radiograph is one DICOM SOP instance, in R4 a `Media`; the warehouse does not store its study. Patients, radiographs and
+models are referenced by identifier, because the warehouse has no FHIR resources for them.
 """
 
 import json
@@ -16,10 +16,10 @@ from scoring.clinical.joints import Joint, joint_by_column
 from scoring.contract import SYNTHETIC_NOTICE
 
 SYSTEM = "urn:x-bone-erosion-scoring"
-"""Namespace of the codes and identifiers that are this project's own."""
+"""Namespace of the codes and identifiers of this project."""
 _UCUM = "http://unitsofmeasure.org"
 _CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
-# DICOM PS3.5, 9.1: a UID has digits and dots; registries may hand over pseudonyms instead.
+# DICOM PS3.5, 9.1: a UID consists of digits and dots. Registries may deliver pseudonyms instead.
 _UID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*))+")
 
 _PERCENT = ("%", "%")
@@ -41,26 +41,23 @@ Json = dict[str, Any]
 
 
 def joint_observation(prediction: Record) -> Json:
-    """The eroded share of one joint, with its 90 % interval and Ratingen grade as components."""
+    """Return the eroded percentage of one joint, with its 90 % interval and Ratingen grade as components."""
     joint = joint_by_column(prediction["joint"])
     return {
         **_common(prediction, f"{prediction['image_sha256']}/{prediction['model_version']}"),
-        "code": _concept("erosion-percent", "Share of the joint surface that is eroded"),
+        "code": _concept("erosion-percent", "Percentage of the joint surface that is eroded"),
         "bodySite": _concept(joint.column, body_site(joint), of="joint"),
         "valueQuantity": _quantity(prediction["predicted_percent"], _PERCENT),
         "derivedFrom": [_radiograph(prediction["sop_iuid"])],
         "component": [
             *_interval(prediction["predicted_q05"], prediction["predicted_q95"], _PERCENT),
-            {
-                "code": _concept("ratingen-grade", "Ratingen grade, 0-5"),
-                "valueInteger": prediction["predicted_grade"],
-            },
+            {"code": _concept("ratingen-grade", "Ratingen grade, 0-5"), "valueInteger": prediction["predicted_grade"]},
         ],
     }
 
 
 def rau_observation(prediction: Record) -> Json:
-    """The Rau score of one visit, with its 90 % interval and the number of joints behind it as components."""
+    """Return the Rau score of one visit, with its 90 % interval and the number of scored joints as components."""
     key = "/".join(str(prediction[name]) for name in ("patient_id", "visit_date", "model_version"))
     return {
         **_common(prediction, f"rau/{key}"),
@@ -69,7 +66,7 @@ def rau_observation(prediction: Record) -> Json:
         "derivedFrom": [_radiograph(sop_iuid) for sop_iuid in prediction["sop_iuids"]],
         "component": [
             *_interval(prediction["rau_q05"], prediction["rau_q95"], _SCORE),
-            {"code": _concept("n-scored", "Number of joints scored"), "valueInteger": prediction["n_scored"]},
+            {"code": _concept("n-scored", "Number of scored joints"), "valueInteger": prediction["n_scored"]},
             {
                 "code": _concept("extrapolated", "Extrapolated from fewer than 32 joints"),
                 "valueBoolean": prediction["extrapolated"],
@@ -79,12 +76,12 @@ def rau_observation(prediction: Record) -> Json:
 
 
 def line(observation: Json) -> bytes:
-    """The observation as a line of NDJSON."""
+    """Return the observation as a line of NDJSON."""
     return json.dumps(observation, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def body_site(joint: Joint) -> str:
-    """The joint in words, such as "metacarpophalangeal joint of the left little finger"."""
+    """Return the name of a joint, such as "metacarpophalangeal joint of the left little finger"."""
     if joint.kind == "wrist":
         return f"{joint.side} wrist"
     return f"{_KINDS[joint.kind]} of the {joint.side} {_DIGITS[joint.limb][int(joint.name[-1]) - 1]}"
@@ -131,6 +128,6 @@ def _quantity(value: float, unit: tuple[str, str]) -> Json:
 
 def _interval(low: float, high: float, unit: tuple[str, str]) -> list[Json]:
     return [
-        {"code": _concept("interval-low", "Lower end of the 90 % interval"), "valueQuantity": _quantity(low, unit)},
-        {"code": _concept("interval-high", "Upper end of the 90 % interval"), "valueQuantity": _quantity(high, unit)},
+        {"code": _concept("interval-low", "Lower limit of the 90 % interval"), "valueQuantity": _quantity(low, unit)},
+        {"code": _concept("interval-high", "Upper limit of the 90 % interval"), "valueQuantity": _quantity(high, unit)},
     ]

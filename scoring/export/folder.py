@@ -1,4 +1,4 @@
-"""An export is a folder with a manifest. It appears under its name when it is whole, or not at all."""
+"""The folder of an export, with its manifest. It appears under its name when it is complete, or not at all."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -17,24 +17,23 @@ MADE_BY = "scoring export"
 
 @contextmanager
 def export_folder(url: str, *, overwrite: bool) -> Iterator[UPath]:
-    """A folder to fill, which takes its name at the end of the block; if the block fails, nothing of it is left.
+    """Yield a temporary folder that takes its final name at the end of the block; if the block fails, nothing remains.
 
-    On a local disk that is one rename. An object store knows no folders: there every file is moved and the manifest
-    last, so a folder without a manifest is no export. A process that is killed leaves a hidden folder
-    `.<name>.<id>.unfinished` beside it and the former export as it was; between the two renames of a replacement, as
-    `.<name>.<id>.replaced`.
+    On a local disk, this is one rename. In an object store, which has no folders, files are moved, the manifest last; a
+    folder without a manifest is not an export. A killed process leaves a hidden folder `.<name>.<id>.unfinished` next
+    to the previous export. Between the two renames of a replacement, the previous export is `.<name>.<id>.replaced`.
 
     Args:
-        url: Local path or any fsspec URL of the folder.
-        overwrite: Replace an export that is there; anything else that is there is never replaced.
+        url: Local path or fsspec URL of the folder.
+        overwrite: Replace an existing export; any other existing content is never replaced.
 
     Raises:
-        InvalidRequest: The name is taken.
-        StorageUnavailable: The storage refused or is full.
+        InvalidRequest: The folder has content that may not be replaced.
+        StorageUnavailable: The storage failed or is full.
     """
     target = UPath(url)
     try:
-        _refuse_taken(target, overwrite=overwrite)
+        _check_replaceable(target, overwrite=overwrite)
         unfinished = target.parent / f".{target.name}.{uuid4().hex}.unfinished"
         unfinished.mkdir(parents=True)
         try:
@@ -44,11 +43,13 @@ def export_folder(url: str, *, overwrite: bool) -> Iterator[UPath]:
             if unfinished.exists():
                 unfinished.fs.rm(unfinished.path, recursive=True)
     except OSError as error:
-        raise StorageUnavailable(f"the export {url} could not be written ({error}); nothing was left there") from error
+        raise StorageUnavailable(
+            f"The export {url} could not be written ({error}). Check the storage and export again; no file was left."
+        ) from error
 
 
 def write_manifest(folder: UPath, content: Mapping[str, Any]) -> None:
-    """Say what the folder holds; the last thing that is written into it."""
+    """Write the manifest, which describes the export, as the last file of the folder."""
     text = json.dumps(
         {"made_by": MADE_BY, **content}, indent=2, ensure_ascii=False, default=lambda day: day.isoformat()
     )
@@ -56,7 +57,7 @@ def write_manifest(folder: UPath, content: Mapping[str, Any]) -> None:
 
 
 def read_manifest(folder: UPath) -> dict[str, Any] | None:
-    """The manifest of an export; None if the folder is none."""
+    """Return the manifest of an export; None if the folder is not an export."""
     path = folder / MANIFEST
     if not path.exists():
         return None
@@ -67,23 +68,23 @@ def read_manifest(folder: UPath) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and found.get("made_by") == MADE_BY else None
 
 
-def _refuse_taken(target: UPath, *, overwrite: bool) -> None:
+def _check_replaceable(target: UPath, *, overwrite: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if read_manifest(target) is None:
-        raise InvalidRequest(f"{target} is there and is not an export: name a folder of its own for the export.")
+        raise InvalidRequest(f"{target} exists and is not an export. Choose a new or empty folder.")
     if not overwrite:
-        raise InvalidRequest(f"{target} holds an export already: --overwrite replaces it, or name another folder.")
+        raise InvalidRequest(f"{target} already contains an export. Use --overwrite to replace it, or another folder.")
 
 
 def _move(unfinished: UPath, target: UPath) -> None:
-    former = target.parent / f".{target.name}.{uuid4().hex}.replaced"
     if isinstance(target, Path):
+        previous = target.parent / f".{target.name}.{uuid4().hex}.replaced"
         if target.exists():
-            target.rename(former)
+            target.rename(previous)
         unfinished.rename(target)
-        if former.exists():
-            former.fs.rm(former.path, recursive=True)
+        if previous.exists():
+            previous.fs.rm(previous.path, recursive=True)
         return
     file_system = target.fs
     if target.exists():

@@ -1,10 +1,10 @@
-"""Predictions and disease activity as rows of `measurement` of the OMOP common data model, version 5.4.
+"""Predictions and disease activity as rows of the table `measurement` of the OMOP common data model, version 5.4.
 
 Columns: https://ohdsi.github.io/CommonDataModel/cdm54.html. The vocabularies have no standard concept for the eroded
-share of a joint, its Ratingen grade or the Rau score, and this project knows of none for the four forms of DAS28, so
-`measurement_concept_id` is 0, as the conventions ask, and `measurement_source_value` says what was measured: a site
-maps it in its own SOURCE_TO_CONCEPT_MAP. The model has no place for an interval, the number of joints or the mark of
-synthetic training; they stand with the value in `value_source_value`.
+percentage of a joint, its Ratingen grade or the Rau score, and none is known for the four DAS28 forms. Therefore
+`measurement_concept_id` is 0, as the conventions require, and `measurement_source_value` names the measure; a site maps
+it in its SOURCE_TO_CONCEPT_MAP. The data model has no columns for intervals, numbers of joints or synthetic training,
+so `value_source_value` contains them.
 """
 
 import csv
@@ -18,13 +18,13 @@ from scoring.errors import BadInput
 
 NO_CONCEPT = 0
 REGISTRY = 32879
-"""Type concept "Registry": as the registry reports it."""
+"""Type concept "Registry": reported by the registry."""
 ALGORITHM = 32880
-"""Type concept "Standard algorithm": computed, by a formula or by the network."""
+"""Type concept "Standard algorithm": computed with a formula or by the network."""
 PERCENT = (8554, "%")
-"""Unit concept "percent", and how UCUM writes it."""
+"""Unit concept "percent" and its UCUM code."""
 SCORE = (44777566, "{score}")
-"""Unit concept "score", and how UCUM writes it."""
+"""Unit concept "score" and its UCUM code."""
 
 MEASUREMENT = pa.schema(
     [
@@ -64,7 +64,7 @@ Record = Mapping[str, Any]
 
 
 def joint_rows(prediction: Record) -> Iterator[dict[str, Any]]:
-    """Eroded share and Ratingen grade of one joint: two measurements."""
+    """Yield the eroded percentage and the Ratingen grade of one joint as two measurements."""
     joint = prediction["joint"]
     interval = (
         f"{prediction['predicted_percent']:.1f} [{prediction['predicted_q05']:.1f}, {prediction['predicted_q95']:.1f}]"
@@ -75,14 +75,14 @@ def joint_rows(prediction: Record) -> Iterator[dict[str, Any]]:
 
 
 def rau_rows(prediction: Record) -> Iterator[dict[str, Any]]:
-    """The Rau score of one visit, with its 90 % interval and the number of joints behind it in the source value."""
+    """Yield the Rau score of one visit; its source value contains the 90 % interval and the number of scored joints."""
     low, high, n_scored = (prediction[name] for name in ("rau_q05", "rau_q95", "n_scored"))
-    said = f"{prediction['rau_expected']:.1f} [{low:.1f}, {high:.1f}] n={n_scored}"
-    yield _row(prediction, "rau", prediction["rau_expected"], SCORE, said)
+    source_value = f"{prediction['rau_expected']:.1f} [{low:.1f}, {high:.1f}] n={n_scored}"
+    yield _row(prediction, "rau", prediction["rau_expected"], SCORE, source_value)
 
 
 def das28_rows(visit: Record) -> Iterator[dict[str, Any]]:
-    """The forms of DAS28 that a visit has, never mixed: each is a measurement of its own name."""
+    """Yield each DAS28 form of a visit as a measurement with its own name; forms are never mixed."""
     for name, origin in _DAS28:
         if visit[name] is not None:
             reported = origin is not None and visit[origin] == "reported"
@@ -92,7 +92,7 @@ def das28_rows(visit: Record) -> Iterator[dict[str, Any]]:
             }
 
 
-def _row(record: Record, source_value: str, value: float, unit: tuple[int, str], said: str) -> dict[str, Any]:
+def _row(record: Record, measure: str, value: float, unit: tuple[int, str], source_value: str) -> dict[str, Any]:
     synthetic = " synthetic model" if record.get("trained_on_synthetic") else ""
     return {
         "patient_id": record["patient_id"],
@@ -101,26 +101,26 @@ def _row(record: Record, source_value: str, value: float, unit: tuple[int, str],
         "measurement_type_concept_id": ALGORITHM,
         "value_as_number": value,
         "unit_concept_id": unit[0],
-        "measurement_source_value": source_value,
+        "measurement_source_value": measure,
         "measurement_source_concept_id": NO_CONCEPT,
         "unit_source_value": unit[1],
-        "value_source_value": said + synthetic,
+        "value_source_value": source_value + synthetic,
     }
 
 
 def numbered(rows: Iterable[dict[str, Any]], persons: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
-    """Rows in the order of `MEASUREMENT`: ids running from 1, and the number of the person for the pseudonym."""
+    """Yield rows in the order of `MEASUREMENT`, with ids from 1 and person numbers instead of pseudonyms."""
     for measurement_id, row in enumerate(rows, start=1):
         full = {**row, "measurement_id": measurement_id, "person_id": persons[row["patient_id"]]}
         yield tuple(full.get(name) for name in MEASUREMENT.names)
 
 
 def number_persons(patients: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
-    """Give each patient an integer; who has one keeps it, and a number is never given twice.
+    """Number the patients. A known patient keeps their number, and a number is never used twice.
 
     Args:
         patients: Pseudonyms.
-        known: Numbers of an earlier export.
+        known: Numbers of an earlier export, by pseudonym.
     """
     persons = dict(known)
     following = max(persons.values(), default=0) + 1
@@ -132,7 +132,7 @@ def number_persons(patients: Iterable[str], known: Mapping[str, int]) -> dict[st
 
 
 def write_persons(persons: Mapping[str, int], path: UPath) -> None:
-    """Write the map of persons, person_id and patient_id, in the order of the numbers."""
+    """Write the person map, with the columns person_id and patient_id, in the order of the numbers."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("person_id", "patient_id"))
@@ -140,10 +140,10 @@ def write_persons(persons: Mapping[str, int], path: UPath) -> None:
 
 
 def read_persons(path: UPath) -> dict[str, int]:
-    """Read the map of an earlier export.
+    """Return the person map of an earlier export: numbers by pseudonym.
 
     Raises:
-        BadInput: It is no such map, or gives a number or a patient twice.
+        BadInput: The file is not a person map, or contains a number or a patient twice.
     """
     with path.open("r", newline="", encoding="utf-8") as file:
         rows: Sequence[dict[str, str]] = list(csv.DictReader(file))
@@ -151,8 +151,8 @@ def read_persons(path: UPath) -> dict[str, int]:
         persons = {row["patient_id"]: int(row["person_id"]) for row in rows}
     except (KeyError, ValueError, TypeError) as error:
         raise BadInput(
-            f"{path} is no map of persons: it needs the columns person_id (integers), patient_id."
+            f"{path} is not a person map. Use a file with the columns person_id (integers) and patient_id."
         ) from error
     if not len(rows) == len(persons) == len(set(persons.values())):
-        raise BadInput(f"{path} gives a number or a patient twice.")
+        raise BadInput(f"{path} contains a number or a patient twice. Remove the duplicates.")
     return persons

@@ -1,4 +1,4 @@
-"""Views as Parquet or CSV: types kept, comments and units beside them."""
+"""Views as Parquet or CSV, with types, comments and units."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from scoring.warehouse.catalogue import Column, Relation
 
 TableFormat = Literal["parquet", "csv"]
 
-# The name that Hive, Arrow, DuckDB and Spark give the partition of rows without a value.
+# Name in Hive, Arrow, DuckDB and Spark for the partition of rows without a value.
 _NO_YEAR = "__HIVE_DEFAULT_PARTITION__"
 
 _TYPES = {
@@ -33,14 +33,14 @@ _TYPES = {
 
 
 def arrow_type(postgres_type: str) -> pa.DataType:
-    """The Arrow type of a PostgreSQL type: numeric becomes double, and what has no counterpart its text."""
+    """Return the Arrow type of a PostgreSQL type: double for numeric, text for types without a counterpart."""
     if postgres_type.endswith("[]"):
         return pa.list_(arrow_type(postgres_type.removesuffix("[]")))
     return _TYPES.get(_without_precision(postgres_type), pa.string())
 
 
 def table_schema(view: Relation, table_format: TableFormat) -> pa.Schema:
-    """The columns of an exported view; each field's metadata has its `comment` and `unit`."""
+    """Return the columns of an exported view; the metadata of each field has its `comment` and `unit`."""
     return pa.schema(
         [
             pa.field(
@@ -55,12 +55,12 @@ def table_schema(view: Relation, table_format: TableFormat) -> pa.Schema:
 
 
 def partition_column(view: Relation) -> str | None:
-    """The column by whose year a view's Parquet is partitioned: its first date; None if it has none."""
+    """Return the date column by which Parquet files are partitioned into years: the first one; None without dates."""
     return next((column.name for column in view.columns if column.type == "date"), None)
 
 
 def select_view(view: Relation, table_format: TableFormat) -> sql.Composed:
-    """The query that reads a view in the types of its export, in the order of its partitions."""
+    """Return the query that reads a view with the types of its export, in the order of its partitions."""
     columns = sql.SQL(", ").join(_expression(column, table_format) for column in view.columns)
     query = sql.SQL("SELECT {columns} FROM {view}").format(columns=columns, view=sql.Identifier(view.schema, view.name))
     partition = partition_column(view)
@@ -72,7 +72,7 @@ def select_view(view: Relation, table_format: TableFormat) -> sql.Composed:
 
 
 def write_csv(batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, path: UPath) -> int:
-    """Write batches of rows to one CSV file with a header; missing values are empty. Returns the number of rows."""
+    """Write batches of rows to a CSV file with a header; missing values are empty. Returns the number of rows."""
     rows = 0
     with path.open("wb") as file, pyarrow.csv.CSVWriter(file, schema) as writer:
         for batch in batches:
@@ -84,24 +84,24 @@ def write_csv(batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, pat
 def write_parquet(
     batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, folder: UPath, partition: str | None
 ) -> int:
-    """Write batches of rows to Parquet below a folder: `part.parquet`, or one file a year in `<column>_year=2020/`.
+    """Write batches of rows to Parquet: `part.parquet` in the folder, or one file per year in `<column>_year=2020/`.
 
     Args:
         batches: Rows in the order of the partition column.
-        schema: Of the rows; the partition's year is in the path only.
-        folder: The view's folder.
-        partition: A column of dates, or None.
+        schema: Columns of the rows; the year of the partition is in the path only.
+        folder: Folder of the view.
+        partition: A date column, or None.
 
     Returns:
         The number of rows. A view without rows has one empty file, so that its columns can be read.
     """
     rows = 0
-    for year, stretches in groupby(_stretches(batches, schema, partition), key=itemgetter(0)):
-        part = folder if partition is None else folder / f"{partition}_year={year or _NO_YEAR}"
-        with _parquet_file(part, schema) as writer:
-            for _, stretch in stretches:
-                writer.write_batch(stretch)
-                rows += stretch.num_rows
+    for year, parts in groupby(_batches_by_year(batches, schema, partition), key=itemgetter(0)):
+        target = folder if partition is None else folder / f"{partition}_year={year or _NO_YEAR}"
+        with _parquet_file(target, schema) as writer:
+            for _, part in parts:
+                writer.write_batch(part)
+                rows += part.num_rows
     if not rows:
         with _parquet_file(folder, schema):
             pass
@@ -122,10 +122,10 @@ def _expression(column: Column, table_format: TableFormat) -> sql.Composable:
     name = sql.Identifier(column.name)
     is_list = column.type.endswith("[]")
     if is_list and table_format == "csv":
-        # A reader of CSV can take JSON apart.
+        # CSV has no lists, and its readers can parse JSON.
         return sql.SQL("CAST(array_to_json({}) AS text)").format(name)
     if column.type == "boolean" and table_format == "csv":
-        # R takes TRUE for a logical value, and true for a word.
+        # R reads TRUE as a logical value, but true as text.
         return sql.SQL("upper(CAST({} AS text))").format(name)
     element = _without_precision(column.type.removesuffix("[]"))
     if element in _TYPES and element != "numeric":
@@ -141,10 +141,10 @@ def _record_batch(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.Record
     )
 
 
-def _stretches(
+def _batches_by_year(
     batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, partition: str | None
 ) -> Iterator[tuple[int | None, pa.RecordBatch]]:
-    """Rows of one year each, with the year; whole batches, and no year, if there is no partition."""
+    """Yield consecutive rows of the same year, with the year; without a partition, whole batches and None."""
     for rows in batches:
         batch = _record_batch(rows, schema)
         days = [None] * len(rows) if partition is None else batch.column(partition).to_pylist()

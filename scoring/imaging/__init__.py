@@ -1,1 +1,1 @@
-"""From the bytes of a joint image to what the network sees: one decoder and one preprocessing for all jobs."""
+"""From the bytes of a joint image to the network's input: one decoder, loader and preprocessing for all jobs."""

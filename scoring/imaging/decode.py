@@ -1,7 +1,7 @@
-"""The only JPEG decoder of this job: strict, 8-bit grey, and never surprised by a file.
+"""The only JPEG decoder of the job: strict, with 8-bit grey output.
 
-Most libraries return a half-grey picture for a truncated radiograph. Here every warning of libjpeg is an error, because
-a picture of which half is invented must not be scored.
+Most libraries return a half-grey picture for a truncated file. Here every warning of libjpeg is an error, because a
+partly invented picture must not be scored.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-# A joint crop has some 200 pixels a side and a whole hand some 4000: beyond this, decoding only costs memory.
+# Sides of a joint crop have about 200 pixels, sides of a whole hand about 4000. Larger images would only cost memory.
 MAX_SIDE = 4096
 
-# A progressive JPEG may repeat its scans thousands of times in a small file, and each costs a pass over all pixels.
-# Encoders write about ten.
+# A small progressive JPEG may contain thousands of scans, and each costs a pass over all pixels. Encoders write about
+# ten.
 MAX_SCANS = 100
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
@@ -31,7 +31,7 @@ _OTHER_FORMATS = (
     (0, b"%PDF", "a PDF document"),
     (0, b"PK\x03\x04", "a ZIP archive"),
     (0, b"\x1f\x8b", "a gzip archive"),
-    (0, b"<", "an HTML or XML text"),
+    (0, b"<", "HTML or XML text"),
 )
 
 # Start-of-frame markers: FFC0..FFCF without DHT (C4), JPG (C8) and DAC (CC).
@@ -40,12 +40,12 @@ _LOSSLESS_FRAMES = frozenset({0xC3, 0xC7, 0xCB, 0xCF})
 
 
 class UndecodableImage(ValueError):
-    """These bytes are not an image that can be scored; the message says why and what to do."""
+    """The file is not an image that can be scored. The message gives the reason and the remedy, in lower case."""
 
 
 @dataclass(frozen=True)
 class JpegHeader:
-    """What a JPEG says of itself before decoding. `color_space` is "Gray", "YCbCr", "RGB", "CMYK" or "YCCK"."""
+    """Size and colour space of a JPEG. `color_space` is "Gray", "YCbCr", "RGB", "CMYK" or "YCCK"."""
 
     width: int
     height: int
@@ -56,11 +56,11 @@ def read_header(data: bytes) -> JpegHeader:
     """Read size and colour space without decoding.
 
     Raises:
-        UndecodableImage: The bytes are no JPEG, or its header is damaged or of a kind that cannot be decoded.
+        UndecodableImage: The file is not a JPEG, or its header is damaged or describes an unsupported format.
     """
     if not data.startswith(_JPEG_MAGIC):
-        raise UndecodableImage(_what_instead(data))
-    _refuse_deep_or_lossless(data)
+        raise UndecodableImage(_not_a_jpeg(data))
+    _check_sample_format(data)
     try:
         height, width, color_space, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError as error:
@@ -70,36 +70,30 @@ def read_header(data: bytes) -> JpegHeader:
     return JpegHeader(int(width), int(height), str(color_space))
 
 
-def decode_grey(data: bytes, *, min_side: int = 1, max_side: int = MAX_SIDE) -> NDArray[np.uint8]:
+def decode_grey(data: bytes) -> NDArray[np.uint8]:
     """Decode a grey or colour JPEG to grey levels.
 
-    Colour is reduced to its luma (ITU-R BT.601), as libjpeg defines it. The accurate integer DCT is used, so that the
-    same bytes give the same pixels on every machine.
+    Colour is reduced to its luma (ITU-R BT.601), as libjpeg defines it. The accurate integer DCT gives the same pixels
+    on every machine. An image with a side over `MAX_SIDE` is rejected by its header, before memory is allocated.
 
     Args:
-        data: The whole file.
-        min_side: Smallest allowed side in pixels.
-        max_side: Largest allowed side in pixels; a larger image is refused by its header and never allocated.
+        data: The content of the file.
 
     Returns:
         uint8 of shape (height, width), 0 black to 255 white.
 
     Raises:
-        UndecodableImage: The file is not a JPEG, is truncated or damaged, is CMYK, or has a side out of limits.
+        UndecodableImage: The file is not a JPEG, or is truncated, damaged, CMYK or too large.
     """
     header = read_header(data)
-    shorter, longer = sorted((header.width, header.height))
-    if longer > max_side:
-        raise UndecodableImage(
-            f"{header.width} x {header.height} pixels, more than {max_side} a side; expected is the crop of one joint"
-        )
-    if shorter < min_side:
-        raise UndecodableImage(f"{header.width} x {header.height} pixels, fewer than {min_side} a side")
+    if max(header.width, header.height) > MAX_SIDE:
+        size = f"{header.width} x {header.height} pixels"
+        raise UndecodableImage(f"{size}, more than {MAX_SIDE} per side; deliver the crop of a single joint")
     if header.color_space in {"CMYK", "YCCK"}:
-        raise UndecodableImage(f"{header.color_space} is a printer's colour space; export the image as grey or RGB")
+        raise UndecodableImage(f"{header.color_space} is a colour space for printing; export the image in grey or RGB")
     scans = data.count(b"\xff\xda")
     if scans > MAX_SCANS:
-        raise UndecodableImage(f"{scans} scans in one JPEG; more than {MAX_SCANS} are not an image but an attack")
+        raise UndecodableImage(f"{scans} scans, more than {MAX_SCANS}; check the origin of the file for an attack")
     try:
         pixels = simplejpeg.decode_jpeg(data, colorspace="GRAY", fastdct=False, fastupsample=False, strict=True)
     except ValueError as error:
@@ -110,28 +104,28 @@ def decode_grey(data: bytes, *, min_side: int = 1, max_side: int = MAX_SIDE) -> 
     return grey
 
 
-def _what_instead(data: bytes) -> str:
+def _not_a_jpeg(data: bytes) -> str:
     if not data:
         return "the file is empty (0 bytes); have the extractor write it again"
     for offset, magic, name in _OTHER_FORMATS:
         if data.startswith(magic, offset):
-            return f"not a JPEG but {name}; export the image as 8-bit JPEG"
+            return f"{name}, not a JPEG; export the image as 8-bit JPEG"
     beginning = data[:256].translate(None, b"\t\r\n")
-    looks = "text" if beginning.isascii() and beginning.decode("ascii").isprintable() else "something unknown"
-    return f"not a JPEG but {looks}; export the image as 8-bit JPEG"
+    is_text = beginning.isascii() and beginning.decode("ascii").isprintable()
+    return f"{'text' if is_text else 'unknown format'}, not a JPEG; export the image as 8-bit JPEG"
 
 
-def _refuse_deep_or_lossless(data: bytes) -> None:
-    """Name the two kinds that radiology systems do write and libjpeg only calls unsupported."""
+def _check_sample_format(data: bytes) -> None:
+    """Reject two formats of radiology systems by name; libjpeg would only report them as unsupported."""
     at = 2
     while at + 5 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
         if marker in _FRAME_MARKERS:
             bits = data[at + 4]
             if bits != 8:
-                raise UndecodableImage(f"{bits} bits a pixel; export the image as 8-bit JPEG")
+                raise UndecodableImage(f"{bits} bits per pixel; export the image as 8-bit JPEG")
             if marker in _LOSSLESS_FRAMES:
-                raise UndecodableImage("lossless JPEG, as inside DICOM files; export the image as baseline JPEG")
+                raise UndecodableImage("lossless JPEG, as in DICOM files; export the image as baseline JPEG")
             return
-        # A fill byte is skipped alone; any other segment before the frame carries its length.
+        # Skip a single fill byte, or a segment before the frame by its length.
         at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")

@@ -1,4 +1,4 @@
-"""Facts about one image file, for validation to judge. Nothing here decides whether an image is good enough."""
+"""Measurements of an image file. Validation decides, from these, whether the image is accepted."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,10 +14,20 @@ BRIGHT_LEVEL = 253
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What the bytes of one file say.
+    """Measurements of an image file.
 
-    Size and colour space come from the header and may be known of an image that does not decode. Brightness is the mean
-    grey level (0-255), contrast its standard deviation; the shares (0-1) count pixels of at most 2 and at least 253.
+    Attributes:
+        sha256: Hash of the content.
+        size_bytes: Size of the file.
+        decodes: True if the image can be decoded and therefore scored.
+        decode_error: The reason otherwise.
+        color_space: As in the header, like width and height; known even if the image does not decode.
+        width: Pixels.
+        height: Pixels.
+        brightness: Mean grey level, 0-255.
+        contrast: Standard deviation of the grey levels.
+        dark_share: Share of pixels with a grey level of at most 2, 0-1.
+        bright_share: Share of pixels with a grey level of at least 253, 0-1.
     """
 
     sha256: str
@@ -34,15 +44,9 @@ class ImageFacts:
 
 
 def inspect_image(data: bytes) -> ImageFacts:
-    """Hash, decode and measure one file; never raises for what is in it.
+    """Hash, decode and measure a file; no content raises an error.
 
-    What decodes here decodes when it is scored: both ask `decode_grey`, with the same limits.
-
-    Args:
-        data: The whole file.
-
-    Returns:
-        The facts. `decodes` is False with the reason in `decode_error` if there are no pixels to measure.
+    Scoring uses the same decoder with the same limits, so an image that decodes here can be scored.
     """
     sha256, size_bytes = hashlib.sha256(data).hexdigest(), len(data)
     try:
@@ -58,7 +62,7 @@ def inspect_image(data: bytes) -> ImageFacts:
 
 
 def _measure(grey: NDArray[np.uint8]) -> tuple[float, float, float, float]:
-    """Brightness, contrast, dark share and bright share, from the histogram: exact, and without a float copy."""
+    """Return brightness, contrast, dark share and bright share, from the histogram: exact and without a float copy."""
     counts = np.bincount(grey.ravel(), minlength=256)
     levels = np.arange(256)
     n = grey.size

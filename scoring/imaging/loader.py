@@ -1,4 +1,4 @@
-"""Reads, checks and decodes accepted joint images: the one loader of scoring, training and the report."""
+"""Reads, checks and decodes accepted joint images, for scoring, training and the report."""
 
 import hashlib
 from collections import deque
@@ -37,7 +37,7 @@ class RejectedImage:
         image_sha256: Hash of the accepted content.
         uri: Where the file was.
         kind: The reason as one word, to count by.
-        reason: The reason and the remedy, as a sentence that starts in lower case and repeats no value.
+        reason: The reason and the remedy, in lower case.
     """
 
     image_sha256: str

@@ -1,6 +1,6 @@
-"""Grey levels of one joint -> the square the network reads. The same function serves training and scoring.
+"""Converts the grey levels of a joint to the network's input, in the same way for training and scoring.
 
-`PREPROCESSING_VERSION` is part of a prediction's key: whatever changes a single pixel here needs a new name there.
+`PREPROCESSING_VERSION` is part of the key of a prediction. Give it a new name with every change that alters a pixel.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ SIDE = 128
 
 
 def to_network_input(grey: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
-    """Make a joint image square and bring it to the network's size.
+    """Pad a joint image to a square and resize it.
 
-    The shorter side is padded on both ends by repeating the outermost pixels, so that a joint keeps its proportions and
-    no artificial edge appears. The resize is a triangle filter, widened when shrinking (antialiased).
+    The shorter side is padded at both ends by repeating the outermost pixels: the joint keeps its proportions, and no
+    artificial edge appears. The resize filter is a triangle that widens when shrinking (antialiasing).
 
     Args:
         grey: uint8 of shape (height, width), at least one pixel.
@@ -27,7 +27,7 @@ def to_network_input(grey: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.ui
         uint8 of shape (side, side).
     """
     if grey.ndim != 2 or grey.dtype != np.uint8 or grey.size == 0:
-        raise ValueError(f"expected a uint8 image of shape (height, width), got {grey.dtype} {grey.shape}")
+        raise ValueError(f"The image must be uint8 of shape (height, width), not {grey.dtype} of shape {grey.shape}.")
     square = _pad_to_square(grey)
     if square.shape == (side, side):
         return np.ascontiguousarray(square)
@@ -36,7 +36,7 @@ def to_network_input(grey: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.ui
 
 
 def as_batch(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Stack equally sized grey images for the network.
+    """Stack grey images of equal size for the network.
 
     Args:
         images: n arrays, uint8 of shape (side, side).

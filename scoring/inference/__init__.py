@@ -1,1 +1,1 @@
-"""Engines that run the network, and the batch scorer that feeds them."""
+"""Inference: the engines that run the network, and the scorer that streams images through them."""

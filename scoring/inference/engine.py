@@ -1,4 +1,4 @@
-"""The interface of an inference engine, and what its implementations share."""
+"""The interface of an inference engine, and functions that its implementations share."""
 
 import math
 import os
@@ -13,28 +13,28 @@ DEFAULT_BATCH_SIZE = 128
 
 
 class Engine(Protocol):
-    """A loaded model, ready to predict. The same image gives the same bytes, whatever it is batched with."""
+    """A loaded model, ready to predict. The result for an image does not depend on the other images of its batch."""
 
     @property
     def name(self) -> str:
-        """As it stands in a prediction row: `openvino` or `tensorflow`."""
+        """Name in the rows of predictions: `openvino` or `tensorflow`."""
 
     @property
     def precision(self) -> str:
-        """The arithmetic it uses: `float32` or `bfloat16`."""
+        """Arithmetic precision: `float32` or `bfloat16`."""
 
     @property
     def side(self) -> int:
         """Side of the network's square input in pixels."""
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Predict the distribution of erosion.
+        """Predict the distribution of erosion of each joint.
 
         Args:
             batch: float32 of shape `(n, side, side, 1)`, grey levels 0 to 1; any n.
 
         Returns:
-            float32 of shape `(n, 101)`, the network's sigmoids as they are: not yet monotone.
+            float32 of shape `(n, 101)`, the raw outputs of the network, not yet monotone.
         """
 
 
@@ -44,25 +44,25 @@ def predict_in_batches(
     batch_size: int,
     side: int,
 ) -> NDArray[np.float32]:
-    """Feed a network of fixed batch size with any number of images.
+    """Run a network of fixed batch size on any number of images.
 
-    A fixed shape means one choice of kernels and one order of summation, so that an image's result does not depend on
-    how many others come with it.
+    With a fixed shape, the kernels and the order of summation are always the same, so the result for an image does not
+    depend on how many others are scored with it.
 
     Args:
         run: Takes float32 `(batch_size, side, side, 1)` and returns `(batch_size, 101)`, which it may overwrite later.
         batch: float32 of shape `(n, side, side, 1)`.
-        batch_size: Images a call; the last call is filled up with black ones, whose results are dropped.
+        batch_size: Images per call. The last call is padded with black images, whose results are dropped.
         side: Side of an image in pixels.
 
     Returns:
         float32 of shape `(n, 101)`.
 
     Raises:
-        ValueError: The batch has another shape.
+        ValueError: The images have another shape.
     """
     if batch.shape[1:] != (side, side, 1):
-        raise ValueError(f"expected images of shape (n, {side}, {side}, 1), got {batch.shape}")
+        raise ValueError(f"Expected images of shape (n, {side}, {side}, 1), got {batch.shape}.")
     parts: list[NDArray[np.float32]] = []
     for start in range(0, len(batch), batch_size):
         part = np.ascontiguousarray(batch[start : start + batch_size], dtype=np.float32)
@@ -74,7 +74,7 @@ def predict_in_batches(
 
 
 def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """CPUs that this process may really use: its affinity, and the quota of its container (cgroup v2 or v1)."""
+    """Return the number of CPUs available to this process: its affinity, limited by its cgroup quota (v2 or v1)."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
     quota = _cgroup_quota(cgroup)
     return max(1, min(cpus, math.ceil(quota))) if quota else cpus

@@ -1,4 +1,4 @@
-"""What runs the network: TensorFlow where there is a GPU, OpenVINO on the CPU, behind one small interface."""
+"""Choice of the engine: TensorFlow on a GPU, OpenVINO on a CPU. Importing this module loads neither."""
 
 import logging
 import os
@@ -13,31 +13,31 @@ logger = logging.getLogger(__name__)
 
 EngineSetting = Literal["auto", "openvino", "tensorflow"]
 
-# Two engines may differ by this much on any joint: the distribution function by 0.02 (a probability), the expected
-# erosion by 0.5 per cent of the joint's surface, a tenth of the step in which readers read.
 CDF_TOLERANCE = 0.02
+"""Largest accepted difference between two engines at any point of a distribution function (a probability)."""
+
 EROSION_TOLERANCE = 0.5
+"""Largest accepted difference of an expected erosion in percent of the joint surface; readers read in steps of 5."""
 
-
-# Where a graphics card shows itself: NVIDIA's driver, WSL's bridge to it, AMD's driver.
+# Device files of a GPU: NVIDIA driver, GPU of a WSL host, AMD driver.
 _DEVICE_PATTERNS = ("nvidia[0-9]*", "nvidiactl", "dxg", "kfd")
 
 
 def choose_engine(setting: EngineSetting, model: StoredModel, batch_size: int = DEFAULT_BATCH_SIZE) -> Engine:
-    """Load a model into the engine that the setting asks for.
+    """Load a model into the engine given by a setting.
 
     Args:
-        setting: `auto` takes TensorFlow if it sees a GPU, else OpenVINO. TensorFlow is not even imported, which costs
-            10 to 20 seconds, unless it is asked for or a device file says that a GPU may be there.
-        model: The checked model.
-        batch_size: Images that the network sees at once; a shorter rest is padded.
+        setting: `auto` selects TensorFlow if it finds a GPU, otherwise OpenVINO. Importing TensorFlow takes 10 to 20
+            seconds, so `auto` imports it only if a device file suggests a GPU.
+        model: The verified model.
+        batch_size: Images per call of the network; a shorter batch is padded.
 
     Raises:
-        ModelRejected: The engine cannot load the model's files.
+        ModelRejected: The engine cannot load the files of the model.
     """
     name = setting
     if setting == "auto":
-        name = "tensorflow" if gpu_may_be_there() and _tensorflow_sees_gpu() else "openvino"
+        name = "tensorflow" if gpu_may_be_present() and _tensorflow_finds_gpu() else "openvino"
     logger.info("engine_chosen engine=%s setting=%s model=%s", name, setting, model.version)
     if name == "tensorflow":
         from scoring.inference.tensorflow_engine import TensorFlowEngine
@@ -48,15 +48,15 @@ def choose_engine(setting: EngineSetting, model: StoredModel, batch_size: int = 
     return OpenVinoEngine(model, batch_size)
 
 
-def gpu_may_be_there(environ: Mapping[str, str] | None = None, dev: Path = Path("/dev")) -> bool:
-    """Whether it is worth asking TensorFlow for a GPU: a device file exists and is not hidden from this process."""
+def gpu_may_be_present(environ: Mapping[str, str] | None = None, dev: Path = Path("/dev")) -> bool:
+    """Return True if a GPU device file exists and `CUDA_VISIBLE_DEVICES` does not hide it from this process."""
     visible = (os.environ if environ is None else environ).get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.split(",")[0].strip() in {"", "-1"}:
         return False
     return any(True for pattern in _DEVICE_PATTERNS for _ in dev.glob(pattern))
 
 
-def _tensorflow_sees_gpu() -> bool:
+def _tensorflow_finds_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

@@ -1,4 +1,4 @@
-"""The CPU engine: OpenVINO from the model's own graph. It loads in about a second and needs no TensorFlow."""
+"""The CPU engine: runs the OpenVINO graph of a model. It loads in about one second and does not need TensorFlow."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +13,14 @@ class OpenVinoEngine:
     """Runs the OpenVINO graph of a stored model on the CPU.
 
     Args:
-        model: The checked model.
-        batch_size: Images a call, fixed when the graph is compiled.
-        precision: `bfloat16`, `float32`, or `auto`: bfloat16, which scores two to four times as many joints a second,
-            on processors that compute with it and if the manifest says that it was measured within tolerance.
+        model: The verified model.
+        batch_size: Images per call, fixed when the graph is compiled.
+        precision: `bfloat16`, `float32` or `auto`. `auto` selects bfloat16, which is two to four times as fast, if the
+            processor supports it and the manifest states that its results were measured to be within tolerance.
         threads: Default: the CPUs that this process may use.
 
     Raises:
-        ModelRejected: OpenVINO cannot read the graph.
+        ModelRejected: OpenVINO cannot load the graph.
     """
 
     name = "openvino"
@@ -28,8 +28,7 @@ class OpenVinoEngine:
     def __init__(
         self, model: StoredModel, batch_size: int, precision: str = "auto", threads: int | None = None
     ) -> None:
-        ov = import_openvino()
-        core = ov.Core()
+        core = import_openvino().Core()
         if precision == "auto":
             precision = "bfloat16" if cpu_computes_bfloat16() and _bfloat16_accepted(model) else "float32"
         try:
@@ -45,14 +44,17 @@ class OpenVinoEngine:
                 },
             )
         except RuntimeError as error:
-            raise ModelRejected(f"model {model.version}: OpenVINO cannot load {GRAPH}: {error}") from error
+            raise ModelRejected(
+                f"OpenVINO cannot load {GRAPH} of model {model.version} ({error}). Restore the model's folder or train"
+                " a new version."
+            ) from error
         self.precision = precision
         self.side = model.side
         self._batch_size = batch_size
         self._request = compiled.create_infer_request()
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `scoring.inference.engines.Engine.predict`."""
+        """Predict distributions; see `scoring.inference.engine.Engine.predict`."""
         return predict_in_batches(self._run, batch, self._batch_size, self.side)
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -61,7 +63,7 @@ class OpenVinoEngine:
 
 
 def cpu_computes_bfloat16() -> bool:
-    """Whether this processor has instructions for bfloat16."""
+    """Return True if this processor has instructions for bfloat16."""
     return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 

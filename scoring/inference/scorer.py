@@ -1,4 +1,4 @@
-"""Score a shard: stream joint images through the network into one Parquet file, in bounded memory."""
+"""The scorer: streams the joint images of a shard through the network into one Parquet file, in bounded memory."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -37,18 +37,20 @@ PREDICTION_SCHEMA = pa.schema(
     ]
 )
 
-# Row groups of a few thousand joints: small enough to hold, large enough to compress and to scan.
+# Joints per row group of the Parquet file: few enough to hold in memory, enough to compress and scan well.
 _ROW_GROUP = 2048
+
+_Loaded = tuple[Row, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
 class ShardResult:
-    """What became of one shard.
+    """Result of scoring one shard.
 
     Attributes:
-        n_scored: How many joints were scored.
+        n_scored: Number of joints scored.
         path: The Parquet file with their predictions.
-        rejected: The images that were not scored, in the order given.
+        rejected: Images that were not scored, in input order.
     """
 
     n_scored: int
@@ -66,21 +68,19 @@ def score_images(
     read: Callable[[str], bytes] = read_bytes,
     progress: Progress = no_progress,
 ) -> ShardResult:
-    """Read, decode and score joint images, in the order given.
+    """Read, decode and score joint images, in input order.
 
-    Threads read and decode ahead while the network computes, at most two batches, so memory does not grow with the
-    number of rows; `rows` may be a generator. The file appears under its name only when it is complete.
-
-    A file that was taken away or changed since it was validated is rejected, and the others are scored: one touched
-    file must not cost a night.
+    Threads read and decode at most two batches ahead of the network, so memory does not grow with the number of rows.
+    The output file appears under its name only when it is complete. An image that was removed or changed after its
+    validation is rejected, and the others are scored: one file must not fail the nightly run.
 
     Args:
-        rows: `(image_sha256, sop_iuid, joint, uri)` of images that validation accepted.
+        rows: `(image_sha256, sop_iuid, joint, uri)` of accepted images; may be a generator.
         engine: The loaded model.
-        out_path: Parquet file to write, any fsspec URL; an older one is replaced.
-        rule: How the model's grades and intervals are read.
-        batch_size: Images handed to the engine at once.
-        read: Returns the bytes behind a uri.
+        out_path: Parquet file to write, any fsspec URL; an existing file is replaced.
+        rule: Read-out rule of the model for grades and intervals.
+        batch_size: Images passed to the engine per call.
+        read: Returns the bytes of a uri.
         progress: Called after each batch.
 
     Returns:
@@ -88,14 +88,14 @@ def score_images(
         at 1.
 
     Raises:
-        StorageUnavailable: The storage of an image failed otherwise than by not having it, as a share that timed out.
+        StorageUnavailable: The storage of an image failed, such as a share that timed out.
     """
     n_scored = 0
     rejected: list[RejectedImage] = []
+    images = _without_rejected(load_images(rows, engine.side, ahead=2 * batch_size, read=read), rejected)
     with atomic_write(UPath(out_path)) as file, pq.ParquetWriter(file, PREDICTION_SCHEMA) as writer:
         pending: list[pa.Table] = []
-        loaded = load_images(rows, engine.side, ahead=2 * batch_size, read=read)
-        for batch in _batched(_without_rejected(loaded, rejected), batch_size):
+        while batch := list(islice(images, batch_size)):
             pending.append(_score_batch(batch, engine, rule))
             n_scored += len(batch)
             progress("scoring joints", n_scored, None)
@@ -110,21 +110,16 @@ def score_images(
     return ShardResult(n_scored, out_path, tuple(rejected))
 
 
-def _score_batch(batch: list[tuple[Row, NDArray[np.uint8]]], engine: Engine, rule: ReadOutRule) -> pa.Table:
+def _score_batch(batch: list[_Loaded], engine: Engine, rule: ReadOutRule) -> pa.Table:
     cdf = make_monotone(engine.predict(as_batch([image for _, image in batch])))
     prediction = read_out(cdf, rule)
-    sha256, sop_iuid, joint, uri = zip(*(row for row, _ in batch), strict=True)
+    keys = zip(*(row for row, _ in batch), strict=True)
+    percentages = (prediction.mean, prediction.median, prediction.q05, prediction.q95)
     return pa.Table.from_arrays(
         [
-            pa.array(sha256, pa.string()),
-            pa.array(sop_iuid, pa.string()),
-            pa.array(joint, pa.string()),
-            pa.array(uri, pa.string()),
+            *(pa.array(column, pa.string()) for column in keys),
             _fixed_lists(cdf),
-            pa.array(prediction.mean, pa.float64()),
-            pa.array(prediction.median.astype(np.float64)),
-            pa.array(prediction.q05.astype(np.float64)),
-            pa.array(prediction.q95.astype(np.float64)),
+            *(pa.array(values.astype(np.float64)) for values in percentages),
             pa.array(prediction.grade.astype(np.int16)),
             _fixed_lists(prediction.grade_probability),
         ],
@@ -139,18 +134,11 @@ def _fixed_lists(values: NDArray[Any]) -> pa.Array:
 
 def _without_rejected(
     loaded: Iterator[tuple[Row, NDArray[np.uint8] | RejectedImage]], rejected: list[RejectedImage]
-) -> Iterator[tuple[Row, NDArray[np.uint8]]]:
-    """Pass the images on, and put what is none into `rejected`."""
+) -> Iterator[_Loaded]:
+    """Yield the loaded images and append the rejected ones to `rejected`."""
     for row, image in loaded:
         if isinstance(image, RejectedImage):
             logger.warning("image_rejected uri=%s reason=%s", image.uri, image.reason)
             rejected.append(image)
         else:
             yield row, image
-
-
-def _batched(
-    images: Iterator[tuple[Row, NDArray[np.uint8]]], size: int
-) -> Iterator[list[tuple[Row, NDArray[np.uint8]]]]:
-    while batch := list(islice(images, size)):
-        yield batch

@@ -1,4 +1,4 @@
-"""The GPU engine: the keras network in one compiled TensorFlow function. It also runs on a CPU, for comparison."""
+"""The GPU engine: runs the keras network in one compiled TensorFlow function. It also runs on a CPU, for comparison."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,15 @@ from scoring.model_store.stored_model import WEIGHTS, StoredModel
 class TensorFlowEngine:
     """Runs the keras network of a stored model in float32.
 
-    TensorFloat-32 is switched off: on a recent GPU it would round the inputs of every product to 10 bits, and results
-    would differ from one kind of card to another.
+    TensorFloat-32 is disabled: recent GPUs would round the inputs of each product to 10 bits, and results would differ
+    between types of GPU.
 
     Args:
-        model: The checked model.
-        batch_size: Images a call, fixed in the compiled function.
+        model: The verified model.
+        batch_size: Images per call, fixed in the compiled function.
 
     Raises:
-        ModelRejected: The weights do not fit the architecture that the manifest names.
+        ModelRejected: The weights do not fit the architecture named in the manifest.
     """
 
     name = "tensorflow"
@@ -36,7 +36,10 @@ class TensorFlowEngine:
             network = build(model.manifest["architecture"], dict(model.manifest["arguments"]))
             set_weights(network, from_npz(model.files[WEIGHTS]))
         except (ValueError, TypeError) as error:
-            raise ModelRejected(f"model {model.version}: {error}") from error
+            raise ModelRejected(
+                f"TensorFlow cannot load model {model.version} ({error}). Restore the model's folder or train a new"
+                " version."
+            ) from error
         self.side = model.side
         self._batch_size = batch_size
         self._function = tf.function(
@@ -45,7 +48,7 @@ class TensorFlowEngine:
         )
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `scoring.inference.engines.Engine.predict`."""
+        """Predict distributions; see `scoring.inference.engine.Engine.predict`."""
         return predict_in_batches(self._run, batch, self._batch_size, self.side)
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,1 +1,1 @@
-"""The drop zone: what the extractor and the registry deliver, read and staged as Parquet. Nothing is judged here."""
+"""Reads the files of a batch and stages them as Parquet. Validation decides later which rows are accepted."""

@@ -1,9 +1,10 @@
-"""The staged tables: their columns, their types, and how they are written.
+"""Columns and types of the staged tables, and how they are written.
 
-Text and typed value stand side by side: a value that was delivered but cannot be read has its text and no typed value.
+A date or number of the landing contract has two columns: its text as delivered, and the typed value, which is missing
+if the text cannot be parsed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pandas as pd
@@ -11,8 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from scoring.contract import MEASURES
+from scoring.clinical import joints
+from scoring.contract import ACTIVITY_COLUMNS, CONSULTATION_COLUMNS, Column
 from scoring.storage import atomic_write
+
+_TYPES = {"date": pa.date32(), "number": pa.float64()}
 
 _ORIGIN = (
     pa.field("source_file", pa.string(), nullable=False),
@@ -21,24 +25,22 @@ _ORIGIN = (
     pa.field("row_key", pa.string(), nullable=False),
 )
 
+
+def _fields(column: Column) -> list[tuple[str, pa.DataType]]:
+    if column.type == "text":
+        return [(column.name, pa.string())]
+    return [(f"{column.name}_text", pa.string()), (column.name, _TYPES[column.type])]
+
+
 CONSULTATIONS = pa.schema(
-    (
+    [
         *_ORIGIN,
-        ("id_x", pa.string()),
-        ("patient_id", pa.string()),
-        ("date_x_text", pa.string()),
-        ("date_x", pa.date32()),
-        ("date_y_text", pa.string()),
-        ("date_y", pa.date32()),
-        ("sop_iuid", pa.string()),
-        ("body_part", pa.string()),
-        ("rau_score_text", pa.string()),
-        ("rau_score", pa.float64()),
-    )
+        *(field for column in CONSULTATION_COLUMNS if column.name not in joints.COLUMNS for field in _fields(column)),
+    ]
 )
 
 READINGS = pa.schema(
-    (
+    [
         *_ORIGIN,
         ("id_x", pa.string()),
         ("patient_id", pa.string()),
@@ -46,26 +48,18 @@ READINGS = pa.schema(
         pa.field("joint", pa.string(), nullable=False),
         pa.field("erosion_text", pa.string(), nullable=False),
         ("reading_percent", pa.float64()),
-    )
+    ]
 )
 
-DISEASE_ACTIVITY = pa.schema(
-    (
-        *_ORIGIN,
-        ("patient_id", pa.string()),
-        ("date_text", pa.string()),
-        ("date", pa.date32()),
-        *(column for measure in MEASURES for column in ((f"{measure}_text", pa.string()), (measure, pa.float64()))),
-    )
-)
+DISEASE_ACTIVITY = pa.schema([*_ORIGIN, *(field for column in ACTIVITY_COLUMNS for field in _fields(column))])
 
 IMAGES = pa.schema(
-    (
+    [
         *_ORIGIN,
         pa.field("file_name", pa.string(), nullable=False),
         pa.field("uri", pa.string(), nullable=False),
         pa.field("size_bytes", pa.int64(), nullable=False),
-        # Null only for a file that could not be opened at all.
+        # Null only for a file that could not be opened.
         ("sha256", pa.string()),
         ("sop_iuid", pa.string()),
         ("joint", pa.string()),
@@ -79,13 +73,20 @@ IMAGES = pa.schema(
         ("dark_share", pa.float64()),
         ("bright_share", pa.float64()),
         pa.field("late", pa.bool_(), nullable=False),
-    )
+    ]
 )
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "consultations": CONSULTATIONS,
+    "readings": READINGS,
+    "disease_activity": DISEASE_ACTIVITY,
+    "images": IMAGES,
+}
 
 
 @contextmanager
 def parquet_writer(path: UPath, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Write a Parquet file row group by row group; it takes its name only when it is whole."""
+    """Write a Parquet file in row groups; it appears under its name only when it is complete."""
     with atomic_write(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         yield writer
 

@@ -1,1 +1,1 @@
-"""Stored models: find, verify, load and write them; the model that ships with the package."""
+"""Stored models: find, verify, load and write them; the model shipped with the package."""

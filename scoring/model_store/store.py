@@ -1,4 +1,4 @@
-"""The model store: one folder a version, written whole, never overwritten; the shipped model is its fallback."""
+"""The model store: one folder per version, never overwritten, with the shipped model as a fallback."""
 
 import json
 import logging
@@ -26,28 +26,28 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 def write_model(store_url: str, facts: Mapping[str, Any], files: Mapping[str, bytes]) -> StoredModel:
     """Write a new version and read it back.
 
-    The manifest comes last, and under its name only when it is whole: a folder without it, left by a run that was
-    stopped or by a disk that was full, is no model and may be filled again.
+    The manifest is written last and atomically. A folder without a manifest, left by a run that was stopped or by a
+    full disk, is not a model and can be filled again.
 
     Args:
         store_url: The model store, any fsspec URL.
-        facts: What the manifest says besides the files' hashes and the time; `version` among it.
-        files: The bytes of every one of `MODEL_FILES`.
+        facts: Content of the manifest except the hashes of the files and the time; includes `version`.
+        files: The bytes of each file in `MODEL_FILES`.
 
     Returns:
-        The model as it now stands in the store.
+        The model as stored.
 
     Raises:
-        InvalidRequest: The version exists already or is not a fit name for a folder.
+        InvalidRequest: The version exists already or is not a valid name.
     """
     version = str(facts["version"])
     check_version(version)
     if missing := sorted(set(MODEL_FILES) - set(files)):
-        raise ValueError(f"a model consists of {', '.join(MODEL_FILES)}; missing: {', '.join(missing)}")
+        raise ValueError(f"A model consists of {', '.join(MODEL_FILES)}; missing: {', '.join(missing)}.")
     folder = UPath(store_url) / version
     if (folder / MANIFEST).exists():
         raise InvalidRequest(
-            f"model {version} exists in {store_url}; predictions refer to it by name, so choose another version"
+            f"Model {version} exists in {store_url}, and predictions refer to it by name. Choose another version."
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
@@ -61,11 +61,11 @@ def write_model(store_url: str, facts: Mapping[str, Any], files: Mapping[str, by
 
 
 def find_model(version: str, store_url: str) -> StoredModel:
-    """Load a version from the store, or the shipped one if the store has none of that name.
+    """Load a version from the store, or the shipped model if the store does not have that version.
 
     Raises:
-        InvalidRequest: The name is not fit for a folder.
-        ModelRejected: No such version, or its files do not match their manifest.
+        InvalidRequest: The version is not a valid name.
+        ModelRejected: The version does not exist, or its files do not match their manifest.
     """
     check_version(version)
     for root in (UPath(store_url), UPath(SHIPPED_DIR)):
@@ -73,24 +73,26 @@ def find_model(version: str, store_url: str) -> StoredModel:
             return read_model(str(root / version), PREPROCESSING_VERSION)
     known = ", ".join(model_versions(store_url)) or "none"
     raise ModelRejected(
-        f"no model {version} in {store_url} nor shipped with the package; known versions: {known}. Put its folder back "
-        "into the store, or promote one of these: `scoring promote VERSION --reason ...`"
+        f"There is no model {version} in {store_url} or in the package. Known versions: {known}. Restore its folder or"
+        " promote a known version with `scoring promote VERSION --reason ...`."
     )
 
 
 def model_versions(store_url: str) -> list[str]:
-    """Names of the complete versions that `find_model` can be asked for, sorted."""
+    """Return the sorted names of all complete versions, including the shipped model."""
     roots = [root for root in (UPath(store_url), UPath(SHIPPED_DIR)) if root.is_dir()]
     return sorted({path.name for root in roots for path in root.iterdir() if (path / MANIFEST).exists()})
 
 
 def check_version(version: str) -> None:
-    """Refuse a version name that could not be a folder of the store.
+    """Check that a version is a valid name for a folder of the store.
 
     Raises:
-        InvalidRequest: It is empty, longer than 64 characters or has others than letters, digits, `.`, `_` and `-`.
+        InvalidRequest: It is empty, longer than 64 characters, or has characters other than letters, digits, `.`, `_`
+            and `-`.
     """
     if not _VERSION.fullmatch(version):
         raise InvalidRequest(
-            f"model version {version!r}: use up to 64 letters, digits, '.', '_' or '-', a letter or digit first"
+            f"The model version {version!r} is not valid. Use up to 64 letters, digits, '.', '_' or '-', starting with"
+            " a letter or digit."
         )

@@ -1,7 +1,7 @@
-"""A stored model: a manifest and the files it vouches for, read once, checked, and used from memory.
+"""A stored model: a manifest and the files it lists, read once, verified and used from memory.
 
-The checked bytes are the bytes that are used, so nobody can change a file between the check and its use; and a model
-store may be any fsspec URL. Neither keras nor OpenVINO is needed to read one.
+The verified bytes are the bytes that are used, so a file cannot change between verification and use, and a model store
+can be any fsspec URL. Reading a model needs neither keras nor OpenVINO.
 """
 
 import hashlib
@@ -23,19 +23,20 @@ MODEL_FILES = (WEIGHTS, GRAPH, GRAPH_WEIGHTS)
 
 NOTICE = "Trained on synthetic phantoms. Not for clinical use."
 
+_REMEDY = "Restore the folder of the model or train a new version."
 _REQUIRED = ("version", "architecture", "arguments", "input_side", "preprocessing_version", "files")
 
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A model whose every file has the size and sha256 that its manifest states."""
+    """A model whose files all have the size and SHA-256 stated in its manifest."""
 
     manifest: Mapping[str, Any]
     files: Mapping[str, bytes]
 
     @property
     def version(self) -> str:
-        """Name of the model in the store and in every prediction row."""
+        """Name of the model in the store and in the rows of predictions."""
         return str(self.manifest["version"])
 
     @property
@@ -45,53 +46,54 @@ class StoredModel:
 
     @property
     def preprocessing_version(self) -> str:
-        """The preprocessing that the network was trained on."""
+        """Version of the preprocessing that the network was trained with."""
         return str(self.manifest["preprocessing_version"])
 
     @property
     def rule(self) -> ReadOutRule:
-        """How grades and intervals are read from what the network gives."""
+        """Read-out rule for grades and intervals."""
         stated = self.manifest.get("read_out")
         return USUAL_RULE if stated is None else ReadOutRule.from_dict(stated)
 
     @property
     def weights_sha256(self) -> str:
-        """The hash that identifies the network itself, whatever engine runs it."""
+        """Hash of the weights; identifies the network independently of the engine."""
         return str(self.manifest["files"][WEIGHTS]["sha256"])
 
 
 def describe_files(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
-    """Size and sha256 of every file, as they stand in a manifest."""
+    """Return size and SHA-256 of each file, in the format of a manifest."""
     return {
         name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in sorted(files.items())
     }
 
 
 def read_model(folder_url: str, preprocessing_version: str) -> StoredModel:
-    """Read a model from its folder and check it.
+    """Read a model from its folder and verify it.
 
     Args:
         folder_url: Folder of one version, any fsspec URL.
-        preprocessing_version: The preprocessing that will feed the network.
+        preprocessing_version: The preprocessing of this code.
 
     Raises:
-        ModelRejected: The manifest or a file is missing or differs from what the manifest states, or the model was
-            trained on a preprocessing that this code does not have.
+        ModelRejected: The manifest or a file is missing or differs from the manifest, or the model was trained with
+            another preprocessing.
     """
     folder = UPath(folder_url)
     manifest = _read_manifest(folder)
     if manifest["preprocessing_version"] != preprocessing_version:
         raise ModelRejected(
-            f"{folder / MANIFEST}: trained on preprocessing {manifest['preprocessing_version']!r}, this code has"
-            f" {preprocessing_version!r}; run it with the code revision {manifest.get('code_revision', 'unknown')}"
+            f"{folder / MANIFEST}: the model was trained with preprocessing {manifest['preprocessing_version']!r}, but"
+            f" this code has {preprocessing_version!r}. Use the code revision"
+            f" {manifest.get('code_revision', 'unknown')} for it."
         )
     files = {name: _read_file(folder / name) for name in sorted(manifest["files"])}
     for name, found in describe_files(files).items():
         stated = manifest["files"][name]
         if found != stated:
             raise ModelRejected(
-                f"{folder / name} was changed: sha256 {found['sha256']} ({found['bytes']} bytes), its manifest states"
-                f" {stated.get('sha256')} ({stated.get('bytes')} bytes); restore the file or train a new version"
+                f"{folder / name} was changed: its sha256 is {found['sha256']} ({found['bytes']} bytes), but its"
+                f" manifest states {stated.get('sha256')} ({stated.get('bytes')} bytes). {_REMEDY}"
             )
     return StoredModel(manifest, files)
 
@@ -101,16 +103,14 @@ def _read_manifest(folder: UPath) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(_read_file(path))
     except ValueError as error:
-        raise ModelRejected(f"{path} is not JSON ({error}); restore it or train a new version") from error
-    absent = [key for key in _REQUIRED if not isinstance(manifest, dict) or key not in manifest]
-    if absent:
-        raise ModelRejected(f"{path} lacks {', '.join(absent)}; it was not written by this project")
-    unlisted = sorted(set(MODEL_FILES) - set(manifest["files"]))
-    if unlisted:
-        raise ModelRejected(f"{path} vouches for no {', '.join(unlisted)}; a model has {', '.join(MODEL_FILES)}")
-    # A manifest from elsewhere must not make this job read files outside the model's folder.
-    if strangers := sorted(name for name in manifest["files"] if "/" in name or "\\" in name or name.startswith(".")):
-        raise ModelRejected(f"{path} names files outside its folder: {', '.join(strangers)}")
+        raise ModelRejected(f"{path} is not valid JSON ({error}). {_REMEDY}") from error
+    if missing := [key for key in _REQUIRED if not isinstance(manifest, dict) or key not in manifest]:
+        raise ModelRejected(f"{path} lacks the keys {', '.join(missing)}. {_REMEDY}")
+    if unlisted := sorted(set(MODEL_FILES) - set(manifest["files"])):
+        raise ModelRejected(f"{path} does not list the files {', '.join(unlisted)}. {_REMEDY}")
+    # A manifest from another source must not make this job read files outside the folder of the model.
+    if outside := sorted(name for name in manifest["files"] if "/" in name or "\\" in name or name.startswith(".")):
+        raise ModelRejected(f"{path} lists files outside its folder: {', '.join(outside)}. {_REMEDY}")
     return manifest
 
 
@@ -118,5 +118,5 @@ def _read_file(path: UPath) -> bytes:
     try:
         data: bytes = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise ModelRejected(f"{path} is missing; restore it or train a new version") from error
+        raise ModelRejected(f"{path} is missing. {_REMEDY}") from error
     return data

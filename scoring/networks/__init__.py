@@ -1,1 +1,1 @@
-"""Architectures, losses and the read-out of the network that scores one joint image."""
+"""Architectures, heads, losses and read-out of the network that scores one joint image."""

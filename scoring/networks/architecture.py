@@ -1,4 +1,10 @@
-"""Networks, in keras alone: a joint image in, the distribution of its erosion out."""
+"""Network architectures, in keras alone: a joint image as input, the distribution of its erosion as output.
+
+All networks have the same shapes:
+
+- Input: 4D tensor `(batch_size, side, side, 1)`, grey levels from 0 (black) to 1 (white).
+- Output: 2D tensor `(batch_size, 101)`, float32, values in `[0, 1]`; see `scoring.networks.heads`.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,8 +14,8 @@ from keras import layers
 
 from scoring.networks.heads import add_head
 
-# Of the averages that batch normalisation keeps for prediction. Keras's default, 0.99, takes several hundred steps to
-# forget the random start, and a small registry's epoch has fewer.
+# For the moving averages of batch normalisation. With the default of Keras, 0.99, the random start is forgotten after
+# several hundred steps, more than an epoch of a small registry has.
 _MOMENTUM = 0.95
 
 
@@ -22,34 +28,23 @@ def erosion_cdf_network(
     head: str = "sigmoids",
     shrink: int = 1,
 ) -> keras.Model:
-    """The convolutional network of the thesis, which predicts how much of a joint's surface is eroded.
+    """Build the convolutional network of the thesis.
 
-    Each entry of `filters` is one block of two 3x3 convolutions, each followed by batch normalisation and ReLU, and a
-    2x2 max-pooling that halves the side (an odd side is floored). Each entry of `dense` is a dense layer with batch
-    normalisation, ReLU and dropout. The head makes a distribution function of the last features: with `sigmoids`, the
-    thesis's regression, the k-th of 101 sigmoids is the probability that at most k per cent of the joint's surface is
-    eroded, and nothing forces them to be monotone (`scoring.networks.readout` does that); with `grades` it is the
-    thesis's classification.
+    Each entry of `filters` is one block: two 3x3 convolutions, each with batch normalisation and ReLU, and a 2x2
+    max-pooling that halves the side (rounded down). Each entry of `dense` is a dense layer with batch normalisation,
+    ReLU and dropout. The head `sigmoids` is the regression of the thesis: the k-th of 101 sigmoids is the probability
+    that at most k percent of the joint surface is eroded, not yet monotone. The head `grades` is its classification.
 
     Args:
         side: Side of the square input image in pixels; at least `shrink * 2 ** len(filters)`.
         filters: Number of filters of both convolutions of each block.
         dense: Units of each dense layer.
-        dropout: Share of the units of each dense layer that is dropped while training.
+        dropout: Dropout rate of the dense layers.
         head: A key of `scoring.networks.heads.HEADS`.
-        shrink: The image is averaged over squares of this side first; 2 costs a quarter of the arithmetic.
-
-    Returns:
-        A functional `keras.Model`.
-
-    Input shape:
-        4D tensor `(batch_size, side, side, 1)`, grey levels from 0 (black) to 1 (white).
-
-    Output shape:
-        2D tensor `(batch_size, 101)`, float32, values in `[0, 1]`.
+        shrink: The image is first averaged over squares of this side; 2 needs a quarter of the computation.
 
     Raises:
-        ValueError: The image is too small for that many poolings, or there is no such head.
+        ValueError: The image is too small for the number of poolings, or the head is unknown.
 
     Example:
     >>> network = erosion_cdf_network(side=150, dense=(1024, 512))
@@ -81,31 +76,22 @@ def residual_network(
     head: str = "grid",
     shrink: int = 1,
 ) -> keras.Model:
-    """A small residual network with anti-aliased pooling.
+    """Build a small residual network with anti-aliased pooling.
 
-    A stage halves the side by averaging, which keeps a shift of one pixel from changing what is passed on (Zhang 2019),
-    and then adds what two 3x3 convolutions make of its input to the input (He et al. 2016). What remains is averaged
-    over the whole image: an erosion counts the same wherever it lies.
+    Each stage halves the side by averaging, so that a shift by one pixel changes little (Zhang 2019), then adds the
+    output of two 3x3 convolutions to their input (He et al. 2016). The result is averaged over the whole image, so the
+    position of an erosion does not matter.
 
     Args:
         side: Side of the square input image in pixels; at least `shrink * 2 ** len(stages)`.
-        stages: Filters and number of residual blocks of each stage.
-        dense: Units of each dense layer behind the average.
-        dropout: Share of the units of each dense layer that is dropped while training.
+        stages: Number of filters and of residual blocks of each stage.
+        dense: Units of each dense layer after the average.
+        dropout: Dropout rate of the dense layers.
         head: A key of `scoring.networks.heads.HEADS`.
-        shrink: The image is averaged over squares of this side first.
-
-    Returns:
-        A functional `keras.Model`.
-
-    Input shape:
-        4D tensor `(batch_size, side, side, 1)`, grey levels from 0 (black) to 1 (white).
-
-    Output shape:
-        2D tensor `(batch_size, 101)`, float32, values in `[0, 1]`.
+        shrink: The image is first averaged over squares of this side.
 
     Raises:
-        ValueError: The image is too small for that many poolings, or there is no such head.
+        ValueError: The image is too small for the number of poolings, or the head is unknown.
 
     Reference:
 
@@ -115,7 +101,7 @@ def residual_network(
     inputs, x = _image(side, shrink, len(stages))
     x = _convolution(x, stages[0][0], "stem")
     for i, (n_filters, n_blocks) in enumerate(stages, start=1):
-        # The change of width is a convolution of its own, so that the sums need no projection.
+        # A separate convolution changes the width, so that the sums need no projection.
         x = _convolution(x, n_filters, f"stage{i}_width")
         x = layers.AveragePooling2D(2, name=f"stage{i}_pool")(x)
         for j in range(1, n_blocks + 1):
@@ -136,31 +122,23 @@ def inception_network(
     weights: str | None = None,
     seen_side: int | None = None,
 ) -> keras.Model:
-    """InceptionV3 with the thesis's dense layers in place of its own: the thesis's transfer learning.
+    """Build InceptionV3 with the dense layers of the thesis, for transfer learning.
 
-    The grey image is repeated over three channels and brought to -1..1, as the network was trained on.
+    The grey image is repeated over three channels and scaled to -1..1, the input that InceptionV3 was trained on. The
+    layer `TRANSFERRED` contains all pretrained layers.
 
     Args:
         side: Side of the square input image in pixels.
         dense: Units of each dense layer.
-        dropout: Share of the units of each dense layer that is dropped while training.
+        dropout: Dropout rate of the dense layers.
         head: A key of `scoring.networks.heads.HEADS`.
-        weights: Weights of the convolutions to begin with: a file as Keras writes it for InceptionV3 without top, the
-            word `imagenet` (Keras downloads them), or None for fresh ones.
-        seen_side: The image is resized to this side first, at least 75; None leaves it as it is.
-
-    Returns:
-        A functional `keras.Model` whose layer `inception_v3` holds all that was trained before.
-
-    Input shape:
-        4D tensor `(batch_size, side, side, 1)`, grey levels from 0 (black) to 1 (white).
-
-    Output shape:
-        2D tensor `(batch_size, 101)`, float32, values in `[0, 1]`.
+        weights: Initial weights of the convolutions: a file that Keras wrote for InceptionV3 without top, `imagenet`
+            (Keras downloads them), or None for random ones.
+        seen_side: The image is first resized to this side, at least 75; None keeps its size.
 
     Raises:
-        ValueError: The image is smaller than 75 pixels, the weights do not fit, or there is no such head.
-        OSError: The file of weights cannot be read, or there is no network to download them.
+        ValueError: The image is smaller than 75 pixels, the weights do not fit, or the head is unknown.
+        OSError: The file of weights cannot be read or downloaded.
 
     Reference:
 
@@ -176,11 +154,11 @@ def inception_network(
 
 
 TRANSFERRED = "inception_v3"
-"""Name of the layer that transfer learning freezes at first."""
+"""Name of the layer that transfer learning freezes in its first phase."""
 
 
 def _inception_v3(side: int, weights: str | None) -> keras.Model:
-    """InceptionV3 without its top. What Keras says of weights that it cannot have is put in one sentence."""
+    """Build InceptionV3 without its top; turn every error about its weights into one sentence."""
     try:
         return keras.applications.InceptionV3(
             include_top=False, weights=weights, input_shape=(side, side, 3), pooling="avg", name=TRANSFERRED
@@ -188,25 +166,25 @@ def _inception_v3(side: int, weights: str | None) -> keras.Model:
     except ValueError as error:
         if weights is None:
             raise
-        first = str(error).splitlines()[0]
-        raise ValueError(f"the weights {weights} are not those of InceptionV3 without top: {first}") from error
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"The weights {weights} are not those of InceptionV3 without top ({reason}).") from error
     except OSError as error:
-        raise OSError(f"the weights {weights} cannot be read: {error}") from error
+        raise OSError(f"The weights {weights} cannot be read: {error}") from error
     except Exception as error:
-        # What fails while Keras downloads is of no class of its own.
+        # Errors of a download by Keras have no class of their own.
         if weights != "imagenet":
             raise
         raise OSError(
-            f"the weights {weights} cannot be downloaded: {error}; without a network, name Keras's file, "
-            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
+            f"The weights {weights} cannot be downloaded: {error}. Without a network, give the file of Keras, "
+            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5."
         ) from error
 
 
 def _image(side: int, shrink: int, n_poolings: int) -> tuple[Any, Any]:
-    """The input, and what the first layer sees of it."""
+    """Return the input tensor and the tensor for the first layer."""
     if side // shrink >> n_poolings < 1:
         needed = shrink * 2**n_poolings
-        raise ValueError(f"{n_poolings} poolings leave nothing of {side} pixels; side must be >= {needed}")
+        raise ValueError(f"{side} pixels are too few for {n_poolings} poolings; side must be >= {needed}.")
     inputs = keras.Input((side, side, 1), name="image")
     return inputs, layers.AveragePooling2D(shrink, name="shrink")(inputs) if shrink > 1 else inputs
 
@@ -226,24 +204,24 @@ def _dense_layers(x: Any, dense: Sequence[int], dropout: float) -> Any:
     return x
 
 
-# What a manifest may name. A function is added here when a model built by it is to be stored.
 ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
     "erosion_cdf_network": erosion_cdf_network,
     "residual_network": residual_network,
     "inception_network": inception_network,
 }
+"""Architectures that a manifest may name; every stored model needs one of them."""
 
 
 def build(architecture: str, arguments: dict[str, Any]) -> keras.Model:
-    """Build the network that a manifest describes, with fresh weights.
+    """Build the network described by a manifest, with random weights.
 
     Args:
         architecture: A key of `ARCHITECTURES`.
-        arguments: Its keyword arguments, as JSON gives them back.
+        arguments: Its keyword arguments; JSON may have turned tuples into lists.
 
     Raises:
-        ValueError: No such architecture.
+        ValueError: The architecture is unknown.
     """
     if architecture not in ARCHITECTURES:
-        raise ValueError(f"unknown architecture {architecture!r}; this code builds {', '.join(sorted(ARCHITECTURES))}")
+        raise ValueError(f"Unknown architecture {architecture!r}. Use one of {', '.join(sorted(ARCHITECTURES))}.")
     return ARCHITECTURES[architecture](**arguments)

@@ -1,8 +1,8 @@
-"""The last layer of a network. Whatever a network has learnt to tell apart, what it gives is one distribution function.
+"""Output heads. Every head returns one distribution function per joint.
 
-A classifier's six probabilities, a point and 101 sigmoids all leave a network as F[k], the probability that at most k
-per cent of the joint's surface is eroded, for k = 0, ..., 100. So there is one contract for losses, read-out, engines
-and comparisons, whatever the head.
+Six class probabilities, a single value and 101 sigmoids all leave the network as F[k], the probability that at most k
+percent of the joint surface is eroded, for k = 0, ..., 100. So losses, read-out, engines and comparisons work in the
+same way for every head.
 """
 
 from collections.abc import Callable
@@ -17,26 +17,26 @@ from scoring.clinical import ratingen
 from scoring.networks.readout import N_POINTS
 
 GRID_STEP = 5
-"""Readers read in steps of 5 per cent."""
+"""Step of the readers' scale in percent."""
 
 SMALLEST_PROBABILITY = 1e-6
-"""Below it a logarithm takes a probability for this."""
+"""Lower limit of a probability in a logarithm."""
 
 EMBEDDING = "embedding"
-"""Name of the layer that holds a network's last features."""
+"""Name of the layer with the last features of a network."""
 
 
 def grade_cells() -> NDArray[np.float32]:
-    """Distribution functions of the six Ratingen grades, float32 `(6, 101)`: even within the range of a grade."""
+    """Return the distribution functions of the six Ratingen grades, float32 `(6, 101)`: uniform within each grade."""
     points = np.arange(N_POINTS, dtype=np.float64)
     lower = np.array([-1.0, *ratingen.UPPER_BORDERS])
     upper = np.array([*ratingen.UPPER_BORDERS, 100.0])
-    risen = (points - lower[:, np.newaxis]) / (upper - lower)[:, np.newaxis]
-    return np.asarray(np.clip(risen, 0, 1), dtype=np.float32)
+    share = (points - lower[:, np.newaxis]) / (upper - lower)[:, np.newaxis]
+    return np.asarray(np.clip(share, 0, 1), dtype=np.float32)
 
 
 def grid_cells() -> NDArray[np.float32]:
-    """Distribution functions of the 21 readings 0, 5, ..., 100 per cent, float32 `(21, 101)`: a step at each."""
+    """Return the distribution functions of the readings 0, 5, ..., 100 percent, float32 `(21, 101)`: one step each."""
     readings = np.arange(0, N_POINTS, GRID_STEP)
     return (np.arange(N_POINTS) >= readings[:, np.newaxis]).astype(np.float32)
 
@@ -46,16 +46,16 @@ CELLS: dict[str, Callable[[], NDArray[np.float32]]] = {"grades": grade_cells, "g
 
 @keras.saving.register_keras_serializable("scoring")
 class Mixture(layers.Layer):  # type: ignore[misc]
-    """Probabilities of cells to the distribution function that they make together: a product with a fixed matrix.
+    """Turns probabilities of cells (grades or readings) into their common distribution function, by a fixed matrix.
 
     Args:
         cells: A key of `CELLS`.
 
     Input shape:
-        2D tensor `(batch_size, n_cells)`, rows sum to 1.
+        2D tensor `(batch_size, n_cells)`; rows sum to 1.
 
     Output shape:
-        2D tensor `(batch_size, 101)`, float32, never falling, 1 at the end.
+        2D tensor `(batch_size, 101)`, float32, monotone, 1 at the end.
     """
 
     def __init__(self, cells: str, **arguments: Any) -> None:
@@ -64,20 +64,21 @@ class Mixture(layers.Layer):  # type: ignore[misc]
         self.matrix = CELLS[cells]()
 
     def call(self, probabilities: Any) -> Any:
-        """The distribution functions."""
-        # Rounding may carry a sum of probabilities a little above 1.
+        """Return the distribution functions."""
+        # A sum of rounded probabilities may exceed 1.
         return ops.minimum(ops.matmul(probabilities, self.matrix), 1.0)
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` needs."""
+        """Return the arguments for `from_config`."""
         return {**super().get_config(), "cells": self.cells}
 
 
 @keras.saving.register_keras_serializable("scoring")
 class Continuation(layers.Layer):  # type: ignore[misc]
-    """Probabilities of going on to the next cell, each given that the one before was reached, to those of the cells.
+    """Turns conditional probabilities of exceeding each cell into probabilities of the cells.
 
-    An ordinal head (CORN): a product of probabilities never rises, so nothing has to be made monotone afterwards.
+    An ordinal head (CORN): each input is conditional on having exceeded the cells before. A product of probabilities
+    never rises, so the output needs no correction to be monotone.
 
     Input shape:
         2D tensor `(batch_size, n_cells - 1)` within 0 to 1.
@@ -98,28 +99,28 @@ class Continuation(layers.Layer):  # type: ignore[misc]
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**{"dtype": "float32", **arguments})
 
-    def call(self, goes_on: Any) -> Any:
-        """The probabilities of the cells."""
-        reached = ops.exp(ops.cumsum(ops.log(ops.maximum(goes_on, SMALLEST_PROBABILITY)), axis=1))
-        return ops.pad(reached, ((0, 0), (1, 0)), constant_values=1.0) - ops.pad(reached, ((0, 0), (0, 1)))
+    def call(self, conditional: Any) -> Any:
+        """Return the probabilities of the cells."""
+        exceeded = ops.exp(ops.cumsum(ops.log(ops.maximum(conditional, SMALLEST_PROBABILITY)), axis=1))
+        return ops.pad(exceeded, ((0, 0), (1, 0)), constant_values=1.0) - ops.pad(exceeded, ((0, 0), (0, 1)))
 
 
 @keras.saving.register_keras_serializable("scoring")
 class Point(layers.Layer):  # type: ignore[misc]
-    """One expected erosion, as a share of 1, to the steepest distribution function whose mean it is exactly.
+    """Turns one expected erosion (as a fraction) into the steepest distribution function with exactly that mean.
 
     Input shape:
         2D tensor `(batch_size, 1)` within 0 to 1.
 
     Output shape:
-        2D tensor `(batch_size, 101)`, float32; the sum over k < 100 of (1 - F[k]) is the erosion in per cent.
+        2D tensor `(batch_size, 101)`, float32; the sum over k < 100 of (1 - F[k]) is the erosion in percent.
     """
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**{"dtype": "float32", **arguments})
 
     def call(self, share: Any) -> Any:
-        """The distribution functions."""
+        """Return the distribution functions."""
         return ops.clip(ops.arange(N_POINTS, dtype="float32") - 100.0 * share + 1.0, 0.0, 1.0)
 
 
@@ -138,8 +139,8 @@ def _mixture(cells: str) -> Callable[[Any], Any]:
 
 def _ordinal(x: Any) -> Any:
     n_steps = len(CELLS["grid"]()) - 1
-    goes_on = layers.Dense(n_steps, activation="sigmoid", dtype="float32", name="continuation")(x)
-    return Mixture("grid", name="cdf")(Continuation(name="cells")(goes_on))
+    conditional = layers.Dense(n_steps, activation="sigmoid", dtype="float32", name="continuation")(x)
+    return Mixture("grid", name="cdf")(Continuation(name="cells")(conditional))
 
 
 def _point(x: Any) -> Any:
@@ -147,21 +148,21 @@ def _point(x: Any) -> Any:
 
 
 HEADS: dict[str, Callable[[Any], Any]] = {
-    # The thesis's regression: nothing makes 101 free sigmoids rise with k; the read-out does.
+    # Regression of the thesis: 101 free sigmoids, which the read-out makes monotone.
     "sigmoids": _sigmoids,
-    # The thesis's classification.
+    # Classification of the thesis.
     "grades": _mixture("grades"),
-    # A proper distribution over what readers can write down.
+    # A distribution over the possible readings.
     "grid": _mixture("grid"),
-    # The same by continuation: from each reading, does it go on to the next?
+    # The same as an ordinal model: the probability of exceeding each reading.
     "ordinal": _ordinal,
-    # The plain regression that the thesis compares with.
+    # Plain regression, the comparison in the thesis.
     "point": _point,
 }
 
 
 def add_head(head: str, x: Any) -> Any:
-    """The distribution function from a network's last features.
+    """Add a head to the last features of a network.
 
     Args:
         head: A key of `HEADS`.
@@ -169,12 +170,12 @@ def add_head(head: str, x: Any) -> Any:
 
     Returns:
         Tensor `(batch_size, 101)`, float32 under any precision policy, because neighbouring probabilities differ by
-        less than bfloat16 resolves.
+        less than the resolution of bfloat16.
 
     Raises:
-        ValueError: No such head.
+        ValueError: The head is unknown.
     """
     if head not in HEADS:
-        raise ValueError(f"unknown head {head!r}; this code has {', '.join(sorted(HEADS))}")
-    # A name for what comes in, so that neighbours can be looked for among it.
+        raise ValueError(f"Unknown head {head!r}. Use one of {', '.join(sorted(HEADS))}.")
+    # The named layer gives access to the embedding, for a search of neighbours.
     return HEADS[head](layers.Identity(name=EMBEDDING)(x))

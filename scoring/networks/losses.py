@@ -1,4 +1,8 @@
-"""What a network is trained to make small. All losses compare two distribution functions over 0, ..., 100 per cent."""
+"""Loss functions. Each compares two distribution functions over 0, ..., 100 percent.
+
+The arguments of every loss are `y_true`, a tensor of shape `(batch_size, 101)` from `cdf_target`, and `y_pred`, the
+predicted distribution functions of the same shape. The result is a float32 tensor of shape `(batch_size,)`.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,19 +14,19 @@ from scoring.clinical import ratingen
 from scoring.networks.heads import GRID_STEP, SMALLEST_PROBABILITY
 from scoring.networks.readout import N_POINTS
 
-# Share of a reading that is laid on each neighbour of the 5 % grid: readers often differ by one step. 0 and 100 per
-# cent have one neighbour only.
+# Share of a reading given to each neighbour on the 5 % grid, because readers often differ by one step. The lowest and
+# the highest reading have only one neighbour.
 _SMOOTHING = 0.1
 
 
 def cdf_target(erosion_percent: Any) -> Any:
-    """The distribution function of a reading that is taken as certain: a step from 0 to 1 at the read percentage.
+    """Return the distribution function of a certain reading: a step from 0 to 1 at the percentage.
 
     Args:
-        erosion_percent: Share of the joint's surface that is eroded, 0 to 100; tensor or array of shape `(n,)`.
+        erosion_percent: Eroded share of the joint surface in percent, 0 to 100; tensor or array of shape `(n,)`.
 
     Returns:
-        Float32 tensor of shape `(n, 101)`: 1 at every k = 0, ..., 100 that is not below the reading, else 0.
+        Float32 tensor of shape `(n, 101)`: 1 for every k = 0, ..., 100 at or above the reading, otherwise 0.
 
     Example:
     >>> target = cdf_target([0.0, 20.0, 100.0])
@@ -34,16 +38,10 @@ def cdf_target(erosion_percent: Any) -> Any:
 
 
 def crps_loss(y_true: Any, y_pred: Any) -> Any:
-    """Continuous ranked probability score: the mean squared difference of two distribution functions.
+    """Return the continuous ranked probability score: the mean squared difference of two distribution functions.
 
-    The thesis's form: the mean over the 101 points 0, 1, ..., 100 per cent, so between 0 (certain and right) and 1.
-
-    Args:
-        y_true: Tensor of shape `(batch_size, 101)`, see `cdf_target`.
-        y_pred: Predicted distribution function, same shape.
-
-    Returns:
-        Float32 tensor of shape `(batch_size,)`.
+    As in the thesis, the mean is over the 101 points 0, 1, ..., 100 percent, so the score is between 0 (certain and
+    right) and 1.
 
     Example:
     >>> float(crps_loss(cdf_target([0.0]), ops.zeros((1, 101)))[0])
@@ -54,46 +52,22 @@ def crps_loss(y_true: Any, y_pred: Any) -> Any:
 
 
 def grade_crossentropy(y_true: Any, y_pred: Any) -> Any:
-    """Cross-entropy of the six Ratingen grades, the loss of the thesis's classification.
-
-    Args:
-        y_true: Tensor of shape `(batch_size, 101)`, see `cdf_target`.
-        y_pred: Predicted distribution function, same shape.
-
-    Returns:
-        Float32 tensor of shape `(batch_size,)`.
-    """
+    """Return the cross-entropy of the six Ratingen grades, the classification loss of the thesis."""
     ends = np.array([*ratingen.UPPER_BORDERS, 100], dtype=np.int64)
     return _crossentropy(_cells(y_true, ends), _cells(y_pred, ends))
 
 
 def grid_crossentropy(y_true: Any, y_pred: Any) -> Any:
-    """Cross-entropy over the 21 readings of the 5 % grid, with a tenth of a reading laid on each neighbouring one.
+    """Return the cross-entropy over the 21 readings of the 5 % grid, with a tenth of a reading on each neighbour.
 
-    It tells 0 from 5 per cent as sharply as 50 from 90, which the CRPS does not: there the first difference is five of
-    101 points.
-
-    Args:
-        y_true: Tensor of shape `(batch_size, 101)`, see `cdf_target`.
-        y_pred: Predicted distribution function, same shape.
-
-    Returns:
-        Float32 tensor of shape `(batch_size,)`.
+    It separates 0 from 5 percent as sharply as 50 from 90. The CRPS does not: it counts 5 of 101 points for the first.
     """
     ends = np.arange(0, N_POINTS, GRID_STEP)
     return _crossentropy(ops.matmul(_cells(y_true, ends), grid_smoothing(len(ends))), _cells(y_pred, ends))
 
 
 def squared_error(y_true: Any, y_pred: Any) -> Any:
-    """Squared error of the expected erosion, as a share of 1.
-
-    Args:
-        y_true: Tensor of shape `(batch_size, 101)`, see `cdf_target`.
-        y_pred: Predicted distribution function, same shape.
-
-    Returns:
-        Float32 tensor of shape `(batch_size,)`.
-    """
+    """Return the squared error of the expected erosion, as a fraction of the surface."""
     difference = ops.cast(y_true, "float32") - ops.cast(y_pred, "float32")
     # The mean of a distribution on 0..100 is the sum over k < 100 of 1 - F[k].
     return ops.square(ops.sum(difference[:, :-1], axis=-1) / 100.0)
@@ -108,16 +82,16 @@ LOSSES: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def _cells(cdf: Any, ends: np.ndarray[Any, np.dtype[np.int64]]) -> Any:
-    """Probabilities of the cells that end at these percentages, `(batch_size, len(ends))`."""
-    risen = ops.take(ops.cast(cdf, "float32"), ends, axis=1)
-    return risen - ops.pad(risen[:, :-1], ((0, 0), (1, 0)))
+    """Return the probabilities of the cells that end at these percentages, `(batch_size, len(ends))`."""
+    cumulated = ops.take(ops.cast(cdf, "float32"), ends, axis=1)
+    return cumulated - ops.pad(cumulated[:, :-1], ((0, 0), (1, 0)))
 
 
-def _crossentropy(wanted: Any, given: Any) -> Any:
-    return -ops.sum(wanted * ops.log(ops.maximum(given, SMALLEST_PROBABILITY)), axis=-1)
+def _crossentropy(target: Any, predicted: Any) -> Any:
+    return -ops.sum(target * ops.log(ops.maximum(predicted, SMALLEST_PROBABILITY)), axis=-1)
 
 
 def grid_smoothing(n: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """What `grid_crossentropy` makes of n readings: row i is what a joint with reading i is learnt as, `(n, n)`."""
-    laid = _SMOOTHING * (np.eye(n, k=1) + np.eye(n, k=-1))
-    return np.asarray(laid + np.diag(1 - laid.sum(axis=1)), dtype=np.float32)
+    """Return the smoothing matrix of `grid_crossentropy`, `(n, n)`: row i is the target for a joint with reading i."""
+    neighbours = _SMOOTHING * (np.eye(n, k=1) + np.eye(n, k=-1))
+    return np.asarray(neighbours + np.diag(1 - neighbours.sum(axis=1)), dtype=np.float32)

@@ -1,8 +1,8 @@
-"""From the network's output to the numbers that are stored: erosion with its uncertainty, grade, grade probabilities.
+"""Read-out: from the network's distribution to expected erosion, interval, grade and grade probabilities.
 
-The network answers for every k = 0..100 how likely the erosion is at most k percent: 101 sigmoids, a cumulative
-distribution function. Nothing makes free sigmoids rise with k or end at 1, so they are made to before anything is read
-from them. Reading happens here, in numpy and once for all engines.
+For every k = 0..100 the network predicts the probability that the erosion is at most k percent: 101 sigmoids that form
+a cumulative distribution function. Nothing forces free sigmoids to rise with k or to end at 1, so they are first made
+monotone. The read-out is in numpy and the same for all engines.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ N_POINTS = 101
 """Points of the distribution function: 0, 1, ..., 100 percent."""
 
 PREDICTED_ZERO_BELOW = 1.0
-"""A predicted mean below this, in percent, reads as grade 0: a mean of exactly 0 is never predicted."""
+"""A predicted mean below this percentage reads as grade 0, because a mean of exactly 0 is never predicted."""
 
 MOST_PROBABLE = "most_probable"
 BY_MEAN = "mean"
@@ -27,17 +27,17 @@ WEIGHTED_MEDIAN = "weighted_median"
 
 @dataclass(frozen=True)
 class ReadOutRule:
-    """How grade and interval are read from a distribution; it stands in the model's manifest.
+    """How grade and interval are read from a distribution; part of the model's manifest.
 
     Attributes:
-        grade_by: `mean`, the grade in whose range the expected erosion lies; `most_probable`; or `weighted_median`, the
-            smallest grade that, with the grades below it, has half of the weighted probability.
+        grade_by: `mean`: the grade whose range contains the expected erosion. `most_probable`: the most probable grade.
+            `weighted_median`: the smallest grade at which the cumulated weighted probability reaches one half.
         borders: Upper borders of grades 0 to 4 for the expected erosion, in percent. The first belongs to grade 1, the
             others to the lower grade.
-        weights: What the probability of each grade is multiplied by for the weighted median. Larger ones for rare
-            grades trade accuracy for class-normalised accuracy.
-        interval_level: Probability within the central interval. A network that is too sure of itself needs more than
-            0.90 for an interval that holds 90 of 100 readings (`scoring.training.evaluation.calibration.conformal_level`).
+        interval_level: Probability within the central interval. An overconfident network needs more than 0.90 for an
+            interval that contains 90 of 100 readings (`scoring.training.evaluation.calibration.conformal_level`).
+        weights: Factors for the grade probabilities, for the weighted median only. Larger weights of rare grades trade
+            accuracy for class-normalised accuracy.
     """
 
     grade_by: str = BY_MEAN
@@ -46,53 +46,47 @@ class ReadOutRule:
     weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.grade_by not in (ways := (BY_MEAN, MOST_PROBABLE, WEIGHTED_MEDIAN)):
-            raise ValueError(f"grade_by is {self.grade_by!r}; a grade is read by {', '.join(ways)}")
+        if self.grade_by not in (allowed := (BY_MEAN, MOST_PROBABLE, WEIGHTED_MEDIAN)):
+            raise ValueError(f"grade_by is {self.grade_by!r}. Use one of {', '.join(allowed)}.")
         if len(self.borders) != ratingen.N_GRADES - 1 or list(self.borders) != sorted(self.borders):
-            raise ValueError(f"borders must be {ratingen.N_GRADES - 1} rising percentages")
+            raise ValueError(f"borders must be {ratingen.N_GRADES - 1} rising percentages.")
         if (self.grade_by == WEIGHTED_MEDIAN) != (self.weights is not None):
-            raise ValueError(f"weights belong to {WEIGHTED_MEDIAN}, and it needs them")
+            raise ValueError(f"weights are required for {WEIGHTED_MEDIAN} and not allowed otherwise.")
         if self.weights is not None and (len(self.weights) != ratingen.N_GRADES or min(self.weights) <= 0):
-            raise ValueError(f"weights must be {ratingen.N_GRADES} numbers above 0")
+            raise ValueError(f"weights must be {ratingen.N_GRADES} numbers above 0.")
         if not 0 <= self.interval_level <= 1:
-            raise ValueError("interval_level must lie within 0 to 1")
+            raise ValueError("interval_level must be within 0 to 1.")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ReadOutRule":
-        """The rule of a manifest, as JSON gives it back."""
+        """Return the rule of a manifest, which JSON has turned into lists."""
         weights = values.get("weights")
-        return cls(
-            **{
-                **values,
-                "borders": tuple(values["borders"]),
-                "weights": None if weights is None else tuple(weights),
-            }
-        )
+        return cls(**{**values, "borders": tuple(values["borders"]), "weights": weights and tuple(weights)})
 
     def grade(self, mean: npt.NDArray[np.float64], probability: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """Grades, int64 (n,), from expected erosions (n,) and grade probabilities (n, 6)."""
+        """Return grades, int64 (n,), for expected erosions (n,) and grade probabilities (n, 6)."""
         if self.grade_by == MOST_PROBABLE:
             return np.asarray(np.argmax(probability, axis=1), dtype=np.int64)
         if self.weights is not None:
-            upto = np.cumsum(probability * np.array(self.weights), axis=1)
-            return np.asarray(np.argmax(upto >= upto[:, -1:] / 2, axis=1), dtype=np.int64)
+            cumulated = np.cumsum(probability * np.array(self.weights), axis=1)
+            return np.asarray(np.argmax(cumulated >= cumulated[:, -1:] / 2, axis=1), dtype=np.int64)
         above = np.maximum(np.searchsorted(self.borders, mean, side="left"), 1)
         return np.asarray(np.where(mean < self.borders[0], 0, above), dtype=np.int64)
 
 
 USUAL_RULE = ReadOutRule()
-"""The borders of the Ratingen score, but a predicted mean below 1 % as grade 0; 5 and 95 % quantiles."""
+"""The borders of the Ratingen score, except that a mean below 1 % reads as grade 0; 5 % and 95 % quantiles."""
 
 
 @dataclass(frozen=True)
 class ReadOut:
-    """What is read from the distributions of n joints.
+    """Read-out of n joints.
 
     Attributes:
         mean: Expected erosion in percent, 0-100, float64 (n,).
-        median: Smallest whole percent whose probability of not being exceeded reaches 0.5, int64 (n,).
-        q05: Lower end of the 90 % interval, int64 (n,): the same for 0.05, unless the rule has another level.
-        q95: Its upper end: the same for 0.95, unless the rule has another level.
+        median: Median in whole percent, int64 (n,).
+        q05: Lower bound of the central interval (90 % unless the rule has another level), int64 (n,).
+        q95: Upper bound of the central interval, int64 (n,).
         grade: Ratingen grade, int64 (n,).
         grade_probability: Probability of each grade 0-5, float64 (n, 6); rows sum to 1.
     """
@@ -108,8 +102,8 @@ class ReadOut:
 def make_monotone(cdf: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Turn raw sigmoids into distribution functions: the running maximum over k, and 1 at k = 100.
 
-    The running maximum takes the network at its most sure: once it holds an erosion of at most k likely, a dip further
-    on cannot take that back.
+    The running maximum keeps the largest probability that the network gave to an erosion of at most k percent; a dip at
+    a larger k cannot lower it.
 
     Args:
         cdf: Probabilities that the erosion is at most k percent, float (n, 101), within 0 to 1.
@@ -118,34 +112,31 @@ def make_monotone(cdf: npt.NDArray[Any]) -> npt.NDArray[Any]:
         The distribution functions, same shape and type, in a new array.
 
     Raises:
-        ValueError: Not shape (n, 101), or a value that is not a probability; the message has its index.
+        ValueError: The shape is not (n, 101), or a value is not a probability; the message has its index.
     """
     if cdf.ndim != 2 or cdf.shape[1] != N_POINTS:
-        raise ValueError(f"cdf must have shape (n, {N_POINTS}), not {cdf.shape}")
+        raise ValueError(f"cdf must have shape (n, {N_POINTS}), not {cdf.shape}.")
     bad = ~((cdf >= 0) & (cdf <= 1))
     if bad.any():
         row, point = (int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"cdf must be within 0 to 1: the value at index ({row}, {point}) is not")
+        raise ValueError(f"cdf must be within 0 to 1; the value at index ({row}, {point}) is not.")
     monotone = np.maximum.accumulate(cdf, axis=1)
     monotone[:, -1] = 1
     return monotone
 
 
 def read_out(cdf: npt.NDArray[Any], rule: ReadOutRule = USUAL_RULE) -> ReadOut:
-    """Read mean, quantiles and grades from the network's output.
+    """Read mean, quantiles and grades from the output of the network.
 
-    With F the monotone distribution function: mean = sum over k = 0..99 of (1 - F[k]); a quantile is the smallest k
-    with F[k] >= level; P(grade 0) = F[0], P(1) = F[20] - F[0], ..., P(5) = 1 - F[80].
+    With F the monotone distribution function, the mean is the sum over k = 0..99 of (1 - F[k]), a quantile is the
+    smallest k with F[k] >= level, and P(grade 0) = F[0], P(1) = F[20] - F[0], ..., P(5) = 1 - F[80].
 
     Args:
         cdf: Raw or monotone output of the network, float (n, 101).
-        rule: How grade and interval are read.
-
-    Returns:
-        The read-out of the n joints.
+        rule: Read-out rule for grade and interval.
 
     Raises:
-        ValueError: Not shape (n, 101), or a value that is not a probability; the message has its index.
+        ValueError: The shape is not (n, 101), or a value is not a probability; the message has its index.
     """
     cumulated = make_monotone(cdf).astype(np.float64)
     mean = np.sum(1 - cumulated[:, :-1], axis=1)
@@ -154,7 +145,7 @@ def read_out(cdf: npt.NDArray[Any], rule: ReadOutRule = USUAL_RULE) -> ReadOut:
     return ReadOut(
         mean=mean,
         median=_quantile(cumulated, 0.50),
-        # Rounded, because 1 - 0.9 is not 0.1 in binary.
+        # Rounded because 1 - 0.9 is not exactly 0.1 in binary.
         q05=_quantile(cumulated, round((1 - rule.interval_level) / 2, 12)),
         q95=_quantile(cumulated, round((1 + rule.interval_level) / 2, 12)),
         grade=rule.grade(mean, probability),

@@ -1,1 +1,1 @@
-"""Synthetic radiographs and a synthetic registry with known truth. Nothing in this room comes from a patient."""
+"""Synthetic radiographs and a synthetic registry with known ground truth. Nothing here comes from a patient."""

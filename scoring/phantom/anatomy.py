@@ -1,8 +1,8 @@
-"""Bones and joints of the phantom: outlines in joint units, and what stays the same on all radiographs of a patient.
+"""Anatomy of the synthetic joints: outlines of bones, and features that all radiographs of a patient share.
 
-Geometry lives in joint units: the base of the distal bone (for a wrist, the end of the radius) is 1 wide, x runs across
-the joint (to the thumb or great toe of a left hand or foot), y along the limb with the tip of the finger or toe at
-positive y and the joint space at 0. A right hand or foot is drawn as a left one and mirrored.
+Coordinates are in joint units: the base of the distal bone (in a wrist, the end of the radius) is 1 wide. x runs across
+the joint, towards the thumb or great toe of a left hand or foot. y runs along the limb, from the joint space (0) to the
+tip of the finger or toe (positive). A right hand or foot is drawn as a left one and mirrored.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from scoring.phantom.seeds import stream
 
 Points = npt.NDArray[np.float64]
 
-# Half outlines (right side) from the midline of the joint surface out to the margin and along the shaft.
+# Half outlines (right side), pairs of x and y from the midline of the joint surface to the margin and along the shaft.
 _HEAD_PIP = "0 -.085  .13 -.045  .26 -.01  .36 -.045  .42 -.17  .425 -.38  .40 -.60  .37 -1.0  .355 -1.6  .37 -3.4"
 _BASE_PIP = "0 .03  .20 .075  .38 .05  .475 .065  .51 .17  .48 .38  .415 .72  .355 1.2  .32 1.8  .31 3.4"
 _HEAD_MCP = "0 0  .15 -.02  .29 -.085  .39 -.20  .43 -.36  .425 -.54  .39 -.78  .33 -1.1  .28 -1.6  .27 -3.4"
@@ -45,8 +45,8 @@ _HALVES = {
     "TOE": (_HEAD_TOE, _BASE_TOE),
 }
 
-# Whole outlines of a left wrist, palm down. The articular outline is that of radius and ulna above, of scaphoid and
-# lunate below the height beside their names: the four sites that the Ratingen score names.
+# Whole outlines of a left wrist, palm down: the four sites of the Ratingen score. The articular outline is the part of
+# radius and ulna above the height next to their names, and the part of scaphoid and lunate below it.
 _WRIST_BONES = {
     ("radius", -0.34): (
         "-.30 -.10  -.12 -.13  .12 -.12  .36 -.04  .55 .12  .66 .10  .68 -.10  .60 -.40  .50 -.75  .44 -1.2  .42 -3.4"
@@ -59,7 +59,7 @@ _WRIST_BONES = {
     ("scaphoid", 0.32): (".26 .12  .30 .03  .42 .05  .54 .20  .67 .38  .73 .60  .62 .72  .48 .62  .36 .46  .27 .30"),
     ("lunate", 0.20): "-.22 .08  -.10 -.03  .10 -.04  .23 .06  .25 .24  .17 .38  .02 .30  -.13 .38  -.24 .24",
 }
-_WRIST_BYSTANDERS = (
+_OTHER_WRIST_BONES = (
     "-.27 .12  -.25 .34  -.34 .52  -.54 .48  -.62 .30  -.52 .16  -.38 .08",
     "-.10 .48  .06 .36  .22 .48  .30 .68  .28 1.0  .06 1.06  -.11 1.0  -.14 .72",
     "-.36 .54  -.20 .46  -.14 .62  -.14 .98  -.36 1.02  -.54 .92  -.46 .66",
@@ -70,9 +70,9 @@ _WRIST_BYSTANDERS = (
     "-.64 .98  -.40 1.03  -.38 1.5  -.42 3.4  -.58 3.4  -.56 1.5",
 )
 
-# By how much head and base of each kind can be pushed together before they touch.
+# Distance by which head and base of each kind can be pushed together before they touch, joint units.
 CLOSING = {"PIP": 0.075, "MCP": 0.105, "MCP1": 0.09, "IP1": 0.065, "MTP": 0.1, "TOE": 0.065, "WRIST": 0.05}
-# How far up hand or foot each metacarpal or metatarsal ends.
+# Height at which each metacarpal or metatarsal ends, joint units.
 _HEIGHTS = {
     "MCP": {1: -1.2, 2: -0.05, 3: 0.12, 4: -0.05, 5: -0.35},
     "MTP": {1: -0.25, 2: 0.0, 3: -0.12, 4: -0.30, 5: -0.55},
@@ -85,84 +85,95 @@ _MARGIN_BASE = 0.30
 
 
 @dataclass(frozen=True)
-class JointLook:
-    """How one joint stands in its crop; a mirrored one is drawn as if it were on the left."""
+class JointTemplate:
+    """Position and size of one joint in its image; a mirrored joint is described as if it were on the left."""
 
     kind: str
     digit: int
     tilt: float
-    """Degrees by which the fingertip leans to the thumb's side of the picture."""
+    """Degrees by which the fingertip leans towards the thumb's side of the image."""
     zoom: float
-    """Width of the distal bone's base as a share of the crop."""
+    """Width of the base of the distal bone as a share of the image."""
     mirrored: bool = False
 
     @property
     def neighbours(self) -> tuple[tuple[int, float], ...]:
-        """Joints that reach into the picture: side (-1 or 1) and how much further up they lie."""
+        """Neighbouring joints in the image: side (-1 or 1), and height above this joint in joint units."""
         heights = _HEIGHTS.get(self.kind, {})
-        beside = ((side, self.digit - side) for side in (-1, 1))
-        # The thumb's joint stands too far away; the great toe's does not.
+        # The joint of the thumb is too far away; that of the great toe is not.
         nearest = 2 if self.kind == "MCP" else 1
-        shown = ((side, digit) for side, digit in beside if digit in heights and digit >= nearest)
+        digits = ((side, self.digit - side) for side in (-1, 1))
+        shown = ((side, digit) for side, digit in digits if digit in heights and digit >= nearest)
         return tuple((side, heights[digit] - heights[self.digit]) for side, digit in shown)
 
 
-_LEFT_LOOKS: dict[str, JointLook] = {
-    "hand_left_1": JointLook("PIP", 5, -31, 0.36),
-    "hand_left_2": JointLook("MCP", 5, -27, 0.47),
-    "hand_left_3": JointLook("PIP", 4, -13, 0.42),
-    "hand_left_4": JointLook("MCP", 4, -9, 0.51),
-    "hand_left_5": JointLook("PIP", 3, 0, 0.45),
-    "hand_left_6": JointLook("MCP", 3, 0, 0.56),
-    "hand_left_7": JointLook("MCP", 2, 7, 0.56),
-    "hand_left_8": JointLook("PIP", 2, 10, 0.43),
-    "hand_left_9": JointLook("MCP1", 1, 37, 0.53),
-    "hand_left_10": JointLook("IP1", 1, 31, 0.45),
-    "foot_left_1": JointLook("MTP", 5, -16, 0.46),
-    "foot_left_2": JointLook("MTP", 4, -10, 0.48),
-    "foot_left_3": JointLook("MTP", 3, -5, 0.50),
-    "foot_left_4": JointLook("MTP", 2, 0, 0.50),
-    "foot_left_5": JointLook("TOE", 1, -9, 0.46),
-    "wrist_left": JointLook("WRIST", 0, 0, 0.40),
+_LEFT_TEMPLATES: dict[str, JointTemplate] = {
+    "hand_left_1": JointTemplate("PIP", 5, -31, 0.36),
+    "hand_left_2": JointTemplate("MCP", 5, -27, 0.47),
+    "hand_left_3": JointTemplate("PIP", 4, -13, 0.42),
+    "hand_left_4": JointTemplate("MCP", 4, -9, 0.51),
+    "hand_left_5": JointTemplate("PIP", 3, 0, 0.45),
+    "hand_left_6": JointTemplate("MCP", 3, 0, 0.56),
+    "hand_left_7": JointTemplate("MCP", 2, 7, 0.56),
+    "hand_left_8": JointTemplate("PIP", 2, 10, 0.43),
+    "hand_left_9": JointTemplate("MCP1", 1, 37, 0.53),
+    "hand_left_10": JointTemplate("IP1", 1, 31, 0.45),
+    "foot_left_1": JointTemplate("MTP", 5, -16, 0.46),
+    "foot_left_2": JointTemplate("MTP", 4, -10, 0.48),
+    "foot_left_3": JointTemplate("MTP", 3, -5, 0.50),
+    "foot_left_4": JointTemplate("MTP", 2, 0, 0.50),
+    "foot_left_5": JointTemplate("TOE", 1, -9, 0.46),
+    "wrist_left": JointTemplate("WRIST", 0, 0, 0.40),
 }
-LOOKS: dict[str, JointLook] = _LEFT_LOOKS | {
-    joint.replace("left", "right"): replace(look, mirrored=True) for joint, look in _LEFT_LOOKS.items()
+TEMPLATES: dict[str, JointTemplate] = _LEFT_TEMPLATES | {
+    joint.replace("left", "right"): replace(template, mirrored=True) for joint, template in _LEFT_TEMPLATES.items()
 }
 
 
 @dataclass(frozen=True)
 class PatientStyle:
-    """What stays the same on all radiographs of a patient."""
+    """Features that all radiographs of a patient share; lengths in joint units.
+
+    Attributes:
+        seed: Seed of the phantom; it and `patient_id` determine the bones.
+        slenderness: Relative width of the shafts.
+        density: Mineral content of spongy bone: about 0.6 in marked osteopenia, 1 in a healthy adult.
+        cortex: Thickness of the compact shell at mid-shaft.
+        joint_space: Width of the joint space.
+        flesh: Half the width of the soft tissue of a finger.
+        trabecula: Relative spacing of the trabecular net.
+    """
 
     seed: int
     patient_id: str
     slenderness: float
     density: float
-    """Mineral content of spongy bone; about 0.6 in marked osteopenia, 1 in a healthy adult."""
     cortex: float
-    """Thickness of the compact shell at mid-shaft, joint units."""
     joint_space: float
     flesh: float
-    """Half width of the finger's soft tissue, joint units."""
     trabecula: float
-    """Spacing of the trabecular net, relative."""
 
 
 @dataclass(frozen=True)
 class Bone:
-    """One bone end: a closed outline in joint units and which of its points belong to the articular outline."""
+    """One end of a bone.
+
+    Attributes:
+        outline: Closed outline in joint units; `articular` is True for the points of its articular part.
+        name: `head` or `base` in a finger or toe, otherwise the name of the bone.
+        is_proximal: True on the body's side of the joint space.
+        is_short: True for a carpal bone, which has no shaft.
+    """
 
     outline: Points
     articular: npt.NDArray[np.bool_]
     name: str
-    """`head` or `base` in a finger or toe, else the bone's own name."""
     is_proximal: bool
     is_short: bool = False
-    """A bone of the wrist, without a shaft."""
 
 
 def patient_style(seed: int, patient_id: str) -> PatientStyle:
-    """Draw the constant looks of one patient's hand."""
+    """Draw the features that all radiographs of a patient share."""
     rng = stream(seed, "patient-style", patient_id)
     return PatientStyle(
         seed=seed,
@@ -176,142 +187,123 @@ def patient_style(seed: int, patient_id: str) -> PatientStyle:
     )
 
 
+def joint_template(joint: str) -> JointTemplate:
+    """Return the template of a joint column.
+
+    Raises:
+        InvalidRequest: There is no template for this joint.
+    """
+    try:
+        return TEMPLATES[joint]
+    except KeyError:
+        raise InvalidRequest(f"There is no phantom of joint {joint!r}. Use one of {', '.join(TEMPLATES)}.") from None
+
+
+def joint_bones(joint: str, patient: PatientStyle, difficulty: Difficulty = PLAIN) -> tuple[Bone, ...]:
+    """Return the intact bones of a joint column, with natural notches as frequent as the difficulty says.
+
+    Returns:
+        Head of the proximal and base of the distal bone of a finger or toe; radius, ulna, scaphoid, lunate of a wrist.
+
+    Raises:
+        InvalidRequest: There is no template for this joint.
+    """
+    kind = joint_template(joint).kind
+    rng = stream(patient.seed, "bones", patient.patient_id, joint)
+    bones = []
+    if kind == "WRIST":
+        for (name, limit), text in _WRIST_BONES.items():
+            outline = _varied_outline(text, rng)
+            is_forearm = name in {"radius", "ulna"}
+            articular = outline[:, 1] > limit if is_forearm else outline[:, 1] < limit
+            bones.append(Bone(outline, articular, name, is_forearm, is_short=not is_forearm))
+        return tuple(map(_turned, bones))
+    notch_rng = stream(patient.seed, "notches", patient.patient_id, joint)
+    for half, is_head in zip(_HALVES[kind], (True, False), strict=True):
+        outline = _notched(_outline_of_halves(half, patient, rng), difficulty.notches, notch_rng, is_head=is_head)
+        articular = outline[:, 1] > -_MARGIN_HEAD if is_head else outline[:, 1] < _MARGIN_BASE
+        bones.append(Bone(outline, articular, "head" if is_head else "base", is_proximal=is_head))
+    return tuple(map(_turned, bones))
+
+
+def adjacent_bones(joint: str, patient: PatientStyle) -> tuple[Bone, ...]:
+    """Return the other carpal bones and the metacarpal bases; none if the joint is not a wrist."""
+    if joint_template(joint).kind != "WRIST":
+        return ()
+    rng = stream(patient.seed, "bystanders", patient.patient_id, joint)
+    outlines = [_varied_outline(text, rng) for text in _OTHER_WRIST_BONES]
+    nowhere = np.zeros(0, dtype=np.bool_)
+    return tuple(Bone(outline, nowhere, "other", False, bool(outline[:, 1].max() < 2)) for outline in outlines)
+
+
+def _turned(bone: Bone) -> Bone:
+    """Return a bone with an outline that starts far from the joint, so that its articular part is one run of points."""
+    turn = int(np.argmin(bone.outline[:, 1] if bone.is_proximal else -bone.outline[:, 1]))
+    return replace(bone, outline=np.roll(bone.outline, -turn, axis=0), articular=np.roll(bone.articular, -turn))
+
+
+def _outline_of_halves(half: str, patient: PatientStyle, rng: np.random.Generator) -> Points:
+    right = _control_points(half)
+    sides = []
+    for side in (right, right * np.array([-1.0, 1.0])):
+        varied = side.copy()
+        varied[1:, 0] *= 1 + rng.normal(0, 0.025) + rng.normal(0, 0.018, len(side) - 1)
+        varied[1:8, 1] += rng.normal(0, 0.012, 7)
+        sides.append(varied)
+    for varied in sides:
+        varied[np.abs(sides[0][:, 1]) > 0.6, 0] *= patient.slenderness
+    return _resample(smooth_closed(np.vstack([sides[0], sides[1][:0:-1]])))
+
+
+def _varied_outline(text: str, rng: np.random.Generator) -> Points:
+    points = _control_points(text)
+    middle = points.mean(axis=0)
+    # Cutting the corners makes a small bone smaller.
+    scale = 1 + rng.normal(0, 0.02) + (_SMALL_BONES if np.abs(points).max() < 2 else 0)
+    varied = middle + (points - middle) * scale + rng.normal(0, 0.01, points.shape)
+    return _resample(smooth_closed(varied))
+
+
+def _notched(outline: Points, probability: float, rng: np.random.Generator, *, is_head: bool) -> Points:
+    """Return the outline with natural dents at its two margins, each with this probability; they are intact bone."""
+    for side in (-1.0, 1.0):
+        present, height, depth, width = rng.random(4)
+        if present >= probability:
+            continue
+        # The dent is where the outline is closest to a point next to the bone, at the height of the bare area.
+        near = np.array([side, -0.12 - 0.26 * height if is_head else 0.06 + 0.22 * height])
+        deepest = int(np.argmin(np.hypot(*(outline - near).T)))
+        away = np.hypot(*(outline - outline[deepest]).T)
+        dent = (0.02 + 0.04 * depth) * np.exp(-((away / (0.06 + 0.06 * width)) ** 2))
+        outline = _resample(outline + dent[:, None] * inward_normals(outline))
+    return outline
+
+
 @lru_cache(maxsize=32)
 def _control_points(text: str) -> Points:
     return np.array(text.split(), dtype=np.float64).reshape(-1, 2)
 
 
 def smooth_closed(points: Points, rounds: int = 3) -> Points:
-    """Chaikin's corner cutting on a closed polygon."""
+    """Smooth a closed polygon by Chaikin's corner cutting."""
     for _ in range(rounds):
         following = np.roll(points, -1, axis=0)
         points = np.stack([0.75 * points + 0.25 * following, 0.25 * points + 0.75 * following], axis=1).reshape(-1, 2)
     return points
 
 
-def _resample(points: Points, step: float) -> Points:
+def _resample(points: Points) -> Points:
+    """Return points on a closed polygon, `OUTLINE_STEP` apart."""
     closed = np.vstack([points, points[:1]])
     travelled = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(closed, axis=0).T))])
-    at = np.arange(0.0, travelled[-1], step)
+    at = np.arange(0.0, travelled[-1], OUTLINE_STEP)
     return np.stack([np.interp(at, travelled, closed[:, 0]), np.interp(at, travelled, closed[:, 1])], axis=1)
 
 
 def inward_normals(outline: Points) -> Points:
-    """Unit vectors into the bone at each point of its closed outline."""
+    """Return the unit vectors that point into the bone at each point of a closed outline."""
     along = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
     x, y = outline[:, 0], outline[:, 1]
     turns_left = np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) > 0
-    across = (
-        np.stack([-along[:, 1], along[:, 0]], axis=1) if turns_left else np.stack([along[:, 1], -along[:, 0]], axis=1)
-    )
-    normals: Points = across / np.hypot(across[:, 0], across[:, 1])[:, None]
-    return normals
-
-
-def _notched(outline: Points, probability: float, rng: np.random.Generator, *, is_head: bool) -> Points:
-    """The outline with natural dents at its two margins, each with this probability; they belong to the bone."""
-    for side in (-1.0, 1.0):
-        present, height, depth, width = rng.random(4)
-        if present >= probability:
-            continue
-        # A point beside the bone, at the height of the bare area: the dent is where the outline comes nearest to it.
-        beside = np.array([side, -0.12 - 0.26 * height if is_head else 0.06 + 0.22 * height])
-        deepest = int(np.argmin(np.hypot(*(outline - beside).T)))
-        away = np.hypot(*(outline - outline[deepest]).T)
-        dent = (0.02 + 0.04 * depth) * np.exp(-((away / (0.06 + 0.06 * width)) ** 2))
-        outline = _resample(outline + dent[:, None] * inward_normals(outline), OUTLINE_STEP)
-    return outline
-
-
-def _bone(
-    half: str,
-    slenderness: float,
-    rng: np.random.Generator,
-    notches: float,
-    notch_rng: np.random.Generator,
-    *,
-    is_head: bool,
-) -> Bone:
-    right = _control_points(half).copy()
-    left = right.copy()
-    left[:, 0] *= -1
-    for side in (right, left):
-        side[1:, 0] *= 1 + rng.normal(0, 0.025) + rng.normal(0, 0.018, len(side) - 1)
-        side[1:8, 1] += rng.normal(0, 0.012, 7)
-    shaft = np.abs(right[:, 1]) > 0.6
-    right[shaft, 0] *= slenderness
-    left[shaft, 0] *= slenderness
-    ring = np.vstack([right, left[:0:-1]])
-    outline = _resample(smooth_closed(ring), OUTLINE_STEP)
-    outline = _notched(outline, notches, notch_rng, is_head=is_head)
-    articular = outline[:, 1] > -_MARGIN_HEAD if is_head else outline[:, 1] < _MARGIN_BASE
-    return _bone_of(outline, articular, "head" if is_head else "base", is_proximal=is_head)
-
-
-def _bone_of(
-    outline: Points, articular: npt.NDArray[np.bool_], name: str, *, is_proximal: bool, is_short: bool = False
-) -> Bone:
-    """The bone whose outline starts far from the joint, so that its articular part is one run of points."""
-    turn = int(np.argmin(outline[:, 1] if is_proximal else -outline[:, 1]))
-    return Bone(np.roll(outline, -turn, axis=0), np.roll(articular, -turn), name, is_proximal, is_short)
-
-
-def joint_bones(joint: str, patient: PatientStyle, difficulty: Difficulty = PLAIN) -> tuple[Bone, ...]:
-    """The intact bones whose surfaces make up a joint.
-
-    Args:
-        joint: Registry column.
-        patient: The patient whose joint it is.
-        difficulty: How often bones have natural notches.
-
-    Returns:
-        The proximal bone (head) and the distal bone (base) of a finger or toe; radius, ulna, scaphoid and lunate of a
-        wrist.
-
-    Raises:
-        InvalidRequest: The phantom has no drawing of this joint.
-    """
-    kind = joint_look(joint).kind
-    rng = stream(patient.seed, "bones", patient.patient_id, joint)
-    notch_rng = stream(patient.seed, "notches", patient.patient_id, joint)
-    if kind == "WRIST":
-        return tuple(_wrist_bone(name, limit, text, rng) for (name, limit), text in _WRIST_BONES.items())
-
-    def bone(half: str, *, is_head: bool) -> Bone:
-        return _bone(half, patient.slenderness, rng, difficulty.notches, notch_rng, is_head=is_head)
-
-    head, base = _HALVES[kind]
-    return bone(head, is_head=True), bone(base, is_head=False)
-
-
-def _wrist_bone(name: str, limit: float, text: str, rng: np.random.Generator) -> Bone:
-    outline = _free_outline(text, rng)
-    is_forearm = name in {"radius", "ulna"}
-    articular = outline[:, 1] > limit if is_forearm else outline[:, 1] < limit
-    return _bone_of(outline, articular, name, is_proximal=is_forearm, is_short=not is_forearm)
-
-
-def _free_outline(text: str, rng: np.random.Generator) -> Points:
-    points = _control_points(text)
-    middle = points.mean(axis=0)
-    # Cutting the corners makes a small bone smaller.
-    scale = 1 + rng.normal(0, 0.02) + (_SMALL_BONES if np.abs(points).max() < 2 else 0)
-    varied = middle + (points - middle) * scale + rng.normal(0, 0.01, points.shape)
-    return _resample(smooth_closed(varied), OUTLINE_STEP)
-
-
-def bystanders(joint: str, patient: PatientStyle) -> tuple[Points, ...]:
-    """Outlines of bones beside a wrist's joint: the other carpal bones and the bases of the metacarpals."""
-    if joint_look(joint).kind != "WRIST":
-        return ()
-    rng = stream(patient.seed, "bystanders", patient.patient_id, joint)
-    return tuple(_free_outline(text, rng) for text in _WRIST_BYSTANDERS)
-
-
-def joint_look(joint: str) -> JointLook:
-    """How a joint stands in its crop; InvalidRequest for one that is not drawn."""
-    try:
-        return LOOKS[joint]
-    except KeyError:
-        known = ", ".join(LOOKS)
-        raise InvalidRequest(f"The phantom draws no joint named {joint!r}; it draws {known}.") from None
+    across = np.stack([-along[:, 1], along[:, 0]] if turns_left else [along[:, 1], -along[:, 0]], axis=1)
+    return np.asarray(across / np.hypot(across[:, 0], across[:, 1])[:, None], dtype=np.float64)

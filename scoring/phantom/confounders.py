@@ -1,16 +1,16 @@
-"""What makes a joint hard to read and is no erosion: spurs, cysts, sclerosis, growth plates, overlap, rings.
+"""Confounders: image content that makes a joint hard to read and is not erosion.
 
-Nothing here touches the articular outline, so the true erosion stays what it was. What belongs to a joint is on all
-radiographs of its patient; what lies over it is drawn anew for each radiograph. Each kind has a random stream of its own.
+Spurs, cysts, sclerosis and growth plates are on all radiographs of a patient; overlap is drawn per radiograph. Nothing
+here touches the articular outline, so the true erosion does not change. Each kind has a random stream of its own.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.phantom.anatomy import Bone, PatientStyle, Points, inward_normals, joint_look, smooth_closed
+from scoring.phantom.anatomy import Bone, PatientStyle, Points, inward_normals, joint_template, smooth_closed
 from scoring.phantom.difficulty import PLAIN, Difficulty
-from scoring.phantom.raster import Canvas, Floats, bell, chord, finger, ramp
+from scoring.phantom.raster import Canvas, Floats, Window, bell, chord, finger, ramp
 from scoring.phantom.seeds import stream
 
 _CYST_CLEARANCE = 0.025
@@ -19,46 +19,49 @@ _GROWTH_PLATE_BASE, _GROWTH_PLATE_HEAD = 0.34, -0.55
 
 @dataclass(frozen=True)
 class Spur:
-    """A bony lip at the margin of a bone, in the bone's frame."""
+    """A bony lip at the margin of a bone. An erosion of the point `root` of the bone's outline removes the spur."""
 
     outline: Points
     root: int
-    """The point of the bone's outline it grows from; an erosion that takes this point takes the spur."""
 
 
 @dataclass(frozen=True)
 class Cyst:
-    """A round hole in the spongy bone that reaches no point of the outline, in the bone's frame."""
+    """A round hole in the spongy bone that reaches no point of the outline.
+
+    `centre` has shape (1, 2). `contrast` is the lost share of the opacity, `rim` the added opacity of the border.
+    """
 
     centre: Points
-    """Shape (1, 2)."""
     radius: float
     contrast: float
     rim: float
 
 
 @dataclass(frozen=True)
-class BoneTrouble:
-    """What disturbs the picture of one bone."""
+class BoneConfounders:
+    """Confounders of one bone, in its coordinates.
+
+    `sclerosis` is the opacity of a band below the surface, `growth_plate` the height of an open growth plate.
+    """
 
     spurs: tuple[Spur, ...] = ()
     cysts: tuple[Cyst, ...] = ()
     sclerosis: float = 0.0
-    """Density of a broad band below the surface."""
     growth_plate: float | None = None
-    """Height of the open growth plate in the bone's frame."""
 
 
 @dataclass(frozen=True)
-class BiteLook:
-    """How visible the bites of a joint are; by default, all of them are as clear as can be.
+class BiteStyle:
+    """Visibility of the bites of a joint; by default, all are fully visible.
 
     Attributes:
-        depth: Depth of the bites, relative.
-        contrast: Share of the bone's opacity that a bite takes away, relative.
-        softness: Softer border, in units of the bite's radius.
-        hiding: By how much places differ.
-        waves: Radians a joint unit across and along, and a phase: where bites are hidden.
+        depth: Relative depth.
+        contrast: Share of the opacity that a bite removes.
+        softness: Additional softness of the border, in units of the radius.
+        hiding: Largest loss of visibility.
+        waves: Pattern of that loss: radians per joint unit across and along, and a phase.
+        rim: Opacity of a sclerotic rim.
     """
 
     depth: float = 1.0
@@ -66,83 +69,72 @@ class BiteLook:
     softness: float = 0.0
     hiding: float = 0.0
     waves: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rim: float = 0.0
 
-    def of_size(self, erosion_percent: float) -> "BiteLook":
-        """The look at this size of the erosion: what is large goes deep, and through the whole bone."""
-        large = min(1.0, erosion_percent / 75)
-        return replace(
-            self,
-            depth=self.depth + large * max(0.0, 1 - self.depth),
-            contrast=self.contrast + large * (1 - self.contrast),
-            hiding=self.hiding * (1 - 0.8 * large),
-        )
-
-    def visible(self, across: Floats, along: Floats) -> Floats:
-        """Visibility of a bite at each place, 1 - hiding to 1."""
+    def visibility(self, across: Floats, along: Floats) -> Floats:
+        """Return the visibility of a bite at each pixel, from 1 - hiding to 1."""
         x, y, phase = (np.float32(number) for number in self.waves)
-        share: Floats = 1 - np.float32(self.hiding / 2) * (1 + np.cos(x * across + y * along + phase))
-        return share
+        share = 1 - np.float32(self.hiding / 2) * (1 + np.cos(x * across + y * along + phase))
+        return np.asarray(share, dtype=np.float32)
 
 
 @dataclass(frozen=True)
-class JointTrouble:
-    """What disturbs the picture of one joint on all radiographs of its patient."""
+class JointConfounders:
+    """Confounders of one joint on all radiographs of its patient.
 
-    bones: tuple[BoneTrouble, ...]
-    """One a bone of the joint, in the order of `joint_bones`."""
-    bite: BiteLook = BiteLook()
-    coupling: float = 1.0
-    """How much of the usual collapse a severe erosion brings."""
-    narrowing: float = 0.0
-    """Lost share of the joint space."""
-    slip: float = 0.0
-    """To the side, joint units; the joint also deviates by as many radians."""
-
-    def of_size(self, erosion_percent: float) -> "JointTrouble":
-        """The same with an erosion of this size."""
-        return replace(self, bite=self.bite.of_size(erosion_percent))
-
-
-def joint_trouble(joint: str, bones: tuple[Bone, ...], patient: PatientStyle, difficulty: Difficulty) -> JointTrouble:
-    """Draw what disturbs one joint of a patient at this difficulty.
-
-    Args:
-        joint: Registry column.
-        bones: The bones of the joint, intact.
-        patient: Whose joint it is.
-        difficulty: How often and how much.
+    Attributes:
+        bones: One per bone, in the order of `joint_bones`.
+        bite: Visibility of the bites.
+        coupling: Share of the usual collapse that a severe erosion causes.
+        narrowing: Lost share of the joint space.
+        slip: Slip to the side in joint units, and deviation in radians.
     """
+
+    bones: tuple[BoneConfounders, ...]
+    bite: BiteStyle = BiteStyle()
+    coupling: float = 1.0
+    narrowing: float = 0.0
+    slip: float = 0.0
+
+
+def joint_confounders(
+    joint: str, bones: tuple[Bone, ...], patient: PatientStyle, difficulty: Difficulty, erosion_percent: float
+) -> JointConfounders:
+    """Draw the confounders of one joint of a patient, given its intact bones and its erosion."""
     if difficulty == PLAIN:
-        # What follows would come to the same, slowly.
-        return JointTrouble(tuple(BoneTrouble() for _ in bones))
+        # A shortcut: the code below has the same result.
+        return JointConfounders(tuple(BoneConfounders() for _ in bones))
     rng = stream(patient.seed, "bite-look", patient.patient_id, joint)
     waves = (float(rng.normal(0, 4)), float(rng.normal(0, 4)), float(rng.uniform(0, 2 * np.pi)))
-    bite = BiteLook(
-        depth=float(rng.uniform(*difficulty.bite_depth)),
-        contrast=float(rng.uniform(*difficulty.bite_contrast)),
+    depth, contrast = float(rng.uniform(*difficulty.bite_depth)), float(rng.uniform(*difficulty.bite_contrast))
+    # A large erosion is deep and affects the whole bone.
+    large = min(1.0, erosion_percent / 75)
+    bite = BiteStyle(
+        depth=depth + large * max(0.0, 1 - depth),
+        contrast=contrast + large * (1 - contrast),
         softness=difficulty.bite_softness * float(rng.random()),
-        hiding=difficulty.bite_hiding * float(rng.random()),
+        hiding=difficulty.bite_hiding * float(rng.random()) * (1 - 0.8 * large),
         waves=waves,
     )
-    stance = stream(patient.seed, "stance-without-erosion", patient.patient_id, joint)
-    return JointTrouble(
-        bones=tuple(_bone_trouble(joint, bone, patient, difficulty) for bone in bones),
+    rng = stream(patient.seed, "stance-without-erosion", patient.patient_id, joint)
+    return JointConfounders(
+        bones=tuple(_bone_confounders(joint, bone, patient, difficulty) for bone in bones),
         bite=bite,
-        coupling=float(stance.uniform(*difficulty.coupling)),
-        narrowing=float(min(stance.exponential(), 3.5)) * difficulty.narrowing,
-        slip=float(stance.standard_t(4)) * difficulty.malalignment,
+        coupling=float(rng.uniform(*difficulty.coupling)),
+        narrowing=float(min(rng.exponential(), 3.5)) * difficulty.narrowing,
+        slip=float(rng.standard_t(4)) * difficulty.malalignment,
     )
 
 
-def _bone_trouble(joint: str, bone: Bone, patient: PatientStyle, difficulty: Difficulty) -> BoneTrouble:
-    def of(what: str) -> np.random.Generator:
-        return stream(patient.seed, what, patient.patient_id, joint, bone.name)
+def _bone_confounders(joint: str, bone: Bone, patient: PatientStyle, difficulty: Difficulty) -> BoneConfounders:
+    def rng(kind: str) -> np.random.Generator:
+        return stream(patient.seed, kind, patient.patient_id, joint, bone.name)
 
-    sclerosis = of("sclerosis")
+    sclerosis = rng("sclerosis")
     dense = sclerosis.random() < difficulty.sclerosis
-    return BoneTrouble(
-        spurs=_spurs(bone, of("osteophytes"), difficulty.osteophytes),
-        cysts=_cysts(bone, of("cysts"), difficulty.cysts),
+    return BoneConfounders(
+        spurs=_spurs(bone, rng("osteophytes"), difficulty.osteophytes),
+        cysts=_cysts(bone, rng("cysts"), difficulty.cysts),
         sclerosis=float(sclerosis.uniform(0.08, 0.35)) if dense else 0.0,
         growth_plate=_growth_plate(joint, bone, patient, difficulty),
     )
@@ -184,47 +176,42 @@ def _cysts(bone: Bone, rng: np.random.Generator, probability: float) -> tuple[Cy
 
 def _growth_plate(joint: str, bone: Bone, patient: PatientStyle, difficulty: Difficulty) -> float | None:
     rng = stream(patient.seed, "growth-plates", patient.patient_id)
-    # Phalanges grow at their base, as does the metacarpal of the thumb; the other metacarpals, the metatarsals and the
-    # bones of the forearm grow at this end; carpal bones have no growth plate.
-    grows = not bone.is_short and (not bone.is_proximal or joint_look(joint).kind in {"MCP", "MTP", "WRIST"})
+    # Phalanges and the metacarpal of the thumb grow at their base, other metacarpals, metatarsals and the bones of the
+    # forearm at the end shown here. Carpal bones have no growth plate.
+    grows = not bone.is_short and (not bone.is_proximal or joint_template(joint).kind in {"MCP", "MTP", "WRIST"})
     if rng.random() >= difficulty.growth_plates or not grows:
         return None
     return (_GROWTH_PLATE_HEAD if bone.is_proximal else _GROWTH_PLATE_BASE) + float(rng.normal(0, 0.03))
 
 
-def paint_cyst(bone: Floats, cyst: Cyst, canvas: Canvas, window: tuple[slice, slice]) -> Floats:
-    """The opacity of a bone with a cyst in it; the cyst's centre is in joint units of the picture."""
-    x, y = np.float32(cyst.centre[0, 0]), np.float32(cyst.centre[0, 1])
-    radius = np.hypot(canvas.across[window] - x, canvas.along[window] - y) / np.float32(cyst.radius)
-    uneven = np.float32(0.14) * canvas.texture[window] + np.float32(0.25) * canvas.patches[window]
-    radius = radius + uneven * bell(radius, 1.0, 0.5)
-    painted: Floats = bone * (1 - np.float32(cyst.contrast) * (1 - ramp(radius, 0.35, 1.25)))
-    return painted + np.float32(cyst.rim) * bell(radius, 1.25, 0.3)
-
-
-def paint_growth_plate(bone: Floats, height: float, canvas: Canvas, window: tuple[slice, slice]) -> Floats:
-    """The opacity of a bone with an open growth plate: a lucent, wavy line between two dense ones."""
-    wave = np.float32(0.02) * np.sin(np.float32(9) * canvas.across[window]) + np.float32(0.012) * canvas.patches[window]
-    off = canvas.along[window] - np.float32(height) - wave
-    line = np.float32(0.5) * bell(off, 0.0, 0.03)
-    edges = np.float32(0.16) * (bell(off, 0.07, 0.03) + bell(off, -0.07, 0.03))
-    painted: Floats = bone * (1 - line + edges)
-    return painted
+def paint_confounders(bone: Floats, depth: Floats, found: BoneConfounders, canvas: Canvas, window: Window) -> Floats:
+    """Return the opacity of a bone with its sclerosis, cysts and growth plate, in joint coordinates of the image."""
+    across, along = canvas.across[window], canvas.along[window]
+    texture, patches = canvas.texture[window], canvas.patches[window]
+    if found.sclerosis:
+        near = bell(along, 0.0, 0.28) * bell(depth, 0.08, 0.10)
+        bone = bone + np.float32(found.sclerosis) * near * (1 + np.float32(0.4) * patches)
+    for cyst in found.cysts:
+        x, y = np.float32(cyst.centre[0, 0]), np.float32(cyst.centre[0, 1])
+        radius = np.hypot(across - x, along - y) / np.float32(cyst.radius)
+        uneven = np.float32(0.14) * texture + np.float32(0.25) * patches
+        radius = radius + uneven * bell(radius, 1.0, 0.5)
+        bone = bone * (1 - np.float32(cyst.contrast) * (1 - ramp(radius, 0.35, 1.25)))
+        bone = bone + np.float32(cyst.rim) * bell(radius, 1.25, 0.3)
+    if found.growth_plate is not None:
+        # A lucent, wavy line between two dense ones.
+        wave = np.float32(0.02) * np.sin(np.float32(9) * across) + np.float32(0.012) * patches
+        off = along - np.float32(found.growth_plate) - wave
+        line = np.float32(0.5) * bell(off, 0.0, 0.03)
+        edges = np.float32(0.16) * (bell(off, 0.07, 0.03) + bell(off, -0.07, 0.03))
+        bone = bone * (1 - line + edges)
+    return bone
 
 
 def paint_overlap(
-    canvas: Canvas, joint: str, patient: PatientStyle, sop_iuid: str, difficulty: Difficulty
-) -> tuple[Floats, Floats] | None:
-    """Soft tissue and bone of a neighbouring finger that lies over the joint on this radiograph; None: nothing does.
-
-    Returns:
-        Thickness of soft tissue and opacity of bone to be added.
-    """
-    if not difficulty.overlaps:
-        return None
-    rng = stream(patient.seed, "overlap", sop_iuid, joint)
-    if rng.random() >= difficulty.overlaps:
-        return None
+    soft: Floats, opacity: Floats, canvas: Canvas, patient: PatientStyle, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """Return soft tissue and opacity with a neighbouring finger that covers the joint."""
     side = rng.choice([-1.0, 1.0])
     slant = rng.normal(0, 0.25)
     off = canvas.across * np.float32(np.cos(slant)) + canvas.along * np.float32(np.sin(slant))
@@ -233,20 +220,18 @@ def paint_overlap(
     depth = np.float32(rng.uniform(0.3, 0.42)) - np.abs(off)
     core = chord(depth - np.float32(patient.cortex))
     bone = np.float32(rng.uniform(0.5, 0.9)) * (chord(depth) - core) + np.float32(0.22 * patient.density) * core
-    return flesh, bone
+    return soft + flesh, opacity + bone
 
 
-def paint_ring(canvas: Canvas, joint: str, patient: PatientStyle, difficulty: Difficulty) -> Floats | None:
-    """Opacity of a ring on the ring finger's proximal phalanx; None: the patient wears none, or it is out of reach."""
-    look = joint_look(joint)
-    if look.digit != 4 or not difficulty.rings:
-        return None
+def paint_ring(opacity: Floats, canvas: Canvas, joint: str, patient: PatientStyle, difficulty: Difficulty) -> Floats:
+    """Return the opacity with a ring on the fourth digit, if the patient wears one."""
+    template = joint_template(joint)
     rng = stream(patient.seed, "ring", patient.patient_id)
-    if rng.random() >= difficulty.rings:
-        return None
-    height = rng.uniform(0.75, 1.0) if look.kind == "MCP" else -rng.uniform(0.85, 1.1)
+    if template.digit != 4 or rng.random() >= difficulty.rings:
+        return opacity
+    height = rng.uniform(0.75, 1.0) if template.kind == "MCP" else -rng.uniform(0.85, 1.1)
     bend = canvas.along - np.float32(height) - np.float32(rng.uniform(-0.12, 0.12)) * canvas.across**2
     width = np.float32(rng.uniform(0.06, 0.12))
     over = 1 - ramp(np.abs(canvas.across), 0.86 * patient.flesh, 0.9 * patient.flesh)
-    ring: Floats = np.float32(1.8) * over * (1 - ramp(np.abs(bend), float(width), float(width) + 0.03))
-    return ring
+    ring = np.float32(1.8) * over * (1 - ramp(np.abs(bend), float(width), float(width) + 0.03))
+    return np.asarray(opacity + ring, dtype=np.float32)

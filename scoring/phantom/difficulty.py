@@ -1,8 +1,7 @@
-"""How hard a phantom is to read: what disturbs the pictures, how readers err, how many joints were operated on.
+"""Difficulty of a phantom: confounders in the images, errors of the readers, and operated joints.
 
-A difficulty changes neither the patients nor their true erosions. Everything it adds is drawn from random streams of
-its own, so turning one knob leaves all else as it was (but for `notches`, which reshape the bone that the rest sits
-on), and `plain` draws what was drawn before difficulties existed.
+A difficulty changes neither patients nor their true erosions. Each parameter has its own random streams, so a change
+of one has no effect on the others, except for `notches`, which reshapes the bones themselves.
 """
 
 from dataclasses import dataclass
@@ -12,38 +11,38 @@ from scoring.errors import InvalidRequest
 
 @dataclass(frozen=True)
 class Difficulty:
-    """The knobs of a phantom; `Difficulty("mine")` is as easy as `plain`.
+    """The parameters of a phantom; by default those of `plain`.
 
-    Probabilities are 0 to 1 for each joint of a patient and hold on all his radiographs, unless something else is said.
+    Unless stated otherwise, a probability (0 to 1) applies to one joint of a patient on all its radiographs.
 
     Attributes:
-        name: What it is called where figures appear.
-        osteophytes: Probability of bony spurs at the margins.
-        cysts: Probability of each of up to three holes that look like erosions and do not reach the articular outline.
-        notches: Probability of a natural dent in the outline, which is no erosion, at each margin of a finger or toe.
+        name: Label of the figures.
+        osteophytes: Probability of a bony spur at each margin.
+        cysts: Probability of each of up to three cysts that resemble erosions and do not reach the articular outline.
+        notches: Probability of a natural dent at each margin of a finger or toe; it is no erosion.
         sclerosis: Probability of dense bone below the surface.
-        growth_plates: Probability, for a patient, of open growth plates.
-        narrowing: Mean loss of joint space that has nothing to do with erosion, as a share of the space.
-        malalignment: Spread of slips and deviations that have nothing to do with erosion, in joint units.
-        overlaps: Probability, for a joint on a radiograph, that a neighbour's soft tissue or bone lies over it.
-        rings: Probability, for a patient, of a ring on the ring finger.
-        coupling: Least to greatest share of the usual loss of space, slip and collapse that a severe erosion brings.
-        bite_contrast: Least to greatest contrast of a small bite, relative to `plain`: bites seen face-on have bone
-            before and behind them. The larger the erosion, the closer to 1.
-        bite_depth: Least to greatest depth of small bites, relative to `plain`.
-        bite_softness: How much softer the border of a bite is, in units of its radius.
-        bite_hiding: Greatest share by which a place within a bite is less visible than the rest.
-        exposure: Spread of exposure and contrast between radiographs; 0 is the spread of `plain`, 1 is wide.
-        blur: Greatest additional blur of a radiograph, pixels.
+        growth_plates: Probability per patient of open growth plates.
+        narrowing: Mean loss of joint space unrelated to erosion, as a share of the space.
+        malalignment: Spread of slips and deviations unrelated to erosion, joint units.
+        overlaps: Probability per joint and radiograph that soft tissue or bone of a neighbour covers the joint.
+        rings: Probability per patient of a ring on the ring finger.
+        coupling: Range of the share of the usual narrowing, slip and collapse that a severe erosion causes.
+        bite_contrast: Range of the contrast of a small bite, relative to `plain`: a bite seen face-on has bone in front
+            and behind. It approaches 1 as the erosion grows.
+        bite_depth: Range of the depth of small bites, relative to `plain`.
+        bite_softness: Additional softness of the border of a bite, in units of its radius.
+        bite_hiding: Largest share by which parts of a bite are less visible than the rest.
+        exposure: Spread of exposure and contrast between radiographs: 0 is that of `plain`, 1 is wide.
+        blur: Largest additional blur of a radiograph, pixels.
         noise: Mean additional noise of a radiograph, grey values.
-        reader_error: Standard deviation of a reading of an intact or a destroyed joint, percentage points.
-        reader_error_middle: What each unit of sqrt(t (100 - t)) adds to it, t being the true percentage.
-        reader_bias: Spread between readers, percentage points halfway between the ends.
-        halo: Share of the way from a joint's erosion to the mean of its radiograph that a reading goes.
-        copied: Probability that a reading is that of another joint of the radiograph: the halo effect at its strongest, which
-            tells on radiographs with both destroyed and intact joints.
-        blunders: Probability that a reading has nothing to do with the joint: the wrong line, the wrong radiograph.
-        overlooked: Erosion in percent at which 1 in e erosions is overlooked and read as 0.
+        reader_error: Standard deviation of the reading of an intact or a destroyed joint, percentage points.
+        reader_error_middle: Increase of that SD per unit of sqrt(t (100 - t)), where t is the true percentage.
+        reader_bias: Standard deviation of the readers' biases at 50 percent, percentage points.
+        halo: Share of the distance from a joint's erosion to the mean of its radiograph by which a reading is shifted.
+        copied: Probability that a reading is that of another joint of the radiograph. This strongest form of the halo
+            effect shows on radiographs with both destroyed and intact joints.
+        blunders: Probability that a reading is unrelated to the joint, as after a slip of the line or the radiograph.
+        overlooked: Erosion in percent at which a share of 1/e of erosions is overlooked and read as 0.
         operated: Probability that a badly damaged joint is replaced or fused.
     """
 
@@ -76,7 +75,7 @@ class Difficulty:
 
 
 PLAIN = Difficulty("plain")
-"""Clean drawings, careful readers."""
+"""Clean images, careful readers."""
 
 LIFELIKE = Difficulty(
     "lifelike",
@@ -106,18 +105,18 @@ LIFELIKE = Difficulty(
     overlooked=1.5,
     operated=0.25,
 )
-"""Radiographs as a clinic has them, readers as they are; set by hand, see docs/phantom.md."""
+"""Resembles the radiographs and readers of a clinic; set by hand, see docs/explanation/phantoms.md."""
 
 DIFFICULTIES = {difficulty.name: difficulty for difficulty in (PLAIN, LIFELIKE)}
 
 
 def difficulty_named(name: str) -> Difficulty:
-    """The preset of that name.
+    """Return a preset.
 
     Raises:
-        InvalidRequest: There is none.
+        InvalidRequest: The name is unknown.
     """
     try:
         return DIFFICULTIES[name]
     except KeyError:
-        raise InvalidRequest(f"There is no difficulty named {name!r}; there are {', '.join(DIFFICULTIES)}.") from None
+        raise InvalidRequest(f"Unknown difficulty: {name}. Use one of: {', '.join(DIFFICULTIES)}.") from None

@@ -1,9 +1,8 @@
-"""Erosions: which part of a joint's articular outline is gone, and the bites that took it.
+"""Erosions of a joint: the part of the articular outline that is removed, and the bites that remove it.
 
-An erosion of p percent removes p percent of the articular outline of its bones, measured along the outline. Defects
-begin at the margins (the bare areas, where cartilage ends) and grow: a larger erosion of the same joint contains the
-smaller one. Sites and looks after Rau and Wassenberg, "Scoring methods" (Ratingen score: share of the joint surface
-that is destroyed).
+An erosion of p percent removes p percent of the length of the articular outline of the bones: the Ratingen score grades
+the destroyed share of the joint surface (Rau and Wassenberg, "Scoring methods"). Erosions start at the margins (the
+bare areas, where cartilage ends) and spread. A larger erosion of the same joint contains the smaller one.
 """
 
 from dataclasses import dataclass
@@ -17,32 +16,30 @@ from scoring.phantom.anatomy import OUTLINE_STEP, Bone, Points
 
 @dataclass(frozen=True)
 class Defect:
-    """The bites an erosion takes out of one bone: discs in joint units."""
+    """The bites of an erosion in one bone: discs in joint units, and the removed points of the bone's outline."""
 
     centres: Points
     radii: npt.NDArray[np.float64]
     removed: npt.NDArray[np.bool_]
-    """For each point of the bone's outline: eroded away."""
 
 
 def erode(
     bones: tuple[Bone, ...], erosion_percent: float, rng: np.random.Generator, depth: float = 1.0
 ) -> tuple[Defect, ...]:
-    """Lay out the defects that remove `erosion_percent` of the articular outline.
+    """Draw the defects that remove a share of the articular outline.
 
-    Every point of the articular outline gets a time at which the erosion reaches it: defects start at the margins
-    (later also inside the surface) and spread along the outline, each at its own speed. The points reached first are
-    removed until their length is the asked share. The bite at a removed point is a disc that does not reach any kept
-    point of the outline, so the removed share is exact up to the outline's step.
+    The erosion reaches every point of the outline at a random time: defects start at the margins, later also within the
+    surface, and spread along the outline at individual speeds. The earliest points are removed. The bite at a removed
+    point is a disc that reaches no kept point, so the removed share is exact up to the step of the outline.
 
     Args:
-        bones: The bones of the joint.
+        bones: Bones of the joint.
         erosion_percent: 0 to 100.
         rng: Generator of this patient's joint; the same one gives nested defects as the percentage grows.
-        depth: How deep the bites are, relative; the removed share does not depend on it.
+        depth: Relative depth of the bites; the removed share does not depend on it.
 
     Returns:
-        The defects of each bone.
+        One defect per bone.
     """
     reached: list[npt.NDArray[np.float64]] = []
     ruggedness: list[npt.NDArray[np.float64]] = []
@@ -59,33 +56,28 @@ def erode(
     deepest = depth * rng.uniform(0.11, 0.22)
 
     times = np.concatenate(reached)
-    n_removed = round(len(times) * erosion_percent / 100)
-    order = np.argsort(times, kind="stable")
     gone = np.zeros(len(times), dtype=bool)
-    gone[order[:n_removed]] = True
+    gone[np.argsort(times, kind="stable")[: round(len(times) * erosion_percent / 100)]] = True
 
     ends = np.cumsum([len(part) for part in reached])[:-1]
     defects = []
     for bone, part, bumps in zip(bones, np.split(gone, ends), ruggedness, strict=True):
         removed = np.zeros(len(bone.outline), dtype=bool)
         removed[np.flatnonzero(bone.articular)] = part
-        centres = bone.outline[removed]
         limit = deepest * (1 + 0.7 * erosion_percent / 100) * np.clip(1 + 0.4 * bumps[part], 0.3, 1.8)
-        defects.append(Defect(centres, np.minimum(limit, _distance_to_kept(bone, removed)), removed))
+        defects.append(Defect(bone.outline[removed], np.minimum(limit, _distance_to_kept(bone, removed)), removed))
     return tuple(defects)
 
 
 def _distance_to_kept(bone: Bone, removed: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    centres = bone.outline[removed]
-    if not len(centres):
+    if not removed.any():
         return np.zeros(0)
-    # The ends of fingers and toes are too broad for a bite to reach the other side; a bone of the wrist is not.
+    # Bites cannot reach the other side of the broad bones of fingers and toes, but of the bones of a wrist.
     is_broad = bone.name in {"head", "base"}
     near = ~removed & ndimage.binary_dilation(removed, iterations=80) if is_broad else ~removed
-    kept = bone.outline[near]
-    gaps = centres[:, None, :] - kept[None, :, :]
+    gaps = bone.outline[removed][:, None, :] - bone.outline[near][None, :, :]
     nearest: npt.NDArray[np.float64] = np.sqrt((gaps * gaps).sum(axis=2).min(axis=1))
     if is_broad:
         return nearest * 0.98
-    # What stays on the other side of a thin place must not be left as thin as paper.
+    # Keeps a visible thickness of bone on the other side of a thin place.
     return np.minimum(nearest * 0.98, np.maximum(nearest - 2 * OUTLINE_STEP, 0.05))

@@ -1,4 +1,4 @@
-"""Operated joints: replaced by a prosthesis or fused. Nobody reads them, and they have no true erosion."""
+"""Operated joints: replaced by a prosthesis or fused. They have no true erosion and no reading."""
 
 from typing import Literal
 
@@ -6,13 +6,21 @@ import numpy as np
 
 from scoring.phantom.anatomy import PatientStyle
 from scoring.phantom.raster import Canvas, Floats, bell, finger, ramp
+from scoring.phantom.seeds import stream
 
 Operation = Literal["prosthesis", "fusion"]
-OPERATIONS: tuple[Operation, ...] = ("prosthesis", "fusion")
 
 
-def paint_prosthesis(bone: Floats, canvas: Canvas, rng: np.random.Generator) -> Floats:
-    """Both bone ends cut off and a hinge with two stems in their place: of metal, or of silicone, which is faint."""
+def paint_operation(opacity: Floats, operation: Operation, canvas: Canvas, joint: str, patient: PatientStyle) -> Floats:
+    """Return the opacity of a joint after its operation."""
+    rng = stream(patient.seed, "operation-look", patient.patient_id, joint)
+    if operation == "prosthesis":
+        return _with_prosthesis(opacity, canvas, rng)
+    return _with_fusion(opacity, canvas, patient, rng)
+
+
+def _with_prosthesis(bone: Floats, canvas: Canvas, rng: np.random.Generator) -> Floats:
+    """Replace both bone ends by a hinge with two stems, of metal or of faint silicone."""
     along, off_axis = canvas.along, np.abs(canvas.across)
     metal = rng.random() < 0.5
     head_end, base_end, reach = -rng.uniform(0.22, 0.34), rng.uniform(0.14, 0.24), rng.uniform(0.9, 1.5)
@@ -20,24 +28,22 @@ def paint_prosthesis(bone: Floats, canvas: Canvas, rng: np.random.Generator) -> 
     beyond = np.maximum(np.float32(head_end) - along, along - np.float32(base_end))
     hub = finger(off_axis, np.float32(0.36)) * (1 - ramp(beyond, -0.02, 0.03))
     to_tip: Floats = np.clip(np.abs(along) / np.float32(reach), 0, 1)
-    half_width: Floats = np.float32(0.17) - np.float32(0.10) * to_tip
-    stem = finger(off_axis, half_width)
+    stem = finger(off_axis, np.float32(0.17) - np.float32(0.10) * to_tip)
     stem = stem * (1 - ramp(np.abs(along), reach, reach + 0.05))
     if metal:
         gap = 1 - bell(along, float(rng.normal(0.03, 0.02)), 0.03)
         implant = np.float32(1.9) * np.maximum(stem, hub * gap)
     else:
         implant = np.float32(0.5) * np.maximum(np.float32(0.7) * stem, hub)
-    whole: Floats = bone_left + implant
-    return whole
+    return np.asarray(bone_left + implant, dtype=np.float32)
 
 
-def paint_fusion(bone: Floats, canvas: Canvas, patient: PatientStyle, rng: np.random.Generator) -> Floats:
-    """The joint space filled with bone; half of the fused joints still have their wires or screw."""
+def _with_fusion(bone: Floats, canvas: Canvas, patient: PatientStyle, rng: np.random.Generator) -> Floats:
+    """Fill the joint space with bone, with wires or a screw in half of the joints."""
     across, along = canvas.across, canvas.along
-    bridge = np.float32(patient.density) * (np.float32(0.62) + np.float32(0.12) * canvas.texture)
-    bridge = bridge * finger(across, np.float32(0.47)) * bell(along, 0.0, 0.17)
-    fused: Floats = np.maximum(bone, bridge)
+    filling = np.float32(patient.density) * (np.float32(0.62) + np.float32(0.12) * canvas.texture)
+    filling = filling * finger(across, np.float32(0.47)) * bell(along, 0.0, 0.17)
+    fused: Floats = np.maximum(bone, filling)
     if rng.random() < 0.5:
         return fused
     widths = (0.085,) if rng.random() < 0.5 else (0.03, 0.03)

@@ -1,17 +1,15 @@
-"""A synthetic registry of visits without images, in which the relation of damage to disease activity is known.
+"""A synthetic registry of scores and visits without images, with known relations between damage and disease activity.
 
-Disease activity of a patient swings around a level of his own (an Ornstein-Uhlenbeck process, the AR(1) of irregular
-visits). Between two visits it is the straight line that joins them, and DAS28-ESR is that activity, without error. True
-damage rises at the rate
+The activity of a patient varies around an individual level (an Ornstein-Uhlenbeck process: AR(1) for irregular visits).
+It is linear between visits, and DAS28-ESR measures it without error. True damage rises at the rate, in points per year,
 
-    rate of the patient + lead * activity a year ago + during * activity now        (points a year)
+    rate of the patient + lead * activity a year ago + during * activity now
 
-and knows nothing of activity that is yet to come. A reader's error comes on top. So four population values are planted:
-the mean rate of progression and the effects of activity a year before, during, and (0) a year after an interval. What a
-correlation amounts to follows from the model too, but is taken from a very large simulation. The other forms of DAS28
-measure the same activity with error.
+and does not depend on later activity. Readings add an error. Four population values are therefore planted: the mean
+rate of progression, and the effects of activity a year before, during, and (0) a year after an interval. Correlations
+also follow from the model, but come from a very large simulation. Other forms of DAS28 measure activity with error.
 
-It shows whether a method finds what is there. It says nothing about patients.
+The registry tests whether a method finds known relations. It says nothing about patients.
 """
 
 from dataclasses import dataclass
@@ -22,18 +20,18 @@ import pandas as pd
 from scipy import stats
 
 from scoring.errors import InvalidRequest
+from scoring.phantom.patients import DAYS_PER_YEAR
 from scoring.phantom.seeds import stream
 
-DAYS_PER_YEAR = 365.25
 _FIRST_ENTRY = np.datetime64("2008-01-01")
 _ENTRY_SPAN_DAYS = 730
-_VISITS_A_YEAR = 2
-# Activity has to be there a year before the first radiograph and some weeks after the last visit, where no registry sees it.
+_VISITS_PER_YEAR = 2
+# Unrecorded visits: activity must be known a year before the first radiograph and some weeks after the last visit.
 _VISITS_BEFORE_ENTRY, _VISITS_AFTER_END = 3, 1
 _JITTER_DAYS = 30
 _SAME_DAY_RADIOGRAPHS, _RADIOGRAPH_LAG_DAYS, _RADIOGRAPHS_MISSING = 0.7, 45, 0.1
 
-# Intercept, slope on activity, error, share not measured, smallest value of the formula.
+# Intercept, slope on activity, standard deviation of the error, missing share, smallest value of the formula.
 _OTHER_FORMS = {
     "das28_esr3": (0.2, 0.95, 0.3, 0.15, 0.16),
     "das28_crp4": (0.1, 0.90, 0.4, 0.15, 0.96),
@@ -45,21 +43,21 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Planted:
-    """The parameters of the model; the published figures they were set by stand in docs/statistics.md.
+    """Parameters of the model; docs/explanation/statistics.md has the published figures behind them.
 
     Attributes:
         activity: Mean DAS28-ESR.
-        activity_between: Standard deviation of patients' own levels.
-        activity_within: Standard deviation of a patient's visits around his level.
+        activity_between: Standard deviation of the patients' levels.
+        activity_within: Standard deviation of a patient's visits around the level.
         activity_memory: Years in which the correlation of two visits' deviations falls to 1/e.
         first_damage: Smallest Rau score of a first radiograph, points.
         damage_shape: Shape of the gamma distribution of the first Rau score above that.
-        damage_scale: Its scale, points.
-        rate: Mean of the patients' own rates, exponentially distributed, points a year.
-        lead: Points a year for each unit of DAS28 a year ago.
-        during: Points a year for each unit of DAS28 now.
+        damage_scale: Scale of that distribution, points.
+        rate: Mean of the patients' exponentially distributed rates, points per year.
+        lead: Points per year and unit of DAS28 a year ago.
+        during: Points per year and unit of DAS28 now.
         reader_error: Standard deviation of a reading, points; 6.3 / (1.96 * sqrt 2) by the smallest detectable change.
-        model_error: The same of the predicted score.
+        model_error: Standard deviation of a predicted score, points.
         stay: Mean stay of a patient in the registry, years (exponential).
     """
 
@@ -79,9 +77,9 @@ class Planted:
 
     @property
     def progression(self) -> float:
-        """Mean progression, points a year: E[rate] + (lead + during) * E[activity], as activity has no trend.
+        """Mean progression in points per year: E[rate] + (lead + during) * E[activity], because activity has no trend.
 
-        Activity below 0 is 0; the mean of a normal variable that is cut at 0 is m Phi(m/s) + s phi(m/s).
+        Activity is a normal variable with values below 0 set to 0, so its mean is m Phi(m/s) + s phi(m/s).
         """
         spread = float(np.hypot(self.activity_between, self.activity_within))
         standard = self.activity / spread
@@ -91,12 +89,11 @@ class Planted:
 
 @dataclass(frozen=True)
 class Followed:
-    """What a registry would know of the simulated patients.
+    """Records of the simulated patients.
 
     Attributes:
-        radiographs: One row a radiograph: patient_id, visit_date, reported_rau, predicted_rau (0-190 points), n_scored (38).
-        visits: One row a visit: patient_id, visit_date, das28_esr4, das28_esr3, das28_crp4, das28_crp3; the last three
-            are NaN where not measured.
+        radiographs: One row per radiograph: patient_id, visit_date, reported_rau, predicted_rau (0-190), n_scored (38).
+        visits: One row per visit: patient_id, visit_date and four forms of DAS28. All but das28_esr4 may be NaN.
     """
 
     radiographs: pd.DataFrame
@@ -104,25 +101,25 @@ class Followed:
 
 
 def simulate_followed(n_patients: int, seed: int, years: int = 10, planted: Planted | None = None) -> Followed:
-    """Follow patients: visits about twice a year, radiographs about once a year and mostly on the day of a visit.
+    """Simulate visits about twice a year and radiographs about once a year, mostly on the day of a visit.
 
-    Patients leave when they leave, whatever their disease does. Radiographs are missed at random. All of it is drawn for all
-    patients at once, so a larger registry does not contain the smaller one.
+    Patients leave independently of their disease, and radiographs are missing at random. Patients are drawn
+    together, so a larger registry does not contain the smaller one.
 
     Args:
         n_patients: 1 or more.
         seed: 0 or more.
-        years: From the first visit to the last one of those who stay; 1 or more.
-        planted: The model; default: `Planted()`.
+        years: From the first visit to the last one of patients who stay; 1 or more.
+        planted: Parameters; default: `Planted()`.
 
     Returns:
-        Radiographs and visits, by patient and date.
+        Radiographs and visits, ordered by patient and date.
 
     Raises:
         InvalidRequest: n_patients or years are below 1.
     """
     if n_patients < 1 or years < 1:
-        raise InvalidRequest(f"{n_patients} patients over {years} years: both must be 1 or more.")
+        raise InvalidRequest(f"The registry has {n_patients} patients and {years} years. Both must be 1 or more.")
     model = planted or Planted()
     rng = stream(seed, "followed")
     visit_day = _visit_days(rng, n_patients, years)
@@ -160,16 +157,16 @@ def _rows(
 
 
 def _visit_days(rng: np.random.Generator, n_patients: int, years: int) -> Floats:
-    """Days since the first visit, (n_patients, visits), with those that no registry sees."""
-    number = np.arange(-_VISITS_BEFORE_ENTRY, years * _VISITS_A_YEAR + 1 + _VISITS_AFTER_END)
-    planned = number * DAYS_PER_YEAR / _VISITS_A_YEAR
+    """Return days since the first visit, (n_patients, visits), including unrecorded visits."""
+    number = np.arange(-_VISITS_BEFORE_ENTRY, years * _VISITS_PER_YEAR + 1 + _VISITS_AFTER_END)
+    planned = number * DAYS_PER_YEAR / _VISITS_PER_YEAR
     jitter = rng.integers(-_JITTER_DAYS, _JITTER_DAYS + 1, (n_patients, len(planned)))
     jitter[:, _VISITS_BEFORE_ENTRY] = 0
     return np.asarray(np.rint(planned) + jitter, dtype=np.float64)
 
 
 def _activity(rng: np.random.Generator, day: Floats, model: Planted) -> Floats:
-    """DAS28-ESR at each visit, (n_patients, visits)."""
+    """Return DAS28-ESR at each visit, (n_patients, visits)."""
     n_patients, n_visits = day.shape
     level = rng.normal(model.activity, model.activity_between, size=(n_patients, 1))
     deviation = np.empty(day.shape)
@@ -182,8 +179,8 @@ def _activity(rng: np.random.Generator, day: Floats, model: Planted) -> Floats:
 
 
 def _radiograph_days(rng: np.random.Generator, visit_day: Floats, years: int) -> Floats:
-    """Days of the yearly radiographs, (n_patients, years + 1): that of a visit, or some weeks from it."""
-    at_visit = visit_day[:, _VISITS_BEFORE_ENTRY::_VISITS_A_YEAR][:, : years + 1]
+    """Return days of the yearly radiographs, (n_patients, years + 1): on the day of a visit or some weeks from it."""
+    at_visit = visit_day[:, _VISITS_BEFORE_ENTRY::_VISITS_PER_YEAR][:, : years + 1]
     lag = rng.integers(-_RADIOGRAPH_LAG_DAYS, _RADIOGRAPH_LAG_DAYS + 1, at_visit.shape)
     return np.asarray(at_visit + np.where(rng.random(at_visit.shape) < _SAME_DAY_RADIOGRAPHS, 0, lag), dtype=np.float64)
 
@@ -191,24 +188,19 @@ def _radiograph_days(rng: np.random.Generator, visit_day: Floats, years: int) ->
 def _damage(
     rng: np.random.Generator, visit_day: Floats, activity: Floats, radiograph_day: Floats, model: Planted
 ) -> Floats:
-    """True Rau score at each radiograph, (n_patients, radiographs)."""
+    """Return the true Rau score at each radiograph, (n_patients, radiographs)."""
     n_patients = len(visit_day)
     first = model.first_damage + rng.gamma(model.damage_shape, model.damage_scale, n_patients)
     rate = rng.exponential(model.rate, n_patients)
     year_before = _integral(visit_day, activity, radiograph_day - DAYS_PER_YEAR)
     now = _integral(visit_day, activity, radiograph_day)
     since = radiograph_day - radiograph_day[:, :1]
-    return np.asarray(
-        first[:, None]
-        + rate[:, None] * since / DAYS_PER_YEAR
-        + model.lead * (year_before - year_before[:, :1])
-        + model.during * (now - now[:, :1]),
-        dtype=np.float64,
-    )
+    damage = first[:, None] + rate[:, None] * since / DAYS_PER_YEAR + model.lead * (year_before - year_before[:, :1])
+    return np.asarray(damage + model.during * (now - now[:, :1]), dtype=np.float64)
 
 
 def _integral(day: Floats, activity: Floats, until: Floats) -> Floats:
-    """Activity summed over time from the first visit until given days, DAS28 times years, (n_patients, radiographs)."""
+    """Return the integral of activity from the first visit to each radiograph, DAS28 times years."""
     width = np.diff(day, axis=1)
     area = np.cumsum(width * (activity[:, :-1] + activity[:, 1:]) / 2, axis=1)
     area = np.hstack([np.zeros((len(day), 1)), area])

@@ -1,10 +1,12 @@
-"""The canvas of a phantom radiograph: where its pixels lie in joint units, and the shapes that are painted on it."""
+"""The canvas of a synthetic radiograph: coordinates of its pixels, and basic shapes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
+import simplejpeg
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
@@ -12,45 +14,51 @@ from scoring.phantom.anatomy import Points
 
 Floats = npt.NDArray[np.float32]
 Grey = npt.NDArray[np.uint8]
+Window = tuple[slice, slice]
 
-
-@dataclass(frozen=True)
-class View:
-    """From joint units to pixels: turn, scale, shift."""
-
-    scale: float
-    angle: float
-    centre: tuple[float, float]
-
-    def to_pixels(self, points: Points) -> Points:
-        """Places in the picture (x, y) of points in joint units."""
-        cosine, sine = np.cos(self.angle), np.sin(self.angle)
-        x, y = points[:, 0] * self.scale, points[:, 1] * self.scale
-        return np.stack([self.centre[0] + cosine * x + sine * y, self.centre[1] + sine * x - cosine * y], axis=1)
-
-    def grid(self, side: int) -> tuple[Floats, Floats]:
-        """Joint coordinates (across, along) of every pixel."""
-        cosine, sine = np.float32(np.cos(self.angle) / self.scale), np.float32(np.sin(self.angle) / self.scale)
-        x = np.arange(side, dtype=np.float32)[None, :] - np.float32(self.centre[0])
-        y = np.arange(side, dtype=np.float32)[:, None] - np.float32(self.centre[1])
-        return cosine * x + sine * y, sine * x - cosine * y
+# Depth in joint units at which the beam passes through the full thickness of a bone.
+_HALF_THICKNESS = np.float32(0.42)
 
 
 @dataclass(frozen=True)
 class Canvas:
-    """The picture while it is drawn: where its pixels lie in joint units and the trabecular net over it."""
+    """An image in progress: the joint coordinates of its pixels (x across, y along), and a random texture.
 
-    view: View
+    `scale` is in pixels per joint unit, `angle` in radians, `centre` the pixel (x, y) of the origin. `texture` is the
+    trabecular net; `patches` are denser and thinner areas, much larger than trabeculae.
+    """
+
     side: int
+    scale: float
+    angle: float
+    centre: tuple[float, float]
     across: Floats
     along: Floats
     texture: Floats
     patches: Floats
-    """Denser and thinner places, much larger than trabeculae."""
+
+    def to_pixels(self, points: Points) -> Points:
+        """Return the pixel coordinates (x, y) of points in joint units."""
+        cosine, sine = np.cos(self.angle), np.sin(self.angle)
+        x, y = points[:, 0] * self.scale, points[:, 1] * self.scale
+        return np.stack([self.centre[0] + cosine * x + sine * y, self.centre[1] + sine * x - cosine * y], axis=1)
+
+
+def blank_canvas(
+    side: int, scale: float, angle: float, centre: tuple[float, float], *, trabecula: float, rng: np.random.Generator
+) -> Canvas:
+    """Return a canvas with a random texture; `trabecula` is the relative spacing of the trabecular net."""
+    cosine, sine = np.float32(np.cos(angle) / scale), np.float32(np.sin(angle) / scale)
+    x = np.arange(side, dtype=np.float32)[None, :] - np.float32(centre[0])
+    y = np.arange(side, dtype=np.float32)[:, None] - np.float32(centre[1])
+    across, along = cosine * x + sine * y, sine * x - cosine * y
+    # The size of trabeculae does not depend on the size of the image.
+    texture, patches = _net(across, along, 120.0 / trabecula, rng), _net(across, along, 16.0, rng)
+    return Canvas(side, scale, angle, centre, across, along, texture, patches)
 
 
 def place(points: Points, shift: tuple[float, float], turn: float, pivot: float) -> Points:
-    """Turn points by `turn` radians around the height `pivot` of the midline, then shift them."""
+    """Rotate points by `turn` radians around the height `pivot` of the midline, then shift them."""
     cosine, sine = np.cos(turn), np.sin(turn)
     x, y = points[:, 0], points[:, 1] - pivot
     return np.stack([cosine * x - sine * y + shift[0], sine * x + cosine * y + pivot + shift[1]], axis=1)
@@ -58,7 +66,7 @@ def place(points: Points, shift: tuple[float, float], turn: float, pivot: float)
 
 @lru_cache(maxsize=1)
 def _texture_bank() -> Floats:
-    """Tiles of a net of bright threads that run mostly along y, mean 0 and spread 1: (tile, 256, 256)."""
+    """Return tiles of a net of bright threads that run mostly along y, mean 0 and SD 1: (tile, 256, 256)."""
     rng = np.random.default_rng(20_171_222)
     tiles = []
     for _ in range(6):
@@ -71,55 +79,59 @@ def _texture_bank() -> Floats:
     return np.asarray(tiles, dtype=np.float32)
 
 
-def net(across: Floats, along: Floats, per_unit: float, rng: np.random.Generator) -> Floats:
-    """A random tile of the trabecular net laid over the picture, `per_unit` tile pixels to a joint unit."""
+def _net(across: Floats, along: Floats, per_unit: float, rng: np.random.Generator) -> Floats:
+    """Return a random tile of the trabecular net over the image, with `per_unit` tile pixels per joint unit."""
     bank = _texture_bank()
     tile = bank[rng.integers(len(bank))]
     x_start, y_start = rng.integers(0, 256, 2)
     columns = (across * np.float32(per_unit) + np.float32(x_start)).astype(np.int32) & 255
     rows = (along * np.float32(per_unit) + np.float32(y_start)).astype(np.int32) & 255
-    net: Floats = tile[rows, columns]
-    return net
+    return np.asarray(tile[rows, columns], dtype=np.float32)
 
 
 def ramp(values: Floats, low: float, high: float) -> Floats:
-    """A smooth step from 0 at `low` to 1 at `high`."""
+    """Return a smooth step from 0 at `low` to 1 at `high`."""
     share = np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
-    smooth: Floats = share * share * (3 - 2 * share)
-    return smooth
+    return np.asarray(share * share * (3 - 2 * share), dtype=np.float32)
 
 
 def bell(values: Floats, centre: float, width: float) -> Floats:
-    """A bell curve, 1 at `centre`."""
-    bell: Floats = np.exp(-(((values - np.float32(centre)) / np.float32(width)) ** 2))
-    return bell
-
-
-_HALF_THICKNESS = np.float32(0.42)
+    """Return a bell curve that is 1 at `centre`."""
+    return np.asarray(np.exp(-(((values - np.float32(centre)) / np.float32(width)) ** 2)), dtype=np.float32)
 
 
 def chord(depth: Floats) -> Floats:
-    """Length of the beam's way through a rounded bone, 0 at its edge to 1 from `_HALF_THICKNESS` inwards."""
+    """Return the relative length of the beam's path through a rounded bone: 0 at the edge, 1 where it is thickest."""
     level = np.clip(depth / _HALF_THICKNESS, 0, 1)
-    length: Floats = np.sqrt(level * (2 - level))
-    return length
+    return np.asarray(np.sqrt(level * (2 - level)), dtype=np.float32)
 
 
 def finger(across: Floats, half_width: Floats | np.float32) -> Floats:
-    """Thickness of a round finger, 1 on its axis and 0 from `half_width` on."""
-    thickness: Floats = np.sqrt(np.clip(1 - (across / half_width) ** 2, 0, 1))
-    return thickness
+    """Return the thickness of a round finger: 1 on its axis, 0 from `half_width` outwards."""
+    return np.asarray(np.sqrt(np.clip(1 - (across / half_width) ** 2, 0, 1)), dtype=np.float32)
 
 
-def coverage(polygons: list[Points], side: int) -> Image.Image:
-    """Filled polygons (pixels), at twice the resolution of the picture."""
-    canvas = Image.new("L", (side * 2, side * 2), 0)
-    brush = ImageDraw.Draw(canvas)
+def coverage(
+    side: int, polygons: Iterable[Points] = (), discs: Iterable[tuple[tuple[float, float], float]] = ()
+) -> Floats:
+    """Return the share of each pixel, 0 to 1, that filled shapes cover.
+
+    Args:
+        side: Pixels per side.
+        polygons: Points (x, y) in pixels.
+        discs: Centres (x, y) and radii in pixels.
+    """
+    # Shapes are drawn at twice the size.
+    image = Image.new("L", (side * 2, side * 2), 0)
+    brush = ImageDraw.Draw(image)
     for polygon in polygons:
         brush.polygon(((polygon + 0.5) * 2 - 0.5).ravel().tolist(), fill=255)
-    return canvas
+    for centre, radius in discs:
+        x, y = ((value + 0.5) * 2 - 0.5 for value in centre)
+        brush.ellipse((x - 2 * radius, y - 2 * radius, x + 2 * radius, y + 2 * radius), fill=255)
+    return np.asarray(image.reduce(2), dtype=np.float32) / np.float32(255)
 
 
-def as_share(canvas: Image.Image) -> Floats:
-    """How much of each pixel is painted, 0 to 1."""
-    return np.asarray(canvas.reduce(2), dtype=np.float32) / np.float32(255)
+def encode_jpeg(grey: Grey, quality: int) -> bytes:
+    """Return an image as a grey JPEG file."""
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(grey)[:, :, None], quality=quality, colorspace="GRAY"))

@@ -1,7 +1,7 @@
-"""Readers: what a person writes down for a true erosion, and how people are known to err.
+"""Synthetic readers: the reading of a true erosion, with the known errors of human readers.
 
-A reader is least sure of what is half destroyed, has a bias of his own, overlooks what is small, and lets the other
-joints of a radiograph pull his readings (the halo effect; Rohrbach 2017 found it in the registry's outliers).
+Readers are least certain about half-destroyed joints, have individual biases, overlook small erosions, and are affected
+by the other joints of a radiograph (the halo effect; Rohrbach 2017 found it in the outliers of the registry).
 """
 
 import numpy as np
@@ -12,36 +12,34 @@ from scoring.phantom.seeds import stream
 
 Values = npt.NDArray[np.float64]
 
-READING_GRID = 5
 N_READERS = 12
+_READING_STEP = 5
+# Standard deviation of a reader's bias between radiographs, percentage points.
 _MOOD = 1.2
 
 
 def read_radiograph(
     erosion_true: Values, rng: np.random.Generator, seed: int, sop_iuid: str, difficulty: Difficulty = PLAIN
 ) -> Values:
-    """What the radiograph's reader writes down for its joints.
+    """Return the readings of the joints of one radiograph.
 
     Args:
-        erosion_true: True erosion of the radiograph's joints in percent.
-        rng: Generator of this reading; it moves on equally far at any difficulty.
+        erosion_true: True erosion of the joints, percent.
+        rng: Generator of this reading. It is used equally often at any difficulty.
         seed: Seed of the phantom.
         sop_iuid: The radiograph.
-        difficulty: How its reader errs.
+        difficulty: Errors of the reader.
 
     Returns:
         Readings in percent, multiples of 5, same shape.
     """
     bias = float(rng.normal(0, _MOOD)) + reader_bias(seed, sop_iuid, difficulty)
-    read = read_erosion(_with_halo(erosion_true, difficulty.halo), rng, bias, difficulty)
+    # Joints are pulled towards the mean of their radiograph, least where there is least doubt.
+    pull = difficulty.halo * (0.3 + 0.7 * _doubt(erosion_true) / 50)
+    read = read_erosion(erosion_true + pull * (erosion_true.mean() - erosion_true), rng, bias, difficulty)
     if difficulty.overlooked:
         seen = stream(seed, "overlooked", sop_iuid).random(erosion_true.shape)
         read[(erosion_true > 0) & (seen < np.exp(-erosion_true / difficulty.overlooked))] = 0
-    return _confused(read, seed, sop_iuid, difficulty)
-
-
-def _confused(read: Values, seed: int, sop_iuid: str, difficulty: Difficulty) -> Values:
-    """Readings of which a few are those of another joint, or of none."""
     if difficulty.copied:
         rng = stream(seed, "copied-readings", sop_iuid)
         is_copied, source = rng.random(read.shape) < difficulty.copied, rng.permutation(len(read))
@@ -49,12 +47,12 @@ def _confused(read: Values, seed: int, sop_iuid: str, difficulty: Difficulty) ->
     if difficulty.blunders:
         rng = stream(seed, "blunders", sop_iuid)
         is_blunder = rng.random(read.shape) < difficulty.blunders
-        read = np.where(is_blunder, READING_GRID * rng.integers(0, 21, read.shape), read)
+        read = np.where(is_blunder, _READING_STEP * rng.integers(0, 21, read.shape), read)
     return read
 
 
 def reader_bias(seed: int, sop_iuid: str, difficulty: Difficulty) -> float:
-    """Percentage points by which the radiograph's reader, one of `N_READERS`, always sees more, halfway between the ends."""
+    """Return the bias at 50 percent of the radiograph's reader, one of `N_READERS`, in percentage points."""
     if not difficulty.reader_bias:
         return 0.0
     reader = stream(seed, "reader-of", sop_iuid).integers(N_READERS)
@@ -64,15 +62,15 @@ def reader_bias(seed: int, sop_iuid: str, difficulty: Difficulty) -> float:
 def read_erosion(
     erosion_true: Values, rng: np.random.Generator, reader_bias: float = 0.0, difficulty: Difficulty = PLAIN
 ) -> Values:
-    """What a reader writes down: the truth with an error, on the 5 % grid, within 0-100.
+    """Return readings of true erosions: with an error, on the 5 % grid, within 0 to 100.
 
-    The error is largest in the middle: an intact and a mutilated joint are hard to misjudge.
+    The error is largest at 50 percent, because intact and destroyed joints are hard to misjudge.
 
     Args:
         erosion_true: True erosion in percent, any shape.
         rng: Generator of this reading.
-        reader_bias: Percentage points by which this reader sees more than there is, halfway between the ends.
-        difficulty: How large the error is.
+        reader_bias: Bias of the reader at 50 percent, percentage points.
+        difficulty: Size of the error.
 
     Returns:
         Readings in percent, multiples of 5, same shape.
@@ -80,18 +78,10 @@ def read_erosion(
     doubt = _doubt(erosion_true)
     spread = difficulty.reader_error + difficulty.reader_error_middle * doubt
     error = rng.standard_normal(erosion_true.shape) * spread + reader_bias * doubt / 50
-    grid = np.rint((erosion_true + error) / READING_GRID) * READING_GRID
+    grid = np.rint((erosion_true + error) / _READING_STEP) * _READING_STEP
     return np.asarray(np.clip(grid, 0, 100) + 0.0, dtype=np.float64)
 
 
 def _doubt(erosion_true: Values) -> Values:
-    """0 for an intact and a destroyed joint, 50 halfway between."""
-    doubt: Values = np.sqrt(erosion_true * (100 - erosion_true))
-    return doubt
-
-
-def _with_halo(erosion_true: Values, halo: float) -> Values:
-    """Each joint pulled towards the mean of its radiograph, least where there is least doubt."""
-    pull = halo * (0.3 + 0.7 * _doubt(erosion_true) / 50)
-    pulled: Values = erosion_true + pull * (erosion_true.mean() - erosion_true)
-    return pulled
+    """Return 0 for intact and destroyed joints, 50 for half-destroyed ones."""
+    return np.asarray(np.sqrt(erosion_true * (100 - erosion_true)), dtype=np.float64)

@@ -1,4 +1,8 @@
-"""Random streams that depend on what is drawn, never on the order in which it is drawn."""
+"""Random streams that depend on a seed and a key, never on the order of drawing.
+
+The keys are permanent: a renamed key changes every image or table that is drawn from it. Some therefore keep older
+words, such as "film" for a radiograph.
+"""
 
 from hashlib import blake2b
 
@@ -6,14 +10,9 @@ import numpy as np
 
 
 def stream(seed: int, *key: str) -> np.random.Generator:
-    """The random generator that belongs to `key` under `seed`.
+    """Return the random generator of a key, such as `("patient", patient_id)`.
 
-    Args:
-        seed: Seed of the whole phantom, 0 or more.
-        key: Stable names of the thing drawn, such as `("radiograph", sop_iuid)`.
-
-    Returns:
-        A generator; the same seed and key give the same numbers in any process and in any order.
+    The same seed (0 or more) and key give the same numbers in any process and in any order.
     """
     digest = blake2b("\x1f".join(key).encode(), digest_size=16).digest()
     words = np.frombuffer(digest, dtype="<u4").tolist()

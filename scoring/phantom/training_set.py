@@ -1,4 +1,4 @@
-"""Synthetic joints for training and evaluation, as the network will see them: JPEG, decoder, preprocessing."""
+"""Synthetic joints for training and evaluation, after the same JPEG, decoder and preprocessing as real ones."""
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -15,44 +15,43 @@ from scoring.errors import InvalidRequest
 from scoring.imaging.decode import decode_grey
 from scoring.imaging.preprocess import SIDE, to_network_input
 from scoring.phantom.difficulty import PLAIN, Difficulty
-from scoring.phantom.radiograph import joint_jpeg
-from scoring.phantom.readers import read_erosion, reader_bias
-from scoring.phantom.registry import LIMB_JOINTS, Limb, simulate_radiographs
+from scoring.phantom.joint_image import joint_jpeg
+from scoring.phantom.patients import LIMB_JOINTS, Limb
+from scoring.phantom.readers import Values, read_erosion, reader_bias
+from scoring.phantom.registry import simulate_radiographs
 from scoring.phantom.seeds import stream
 from scoring.progress import Progress, no_progress
 
 FIRST_VISIT, YEARS = date(2005, 1, 1), 12
 _CHUNK = 100
 
+Flags = npt.NDArray[np.bool_]
 _Request = tuple[str, str, str, float]
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Synthetic joints, one an index, ordered by patient and radiograph.
+    """Synthetic joints in arrays of equal length n, ordered by patient and radiograph.
 
     Attributes:
-        images: uint8 (n, 128, 128), the network's input.
-        erosion_true: float64 (n,), percent of the articular outline that the drawing removed.
-        erosion_read: float64 (n,), what a reader wrote down, NaN where nobody read the joint.
-        patient_id: str (n,); a split must not cross it.
-        joint: str (n,), registry column of the joint.
-        sop_iuid: str (n,), the radiograph.
-        year: int64 (n,), the year of the radiograph.
-        enriched: bool (n,), True where the erosion was drawn from the flat distribution instead of the registry.
+        images: uint8 (n, 128, 128), input of the network.
+        erosion_true: float64, percent of the articular outline that is removed.
+        erosion_read: float64, reading in percent, NaN if not read.
+        patient_id: str; a split must not separate the joints of a patient.
+        joint: str, joint column.
+        sop_iuid: str, the radiograph.
+        year: int64, year of the radiograph.
+        enriched: bool, True if the erosion comes from the flat distribution instead of the registry.
     """
 
     images: npt.NDArray[np.uint8]
-    erosion_true: npt.NDArray[np.float64]
-    erosion_read: npt.NDArray[np.float64]
+    erosion_true: Values
+    erosion_read: Values
     patient_id: npt.NDArray[np.str_]
     joint: npt.NDArray[np.str_]
     sop_iuid: npt.NDArray[np.str_]
     year: npt.NDArray[np.int64]
-    enriched: npt.NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.images)
+    enriched: Flags
 
 
 def make_training_set(
@@ -66,21 +65,21 @@ def make_training_set(
     limb: Limb = "hand_left",
     progress: Progress = no_progress,
 ) -> TrainingSet:
-    """Draw every joint of every radiograph of a synthetic registry, but the operated ones: nobody reads them.
+    """Draw every joint on every radiograph of a synthetic registry, except operated joints, which are never read.
 
-    The prevalence of erosions is the registry's (about two thirds of the readings are 0) unless `enrich` is set.
+    Erosions have the prevalence of the registry (about two thirds of the readings are 0) unless `enrich` is set.
 
     Args:
-        n_patients: Patients of the registry; about 50 joints each, 10 of them for wrists.
+        n_patients: Patients of the registry, with about 50 joints each (10 for wrists).
         seed: Seed of registry and drawings.
-        max_images: Keep this many joints at most, from radiographs chosen at random.
-        workers: Processes that draw; the result does not depend on it.
-        enrich: Share of joints, 0 to 1, whose erosion is drawn anew, flat between 0 and 100 %, so that rare grades are
-            seen. Such a joint no longer follows its patient's course, and no halo pulls its reading. A model card must
+        max_images: Largest number of joints, from radiographs chosen at random.
+        workers: Number of drawing processes; the result does not depend on it.
+        enrich: Share of joints, 0 to 1, with an erosion drawn uniformly from 0 to 100 percent, so that rare grades are
+            represented. Such a joint follows neither its patient's progression nor the halo effect. A model card must
             state it.
-        difficulty: What the pictures show besides erosion, and how readers err.
-        limb: Whose joints; whatever it is, the patients are those of the left-hand registry of this seed.
-        progress: Called after each radiograph.
+        difficulty: Confounders of the images and errors of the readers.
+        limb: Limb of the joints; the patients are always those of the left-hand registry of this seed.
+        progress: Called after each chunk of joints.
 
     Returns:
         The joints in the order of the registry.
@@ -89,17 +88,16 @@ def make_training_set(
         InvalidRequest: A share or a number is out of range.
     """
     if not 0 <= enrich <= 1:
-        raise InvalidRequest(f"enrich is {enrich}; it is a share and must lie in 0-1.")
+        raise InvalidRequest(f"enrich is {enrich}. Use a share from 0 to 1.")
     if max_images is not None and max_images < 1:
-        raise InvalidRequest(f"max_images is {max_images}; at least one image is needed.")
+        raise InvalidRequest(f"max_images is {max_images}. Use 1 or more.")
     joints = simulate_radiographs(n_patients, seed, FIRST_VISIT, YEARS, limb=limb, difficulty=difficulty)
     joints = joints[joints["operation"].isna()]
     if max_images is not None:
         joints = _some_radiographs(joints, -(-max_images // len(LIMB_JOINTS[limb])), seed).head(max_images)
     truth, read, enriched = _enrich(joints, enrich, seed, difficulty)
-    requests: list[_Request] = list(
-        zip(joints["patient_id"], joints["sop_iuid"], joints["joint"], truth.tolist(), strict=True)
-    )
+    columns = (joints["patient_id"], joints["sop_iuid"], joints["joint"], truth.tolist())
+    requests: list[_Request] = list(zip(*columns, strict=True))
     images = np.empty((len(requests), SIDE, SIDE), dtype=np.uint8)
     done = 0
     for drawn in _draw(requests, seed, workers, difficulty):
@@ -120,18 +118,15 @@ def make_training_set(
 
 def _some_radiographs(joints: pd.DataFrame, n_radiographs: int, seed: int) -> pd.DataFrame:
     radiographs = joints["sop_iuid"].unique()
-    chosen = stream(seed, "training-radiographs").permutation(len(radiographs))[:n_radiographs]
+    chosen = stream(seed, "training-films").permutation(len(radiographs))[:n_radiographs]
     return joints[joints["sop_iuid"].isin(radiographs[chosen])]
 
 
-def _enrich(
-    joints: pd.DataFrame, share: float, seed: int, difficulty: Difficulty
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+def _enrich(joints: pd.DataFrame, share: float, seed: int, difficulty: Difficulty) -> tuple[Values, Values, Flags]:
+    """Return truth and readings, some of them redrawn, and which joints these are."""
     truth = joints["erosion_true"].to_numpy(dtype=np.float64, copy=True)
     read = joints["erosion_read"].to_numpy(dtype=np.float64, copy=True)
     enriched = np.zeros(len(joints), dtype=np.bool_)
-    if share == 0:
-        return truth, read, enriched
     for row, (sop_iuid, joint) in enumerate(zip(joints["sop_iuid"], joints["joint"], strict=True)):
         rng = stream(seed, "enrich", sop_iuid, joint)
         if rng.random() < share:
@@ -147,7 +142,7 @@ def _draw(requests: list[_Request], seed: int, workers: int, difficulty: Difficu
     if workers == 1:
         yield from map(draw, chunks)
         return
-    # Spawned, not forked: the caller may be a process in which TensorFlow has already run.
+    # A fork of a process in which TensorFlow has run can hang.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         yield from pool.map(draw, chunks)
 

@@ -37,11 +37,10 @@ def refresh(settings: Settings, as_of: date, model_version: str, run_id: str, *,
     Returns:
         Number of visits that have both damage and activity as of the date.
     """
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.publish import runs
     from scoring.warehouse.queries import analysis
 
-    with transaction(connect.warehouse(settings)) as connection:
+    with connect.transaction(settings) as connection:
         runs.publish_lock(connection)
         newest = analysis.newest_as_of(connection, model_version) or as_of
         n_visits = {

@@ -14,7 +14,7 @@ from scoring.pipeline.snapshot import Snapshot, joints_of
 from scoring.progress import Progress, no_progress
 from scoring.settings import Settings
 from scoring.training.candidate import TrainingData
-from scoring.training.fit import TrainingRecipe
+from scoring.training.recipes import TrainingRecipe
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def _train_new(
     settings: Settings, version: str, recipe: "TrainingRecipe", data: "TrainingData", progress: Progress
 ) -> dict[str, Any]:
     from scoring.training.candidate import train_candidate
-    from scoring.training.fit import CHECKPOINT
+    from scoring.training.checkpoint import CHECKPOINT
 
     work_dir = settings.var_dir / "training" / version
     manifest = train_candidate(

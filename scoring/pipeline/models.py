@@ -36,8 +36,9 @@ def champion(settings: Settings) -> "StoredModel":
     from scoring.warehouse.queries import models as known_models
 
     engine = connect.warehouse(settings)
-    active = known_models.champion(engine)
-    model = load(settings, active["version"] if active else SHIPPED_VERSION)
+    with connect.transaction(settings) as connection:
+        active = known_models.champion(connection)
+    model = load(settings, active["model_version"] if active else SHIPPED_VERSION)
     # Registering again compares the weights with those that the warehouse knows under this version.
     promotions.register_model(engine, model.manifest)
     if active is None:
@@ -60,5 +61,6 @@ def promote(settings: Settings, *, version: str, promoted_by: str, reason: str) 
     promotions.register_model(engine, load(settings, version).manifest)
     if promotions.promote(engine, version, promoted_by=promoted_by, reason=reason):
         return None
-    active = known_models.champion(engine)
-    return active["version"] if active else None
+    with connect.transaction(settings) as connection:
+        active = known_models.champion(connection)
+    return active["model_version"] if active else None

@@ -146,13 +146,12 @@ def publish_registry(settings: Settings, run: Run) -> dict[str, int]:
     Returns:
         Numbers of new and updated rows in the three tables together.
     """
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.publish import quarantine, registry, runs
 
     folder = RunFolder(settings, run.run_id)
     verdict = folder.read_json("verdict.json")
     accepted = {dataset: folder.read_frame(f"accepted_{dataset}.parquet") for dataset in reconciliation.DATASETS}
-    with transaction(connect.warehouse(settings)) as connection:
+    with connect.transaction(settings) as connection:
         runs.publish_lock(connection)
         written = registry.publish_registry(
             connection,
@@ -184,9 +183,10 @@ def plan(settings: Settings, run: Run) -> list[Shard]:
 
     folder = RunFolder(settings, run.run_id)
     accepted = folder.read_frame("accepted_images.parquet")
-    done = nightly.already_scored(
-        connect.warehouse(settings), list(accepted["sha256"]), run.model_version, run.preprocessing_version
-    )
+    with connect.transaction(settings) as connection:
+        done = nightly.already_scored(
+            connection, list(accepted["sha256"]), run.model_version, run.preprocessing_version
+        )
     planned = accepted.loc[~accepted["sha256"].isin(done), ["sha256", "sop_iuid", "joint", "uri"]]
     folder.write_frame("plan.parquet", planned.rename(columns={"sha256": "image_sha256"}))
     folder.clear_shard_failures()
@@ -254,7 +254,6 @@ def publish_predictions(settings: Settings, run: Run) -> dict[str, int]:
     """
     from scoring.analysis.rau import rau_predictions
     from scoring.validation.quarantine import rejected_at_scoring
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.publish import predictions, quarantine, runs
     from scoring.warehouse.queries import analysis
 
@@ -271,7 +270,7 @@ def publish_predictions(settings: Settings, run: Run) -> dict[str, int]:
     source = predictions.PredictionRun(
         run.run_id, run.batch_date, run.model_version, run.preprocessing_version, settings.revision
     )
-    with transaction(connect.warehouse(settings)) as connection:
+    with connect.transaction(settings) as connection:
         runs.publish_lock(connection)
         counts = predictions.publish_predictions(connection, source, accepted, predicted)
         joints = analysis.radiograph_predictions(connection, run.model_version, run.preprocessing_version, radiographs)

@@ -10,7 +10,7 @@ from scoring.settings import Settings
 from scoring.warehouse import connect
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection
 
 
 def discrepancies(settings: Settings, run: Run, unfinished: Sequence[str]) -> list[str]:
@@ -31,30 +31,30 @@ def discrepancies(settings: Settings, run: Run, unfinished: Sequence[str]) -> li
     }
     n_unpredicted, waiting = 0, []
     if folder.has("published_images.parquet"):
-        engine = connect.warehouse(settings)
         hashes = sorted(set(folder.read_frame("published_images.parquet")["sha256"]))
-        scored = nightly.already_scored(engine, hashes, run.model_version, run.preprocessing_version)
+        with connect.transaction(settings) as connection:
+            scored = nightly.already_scored(connection, hashes, run.model_version, run.preprocessing_version)
+            waiting = _waiting_for_new_champion(connection, run, hashes)
         n_unpredicted = len(hashes) - len(scored)
-        waiting = _waiting_for_new_champion(engine, run, hashes)
     recorded = row_counts(settings, run)
     return reconciliation.batch_discrepancies(recorded, staged, n_unpredicted, folder.failures(), unfinished) + waiting
 
 
-def _waiting_for_new_champion(engine: "Engine", run: Run, hashes: Sequence[str]) -> list[str]:
+def _waiting_for_new_champion(connection: "Connection", run: Run, hashes: Sequence[str]) -> list[str]:
     """Report images without a prediction of the champion, if the champion changed during the run."""
     from scoring.warehouse.queries import models as known_models
     from scoring.warehouse.queries import nightly
 
-    champion = known_models.champion(engine)
-    if champion is None or champion["version"] == run.model_version:
+    champion = known_models.champion(connection)
+    if champion is None or champion["model_version"] == run.model_version:
         return []
-    scored = nightly.already_scored(engine, hashes, champion["version"], champion["preprocessing_version"])
+    scored = nightly.already_scored(connection, hashes, champion["model_version"], champion["preprocessing_version"])
     n_waiting = len(hashes) - len(scored)
     if not n_waiting:
         return []
     message = (
-        f"images: {n_waiting} wait for a prediction of {champion['version']}, which became the champion while the "
-        f"batch was scored with {run.model_version}; run `scoring rescore` (the DAG rescoring), then this batch again"
+        f"images: {n_waiting} wait for a prediction of {champion['model_version']}, which became the champion while "
+        f"the batch was scored with {run.model_version}; run `scoring rescore` (the DAG rescoring), then this batch again"
     )
     return [message]
 

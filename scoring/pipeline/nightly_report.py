@@ -54,8 +54,8 @@ def _collect(settings: Settings, run_id: str, discrepancies: Sequence[str]) -> "
     from upath import UPath
 
     from scoring.report.nightly_data import ModelFacts, NightlyReport
+    from scoring.warehouse.engine import snapshot
     from scoring.warehouse.queries import analysis, nightly_report, runs
-    from scoring.warehouse.queries.export import snapshot
 
     with snapshot(connect.warehouse(settings)) as connection:
         run = runs.run_facts(connection, run_id)
@@ -146,7 +146,7 @@ def _unusable_late_files(settings: Settings, run_id: str) -> "pd.DataFrame":
 
 def _points(visits: "pd.DataFrame") -> "pd.DataFrame":
     """Return one row per visit, DAS28 form and kind of Rau score, without any identifier."""
-    from scoring.report.nightly_figures import DAS28_FORMS
+    from scoring.report.figure_style import DAS28_FORMS
 
     long = visits.melt(
         id_vars=["reported_rau", "predicted_rau"], value_vars=list(DAS28_FORMS), var_name="activity", value_name="das28"

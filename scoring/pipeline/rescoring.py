@@ -46,22 +46,21 @@ def open_run(settings: Settings, *, trigger: str, triggered_by: str) -> Run:
         ModelRejected: A file of the model is missing or was changed.
     """
     from scoring.warehouse import migrate
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.publish import promotions
     from scoring.warehouse.queries import models as known_models
     from scoring.warehouse.queries import rescoring as history
 
     engine = connect.warehouse(settings)
     migrate.check_current(engine)
-    promoted = known_models.promoted(engine)
+    with connect.transaction(settings) as connection:
+        promoted = known_models.promoted(connection)
+        newest = history.newest_batch(connection) or datetime.now(UTC).date()
     if promoted is None:
         raise InvalidRequest(
             "No model is promoted. The first nightly run promotes the shipped model; `scoring promote` promotes another."
         )
-    model = models.load(settings, promoted["version"])
+    model = models.load(settings, promoted["model_version"])
     promotions.register_model(engine, model.manifest)
-    with transaction(engine) as connection:
-        newest = history.newest_batch(connection) or datetime.now(UTC).date()
     return begin(settings, JOB, newest, model, trigger=trigger, triggered_by=triggered_by)
 
 
@@ -72,10 +71,9 @@ def plan(settings: Settings, run: Run) -> list[Shard]:
     Returns:
         The shards; none if every image has a prediction.
     """
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.queries import rescoring as history
 
-    with transaction(connect.warehouse(settings)) as connection:
+    with connect.transaction(settings) as connection:
         n_images = history.n_waiting(connection, run.model_version)
         shard_size = max(settings.shard_size, -(-n_images // MAX_SHARDS))
         shards = _stage_shards(settings, run, connection, first=0, shard_size=shard_size)
@@ -112,7 +110,6 @@ def score(
     from scoring.inference.engines import choose_engine
     from scoring.inference.scorer import score_images
     from scoring.validation.batch import check_predictions
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.publish import rescoring, runs
 
     folder = RunFolder(settings, run.run_id)
@@ -137,7 +134,7 @@ def score(
     predicted = folder.read_frame(f"predictions_{shard.first}.parquet")
     check_predictions(predicted, planned[~planned["image_sha256"].isin(rejected)], model.rule)
     source = _source(settings, run)
-    with transaction(connect.warehouse(settings)) as connection:
+    with connect.transaction(settings) as connection:
         runs.publish_lock(connection)
         counts = rescoring.publish_shard(
             connection, source, planned, predicted.assign(engine=f"{engine.name}/{engine.precision}"), rejected
@@ -155,10 +152,9 @@ def analyse(settings: Settings, run: Run, progress: Progress = no_progress) -> i
     Returns:
         Number of dates.
     """
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.queries import rescoring as history
 
-    with transaction(connect.warehouse(settings)) as connection:
+    with connect.transaction(settings) as connection:
         dates = history.dates_without_correlation(connection, run.model_version)
     for done, as_of in enumerate(dates):
         progress("correlating", done, len(dates))
@@ -188,13 +184,12 @@ def activate(
         BadInput: Files of accepted images are missing or were changed, and `accept_missing` is False.
         InvalidRequest: Another model has been promoted since.
     """
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.publish import promotions, runs
     from scoring.warehouse.queries import rescoring as history
 
     n_late = 0
     while True:
-        with transaction(connect.warehouse(settings)) as connection:
+        with connect.transaction(settings) as connection:
             runs.publish_lock(connection)
             late = _stage_late(settings, run, connection)
             if not late:
@@ -227,11 +222,10 @@ def close_run(settings: Settings, run: Run, *, unfinished: Sequence[str] = ()) -
         ReconciliationFailed: An image is not accounted for, the views do not show the model, or a step did not finish.
             The run is recorded as failed.
     """
-    from scoring.warehouse.engine import transaction
     from scoring.warehouse.publish import runs
 
     counts = _counts(settings, run)
-    with transaction(connect.warehouse(settings)) as connection:
+    with connect.transaction(settings) as connection:
         runs.record_counts(connection, run.run_id, "images", [(outcome, n, "") for outcome, n in counts.items()])
     discrepancies = _discrepancies(settings, run, counts, unfinished)
     finish(settings, run, discrepancies, summary=f"The history is not rescored with {run.model_version}")
@@ -385,7 +379,8 @@ def _discrepancies(settings: Settings, run: Run, counts: dict[str, int], unfinis
     accounted_for = counts["scored"] + counts["already_scored"] + counts["rejected"]
     if counts["planned"] != accounted_for:
         found.append(f"{counts['planned']} images planned but {accounted_for} accounted for")
-    champion = known_models.champion(connect.warehouse(settings))
-    if champion is None or champion["version"] != run.model_version:
-        found.append(f"the views show {champion['version'] if champion else 'no model'}")
+    with connect.transaction(settings) as connection:
+        champion = known_models.champion(connection)
+    if champion is None or champion["model_version"] != run.model_version:
+        found.append(f"the views show {champion['model_version'] if champion else 'no model'}")
     return found

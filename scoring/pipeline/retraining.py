@@ -96,11 +96,12 @@ def open_run(
     engine = connect.warehouse(settings)
     migrate.check_current(engine)
     champion = models.champion(settings)
-    promoted = known_models.promoted(engine)
-    if promoted is not None and promoted["version"] != champion.version:
+    with connect.transaction(settings) as connection:
+        promoted = known_models.promoted(connection)
+    if promoted is not None and promoted["model_version"] != champion.version:
         raise InvalidRequest(
-            f"{promoted['version']} is promoted and will replace {champion.version} as the champion. Run `scoring "
-            "rescore`, then retrain."
+            f"{promoted['model_version']} is promoted and will replace {champion.version} as the champion. Run "
+            "`scoring rescore`, then retrain."
         )
     cut_off = cut_off or training_data.newest_batch(engine)
     if cut_off is None:
@@ -180,13 +181,14 @@ def decide(settings: Settings, run: Run, challenge: Challenge, decision: Decisio
     engine = connect.warehouse(settings)
     result = PROMOTED if decision.approved else "rejected"
     # Checked before the promotion, which would remain even if the decision cannot be recorded.
-    challenges.check_decision(engine, challenge.challenge_id, result)
+    with connect.transaction(settings) as connection:
+        challenges.check_decision(connection, challenge.challenge_id, result)
+        promoted = known_models.promoted(connection)
     if decision.approved:
-        promoted = known_models.promoted(engine)
         # It is the challenger itself if this step promoted it and was stopped before it recorded the decision.
-        if promoted is not None and promoted["version"] not in {challenge.champion, challenge.challenger}:
+        if promoted is not None and promoted["model_version"] not in {challenge.champion, challenge.challenger}:
             raise InvalidRequest(
-                f"{promoted['version']} was promoted since {challenge.challenger} was compared with "
+                f"{promoted['model_version']} was promoted since {challenge.challenger} was compared with "
                 f"{challenge.champion}. Retrain to compare it with the current champion."
             )
         models.promote(settings, version=challenge.challenger, promoted_by=decision.decided_by, reason=decision.reason)

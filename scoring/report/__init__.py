@@ -1,1 +1,1 @@
-"""The page of a night: figures as inline SVG and one self-contained HTML file."""
+"""Reports: nightly report, analytics report, model card and data dictionary, with figures as inline SVG."""

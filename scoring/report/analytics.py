@@ -1,40 +1,40 @@
-"""The page of analytics: damage against activity, its correlation over time, progression, and one patient's course.
+"""The analytics report: damage against activity, correlation over time, progression, and one patient over time.
 
-The frames come from the views of schema analyst; the page is one self-contained file, as the night's, and its figures
-are files of their own beside it.
+The data come from the views of schema analyst. The report is one self-contained HTML file; each figure is also a file.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import pandas as pd
 from markupsafe import Markup
 
 from scoring.clinical.rau import HUMAN_SDC
 from scoring.report import progression_figures
-from scoring.report.formatting import thousands
+from scoring.report.figure_style import ACTIVITY_LABELS, DAMAGE_LABELS, DAS28_FORMS, SMOOTHER_SPAN, standalone
+from scoring.report.formatting import signed, thousands
 from scoring.report.html import environment
-from scoring.report.model_figures import standalone
-from scoring.report.nightly_figures import ACTIVITY_LABELS, DAMAGE_LABELS, DAS28_FORMS, SMOOTHER_SPAN
 
 
 @dataclass(frozen=True, eq=False)
 class AnalyticsReport:
-    """What the page of analytics shows.
+    """Content of the analytics report.
 
     Attributes:
-        written_on: Day on which it was written.
+        written_on: Date of the report.
         model_version: The champion; "" before the first.
-        trained_on_synthetic: The champion was trained on phantoms.
-        synthetic_data: Records of the warehouse are phantoms.
-        points: One row a visit: activity (form of DAS28), das28, damage, rau.
-        correlation: Rows of `analyst.correlation` for every date.
-        changes: damage, change: of the Rau score between consecutive radiographs of a patient.
-        patient_id: Whose course is shown; "" for nobody's.
-        scores: His visit_date, reported_rau, rau_expected, rau_q05, rau_q95.
-        activity: His visit_date and the forms of DAS28.
-        forecast: His damage, forecast_date, rau_expected, rau_q05, rau_q95.
+        trained_on_synthetic: True if the champion was trained on phantoms.
+        synthetic_data: True if records of the warehouse are phantoms.
+        points: Columns activity (DAS28 form), das28, damage, rau; one row per visit, form and kind of Rau score.
+        correlation: Rows of `analyst.correlation` for all dates.
+        changes: Columns damage, change (of the Rau score between consecutive radiographs of a patient, in points).
+        patient_id: Patient whose scores are shown; "" for none.
+        scores: Columns visit_date, reported_rau, rau_expected, rau_q05, rau_q95 of this patient.
+        activity: Columns visit_date and the DAS28 forms of this patient.
+        forecast: Columns damage, forecast_date, rau_expected, rau_q05, rau_q95 of this patient.
     """
 
     written_on: date
@@ -49,95 +49,75 @@ class AnalyticsReport:
     activity: pd.DataFrame
     forecast: pd.DataFrame
 
-    def mark(self, damages: "pd.Series | tuple[str, ...]") -> str:
-        """What a figure of these kinds of damage says of its data."""
+    def mark(self, *damages: str) -> str:
+        """Return the note on the origin of the data for a figure of these kinds of damage."""
         if self.synthetic_data:
             return "Synthetic data"
-        return (
-            "Model trained on synthetic phantoms"
-            if self.trained_on_synthetic and "predicted_rau" in set(damages)
-            else ""
-        )
+        return "Model trained on synthetic phantoms" if self.trained_on_synthetic and "predicted_rau" in damages else ""
+
+
+class _Figure(NamedTuple):
+    name: str
+    section: str
+    caption: str
+    mark: str
+    svg: str
 
 
 def render_analytics(report: AnalyticsReport) -> tuple[str, dict[str, str]]:
-    """The page of analytics.
+    """Render the analytics report. The same report gives the same bytes.
 
     Args:
-        report: What there is to show; a figure without data is left out, and the page says so.
+        report: Content of the report. A figure without data is left out, and the report says so.
 
     Returns:
-        The HTML document, and its figures as SVG documents by file name. The same report gives the same bytes.
+        The HTML document, and its figures as SVG documents by file name.
     """
-    figures = {**_scatter(report), **_over_time(report), **_waterfall(report), **_timeline(report)}
-    page = (
+    figures = list(_figures(report))
+    html = (
         environment()
         .get_template("analytics.html")
         .render(
             report=report,
-            damage_labels=DAMAGE_LABELS,
-            figures={name: {**figure, "svg": Markup(figure["svg"])} for name, figure in figures.items()},  # noqa: S704 - our own SVG
+            figures=[figure._replace(svg=Markup(figure.svg)) for figure in figures],  # noqa: S704 - our own SVG
             sdc=f"{HUMAN_SDC:g}",
             smoother_span=f"{100 * SMOOTHER_SPAN:g}",
             progression=_progression(report.changes),
+            progression_mark=report.mark(*report.changes["damage"].unique()),
         )
     )
-    return page, {f"{name}.svg": standalone(figure["svg"]) for name, figure in figures.items()}
+    return html, {f"{figure.name}.svg".replace("_", "-"): standalone(figure.svg) for figure in figures}
 
 
-def _scatter(report: AnalyticsReport) -> dict[str, dict[str, str]]:
+def _figures(report: AnalyticsReport) -> Iterator[_Figure]:
     n_visits = report.points.groupby(["activity", "damage"]).size()
-    return {
-        f"scatter-{damage}-{form}".replace("_", "-"): {
-            "svg": progression_figures.rau_and_das28(report.points, form, damage, report.mark((damage,))),
-            "caption": f"Rau {DAMAGE_LABELS[damage]}, {thousands(n_visits[form, damage])} visits.",
-            "section": "das28",
-        }
-        for form in DAS28_FORMS
-        for damage in DAMAGE_LABELS
-        if (form, damage) in n_visits.index
-    }
+    for form, damage in product(DAS28_FORMS, DAMAGE_LABELS):
+        if (form, damage) in n_visits.index:
+            mark = report.mark(damage)
+            caption = f"Rau score {DAMAGE_LABELS[damage]}, {thousands(n_visits[form, damage])} visits."
+            svg = progression_figures.rau_and_das28(report.points, form, damage, mark)
+            yield _Figure(f"scatter-{damage}-{form}", "das28", caption, mark, svg)
 
-
-def _over_time(report: AnalyticsReport) -> dict[str, dict[str, str]]:
-    # Of few patients the view gives no estimate: it would speak of persons.
+    mark = report.mark(*DAMAGE_LABELS)
+    # The view suppresses estimates of few patients, to protect their privacy.
     shown = report.correlation.dropna(subset=["estimate"])
     n_dates = shown.groupby("activity")["as_of"].nunique()
-    return {
-        f"correlation-{form}".replace("_", "-"): {
-            "svg": progression_figures.correlation_over_time(shown, form, report.mark(tuple(DAMAGE_LABELS))),
-            "caption": f"{ACTIVITY_LABELS[form]}, {thousands(n_dates[form])} dates.",
-            "section": "over-time",
-        }
-        for form in DAS28_FORMS
-        if form in n_dates.index
-    }
+    for form in DAS28_FORMS:
+        if form in n_dates.index:
+            caption = f"{ACTIVITY_LABELS[form]}, {thousands(n_dates[form])} dates."
+            svg = progression_figures.correlation_over_time(shown, form, mark)
+            yield _Figure(f"correlation-{form}", "over-time", caption, mark, svg)
 
+    if len(report.changes):
+        caption = f"{thousands(len(report.changes))} pairs of consecutive radiographs."
+        mark_of_changes = report.mark(*report.changes["damage"].unique())
+        svg = progression_figures.progression_waterfall(report.changes, mark_of_changes)
+        yield _Figure("progression", "progression", caption, mark_of_changes, svg)
 
-def _waterfall(report: AnalyticsReport) -> dict[str, dict[str, str]]:
-    if report.changes.empty:
-        return {}
-    mark = report.mark(report.changes["damage"])
-    return {
-        "progression": {
-            "svg": progression_figures.progression_waterfall(report.changes, mark),
-            "caption": f"{thousands(len(report.changes))} pairs of consecutive radiographs.",
-            "section": "progression",
-        }
-    }
-
-
-def _timeline(report: AnalyticsReport) -> dict[str, dict[str, str]]:
-    if report.scores.empty:
-        return {}
-    mark = report.mark(tuple(DAMAGE_LABELS))
-    return {
-        "timeline": {
-            "svg": progression_figures.patient_timeline(report.scores, report.activity, report.forecast, mark),
-            "caption": f"Patient {report.patient_id}, {thousands(len(report.scores))} visits with a score.",
-            "section": "patient",
-        }
-    }
+    if len(report.scores):
+        caption = f"Patient {report.patient_id}, {thousands(len(report.scores))} visits with a score."
+        svg = progression_figures.patient_timeline(report.scores, report.activity, report.forecast, mark)
+        yield _Figure("timeline", "patient", caption, mark, svg)
 
 
 def _progression(changes: pd.DataFrame) -> list[dict[str, Any]]:
@@ -147,7 +127,7 @@ def _progression(changes: pd.DataFrame) -> list[dict[str, Any]]:
             "n": thousands(len(found)),
             "above": f"{100 * (found > HUMAN_SDC).mean():.0f} %",
             "below": f"{100 * (found < -HUMAN_SDC).mean():.0f} %",
-            "median": f"{found.median():.1f}".replace("-", "\N{MINUS SIGN}"),
+            "median": signed(found.median(), digits=1),
         }
         for damage, found in changes.groupby("damage")["change"]
     ]

@@ -1,6 +1,7 @@
-"""Templates of the reports, and how a page is written."""
+"""Templates of the reports, and the writing of finished documents."""
 
 import logging
+from functools import cache
 
 import jinja2
 from upath import UPath
@@ -10,9 +11,10 @@ from scoring.storage import atomic_write
 log = logging.getLogger(__name__)
 
 
+@cache
 def environment() -> jinja2.Environment:
-    """The templates of this package: what goes into HTML is escaped, and a variable that is missing is an error."""
-    return jinja2.Environment(
+    """Return the templates of this package. Values are escaped in HTML, and a missing variable is an error."""
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("scoring.report"),
         autoescape=jinja2.select_autoescape(),
         undefined=jinja2.StrictUndefined,
@@ -20,15 +22,19 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    # Keeps a number and its percent sign on the same line.
+    templates.filters["keep_percent_signs"] = lambda html: html.replace(" %", "\N{NO-BREAK SPACE}%")
+    return templates
 
 
-def write_page(html: str, url: str) -> None:
-    """Write a page so that a reader sees the old page or the new one, never half of one.
+def write_page(text: str, url: str) -> None:
+    """Write a document atomically: a reader sees the old or the new version, never half of one.
 
     Args:
-        html: the document.
-        url: local path or fsspec URL of the file; missing folders are made.
+        text: HTML, Markdown or SVG.
+        url: Local path or fsspec URL of the file; missing folders are created.
     """
+    content = text.encode()
     with atomic_write(UPath(url)) as file:
-        file.write(html.encode())
-    log.info("report_written url=%s bytes=%d", url, len(html.encode()))
+        file.write(content)
+    log.info("report_written url=%s bytes=%d", url, len(content))

@@ -1,4 +1,4 @@
-"""What the page of a night shows, as plain frozen data that the pipeline fills from the warehouse."""
+"""Content of the nightly report, as plain frozen data that the pipeline fills from the warehouse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -8,74 +8,50 @@ from typing import Final, Literal
 
 import pandas as pd
 
+_ROW_COUNTS: Final = (
+    "dataset", "received", "scored", "already_scored", "new", "updated", "unchanged", "superseded", "quarantined",
+    "unaccounted_for", "reconciled",
+)  # fmt: skip
+_RULES: Final = ("rule", "dataset", "severity", "n", "reason", "remedy", "examples")
+_CORRELATION: Final = (
+    "damage", "activity", "method", "estimate", "ci_low", "ci_high", "confidence", "n_visits", "n_patients",
+)  # fmt: skip
+_JOINTS: Final = (
+    "sop_iuid", "joint", "predicted_percent", "predicted_q05", "predicted_q95", "predicted_grade", "image",
+)  # fmt: skip
+
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "books": (
-        "dataset",
-        "landed",
-        "scored",
-        "already_scored",
-        "new",
-        "updated",
-        "unchanged",
-        "superseded",
-        "quarantined",
-        "balanced",
-    ),
+    "row_counts": _ROW_COUNTS,
     "late_files": ("batch_date", "n"),
-    "quarantine": ("rule", "dataset", "severity", "n", "reason", "remedy", "examples"),
-    "warnings": ("rule", "dataset", "severity", "n", "reason", "remedy", "examples"),
+    "quarantine": _RULES,
+    "warnings": _RULES,
     "grade_distribution": ("batch_date", "predicted_grade", "n"),
     "rau_points": ("activity", "das28", "damage", "rau"),
-    "correlation": (
-        "damage",
-        "activity",
-        "method",
-        "estimate",
-        "ci_low",
-        "ci_high",
-        "confidence",
-        "n_visits",
-        "n_patients",
-    ),
-    "worst_joints": (
-        "sop_iuid",
-        "joint",
-        "predicted_percent",
-        "predicted_q05",
-        "predicted_q95",
-        "predicted_grade",
-        "image",
-    ),
-    "doubtful_joints": (
-        "sop_iuid",
-        "joint",
-        "predicted_percent",
-        "predicted_q05",
-        "predicted_q95",
-        "predicted_grade",
-        "image",
-    ),
+    "correlation": _CORRELATION,
+    "severe_joints": _JOINTS,
+    "uncertain_joints": _JOINTS,
 }
+"""Required columns of each frame of `NightlyReport`."""
 
 
 def empty_frame(name: str) -> pd.DataFrame:
-    """A frame of `NightlyReport` without rows.
+    """Return a frame of `NightlyReport` without rows.
 
     Args:
-        name: the field of `NightlyReport`, such as "quarantine".
+        name: Field of `NightlyReport`, such as "quarantine".
     """
     return pd.DataFrame(columns=list(COLUMNS[name]))
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """The model that scored the night, as `scoring.model_version` and the run name it.
+    """The model that scored the batch, as named in `scoring.model_version` and in the run.
 
     Attributes:
-        version: version string of the model.
-        weights_sha256: hash of its weights; the page shows the first twelve digits.
-        trained_on_synthetic: puts the banner "not for clinical use" on the page.
-        preprocessing: preprocessing version, such as "grey128-v1".
+        version: Version of the model.
+        weights_sha256: SHA-256 of its weights; the report shows the first twelve digits.
+        trained_on_synthetic: True adds the banner "Not for clinical use" to the report.
+        preprocessing: Preprocessing version, such as "grey128-v1".
         engine: "openvino" or "tensorflow".
     """
 
@@ -88,32 +64,36 @@ class ModelFacts:
 
 @dataclass(frozen=True, eq=False)
 class NightlyReport:
-    """All that the page of one night shows. Columns beyond those of `COLUMNS` are ignored, never shown.
+    """Content of the nightly report. Columns that `COLUMNS` does not list are ignored and never shown.
 
     Attributes:
-        batch_date: the night.
-        run_id: the run in `scoring.run`.
-        status: the gate's verdict.
-        model: the model that the run scores with.
-        code_revision: revision of the code that ran.
-        started_at: start of the run, with a time zone.
-        finished_at: its end, or None.
-        message: why the night failed, in the words of its error; "" otherwise.
-        synthetic_data: the records and images are phantoms, so every figure is marked synthetic.
-        books: one row a dataset ("images", "consultations", "readings", "disease_activity") with its counts; outcomes
-            that do not apply to a dataset are 0 or missing. `balanced` is a bool.
-        late_files: `n` files that came late into the folder of `batch_date`.
-        quarantine: one row a (rule, dataset) with `n` excluded rows. `examples` is a sequence of row keys (file and
-            row, never values); five are shown.
-        warnings: likewise, for rows that were kept.
-        grade_distribution: `n` predicted joints a night and Ratingen grade, for this and earlier nights.
-        rau_points: one row a visit: `activity` names the DAS28 form ("das28_esr4", ...), `das28` its value, `damage`
-            is "reported_rau" or "predicted_rau", `rau` is 0-190. No identifier belongs here.
-        correlation: rows of `analytics.correlation`.
-        worst_joints: highest erosion first; erosion in percent; `image` is the JPEG file's bytes or None.
-        doubtful_joints: widest interval first, likewise.
-        data_docs: path or URL of the run's Data Docs; "" if none were written.
-        psql: the line that opens the warehouse in psql; must carry no password.
+        batch_date: Date of the batch.
+        run_id: The run in `scoring.run`.
+        status: Verdict of the last task of the run.
+        model: The model that scores in this run.
+        code_revision: Revision of the code that ran.
+        started_at: Start of the run, with a time zone.
+        finished_at: End of the run, or None.
+        message: Error message of a failed run; "" otherwise.
+        synthetic_data: True if records and images are phantoms; every figure is then marked as synthetic.
+        row_counts: Columns of `analyst.run_reconciliation`, one row per dataset ("images", "consultations", "readings",
+            "disease_activity"). Outcomes that do not apply to a dataset are 0 or missing.
+        late_files: `n` files that arrived late in the folder of an earlier `batch_date`.
+        quarantine: One row per rule and dataset, with `n` quarantined rows. `examples` is a sequence of row keys (file
+            and row number, never values); the report shows five.
+        warnings: The same columns, for rows that were kept.
+        grade_distribution: `n` predicted joints per batch and Ratingen grade, for this batch and earlier ones.
+        rau_points: One row per visit, DAS28 form and kind of Rau score: `activity` is the form ("das28_esr4", ...),
+            `das28` its value, `damage` "reported_rau" or "predicted_rau", `rau` 0-190 points. Contains no identifier.
+        correlation: Rows of `analytics.correlation`.
+        severe_joints: Joints with the highest erosion (percent), in descending order; `image` is uint8 grey levels
+            `(height, width)` or None.
+        uncertain_joints: Joints with the widest intervals, with the same columns.
+        data_docs: Path or URL of the Data Docs of the run; "" if there are none.
+        psql: Command that opens the warehouse in psql; must not contain a password.
+
+    Raises:
+        ValueError: A frame lacks a column.
     """
 
     batch_date: date
@@ -125,22 +105,20 @@ class NightlyReport:
     finished_at: datetime | None = None
     message: str = ""
     synthetic_data: bool = False
-    books: pd.DataFrame = field(default_factory=partial(empty_frame, "books"))
+    row_counts: pd.DataFrame = field(default_factory=partial(empty_frame, "row_counts"))
     late_files: pd.DataFrame = field(default_factory=partial(empty_frame, "late_files"))
     quarantine: pd.DataFrame = field(default_factory=partial(empty_frame, "quarantine"))
     warnings: pd.DataFrame = field(default_factory=partial(empty_frame, "warnings"))
     grade_distribution: pd.DataFrame = field(default_factory=partial(empty_frame, "grade_distribution"))
     rau_points: pd.DataFrame = field(default_factory=partial(empty_frame, "rau_points"))
     correlation: pd.DataFrame = field(default_factory=partial(empty_frame, "correlation"))
-    worst_joints: pd.DataFrame = field(default_factory=partial(empty_frame, "worst_joints"))
-    doubtful_joints: pd.DataFrame = field(default_factory=partial(empty_frame, "doubtful_joints"))
+    severe_joints: pd.DataFrame = field(default_factory=partial(empty_frame, "severe_joints"))
+    uncertain_joints: pd.DataFrame = field(default_factory=partial(empty_frame, "uncertain_joints"))
     data_docs: str = ""
     psql: str = ""
 
     def __post_init__(self) -> None:
-        for attribute in fields(self):
-            if attribute.name not in COLUMNS:
-                continue
-            missing = set(COLUMNS[attribute.name]) - set(getattr(self, attribute.name).columns)
+        for name in (attribute.name for attribute in fields(self) if attribute.name in COLUMNS):
+            missing = set(COLUMNS[name]) - set(getattr(self, name).columns)
             if missing:
-                raise ValueError(f"NightlyReport.{attribute.name} lacks the columns {', '.join(sorted(missing))}")
+                raise ValueError(f"NightlyReport.{name} lacks the columns {', '.join(sorted(missing))}.")

@@ -1,1 +1,1 @@
-"""From read joints to a model in the store: snapshot, split, fit, evaluation, and the gate that may propose it."""
+"""From read joints to a model in the store: data, training, evaluation, and the promotion gate."""

@@ -10,20 +10,17 @@ from numpy.typing import NDArray
 
 from scoring.networks.losses import cdf_target
 from scoring.training.data.joint_set import JointSet
+from scoring.training.recipes import TrainingRecipe
 
 
 class EpochBatches:
-    """Makes the batches of all epochs: gathers, augments and pairs with targets, on the device that trains.
+    """Makes the batches of all epochs on the training device: gathers, augments and pairs images with targets.
 
-    The images stay on that device as uint8, 16 kB each, so a batch costs it a few milliseconds and the host nothing. A
-    `tf.data` pipeline would prefetch on host threads that a machine of two cores does not have to spare.
-
-    Args:
-        recipe: The `scoring.training.fit.TrainingRecipe`.
-        joints: The training set.
+    The images stay on that device as uint8, 16 kB each, so a batch takes a few milliseconds there and no time on the
+    host. A `tf.data` pipeline would prefetch on host threads, which a machine with two cores cannot spare.
     """
 
-    def __init__(self, recipe: Any, joints: JointSet) -> None:
+    def __init__(self, recipe: TrainingRecipe, joints: JointSet) -> None:
         self._recipe = recipe
         self._pixels = tf.constant(joints.images)
         self._readings = tf.constant(joints.reading)
@@ -40,22 +37,22 @@ class EpochBatches:
         )
 
     def epoch(self, order: NDArray[np.int64], number: int) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-        """Batches of one epoch, full ones only.
+        """Yield the full batches of one epoch.
 
         Args:
-            order: Indices of the joints to show, in this order.
-            number: Of the epoch; with the recipe's seed and the step it decides the augmentation.
+            order: Indices of the joints, in the order in which they are shown.
+            number: Number of the epoch; with the recipe's seed and the step, it seeds the augmentation.
 
         Yields:
             Images, float32 `(batch_size, side, side, 1)` within 0 to 1, target distributions, float32
-            `(batch_size, 101)`, and weights of the joints, float32 `(batch_size,)`.
+            `(batch_size, 101)`, and sample weights, float32 `(batch_size,)`.
         """
         size = self._recipe.batch_size
         amount = _repeated(order) if self._recipe.augment_repeats_only else np.ones(len(order), np.float32)
         for step in range(len(order) // size):
             seed = np.array([self._recipe.seed * 100_003 + number, step], np.int64)
-            here = slice(step * size, (step + 1) * size)
-            yield self._make(tf.constant(order[here]), tf.constant(amount[here]), tf.constant(seed))
+            batch = slice(step * size, (step + 1) * size)
+            yield self._make(tf.constant(order[batch]), tf.constant(amount[batch]), tf.constant(seed))
 
     def _make_eagerly(
         self, index: tf.Tensor, amount: tf.Tensor, seed: tf.Tensor
@@ -68,42 +65,41 @@ class EpochBatches:
 
 
 def _repeated(order: NDArray[np.int64]) -> NDArray[np.float32]:
-    """1 where a joint has been shown before in this epoch, else 0."""
+    """Return 1 where a joint was already shown in this epoch, else 0."""
     repeated = np.ones(len(order), np.float32)
     repeated[np.unique(order, return_index=True)[1]] = 0
     return repeated
 
 
 def class_weights(grades: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The weight of each joint so that all grades weigh alike and the mean weight is 1, float32 `(n,)`.
+    """Return sample weights with which all grades have the same total weight and the mean is 1, float32 `(n,)`.
 
-    The thesis's: the weight of a grade times the number of its joints is the same for all grades.
+    As in the thesis, the weight of a grade is inversely proportional to the number of its joints.
     """
     counts = np.bincount(grades)
     return (len(grades) / (np.count_nonzero(counts) * counts[grades])).astype(np.float32)
 
 
 def stretch(images: Any) -> Any:
-    """Map the darkest pixel of each image to 0 and the lightest to 1; the thesis calls it histogram equalisation.
+    """Map the darkest pixel of each image `(n, side, side, 1)` to 0 and the lightest to 1.
 
-    Args:
-        images: `(n, side, side, 1)`, array or tensor; an image of one grey becomes black.
+    A uniform image becomes black. The thesis calls it histogram equalisation.
     """
     low, high = (reduce(images, axis=(1, 2, 3), keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
     return (images - low) / tf.maximum(high - low, 1e-6)
 
 
-def augment(images: tf.Tensor, seed: tf.Tensor, recipe: Any, amount: Any = 1.0) -> tf.Tensor:
-    """Turn, shear, zoom, shift, mirror and re-expose each image by its own random amount.
+def augment(images: tf.Tensor, seed: tf.Tensor, recipe: TrainingRecipe, amount: Any = 1.0) -> tf.Tensor:
+    """Rotate, shear, zoom, shift, mirror and re-expose each image by its own random amount.
 
     Args:
         images: float32 `(n, side, side, 1)` within 0 to 1.
         seed: int64 `(2,)`; the same seed gives the same result.
-        recipe: The `scoring.training.fit.TrainingRecipe` with the largest amounts.
-        amount: 1 to augment an image, 0 to leave it as it is; scalar or float32 `(n,)`.
+        recipe: The recipe with the largest amounts.
+        amount: 1 to augment an image, 0 to keep it; scalar or float32 `(n,)`.
 
     Returns:
-        Same shape and range. What a turn or shift brings in from outside repeats the nearest pixel.
+        Same shape and range. Pixels from outside the image repeat the nearest one inside.
     """
     n, side = tf.shape(images)[0], images.shape[1]
     draws = tf.random.stateless_uniform((8, n), seed, -1.0, 1.0) * amount
@@ -127,11 +123,9 @@ def augment(images: tf.Tensor, seed: tf.Tensor, recipe: Any, amount: Any = 1.0) 
         interpolation="BILINEAR",
         fill_mode="NEAREST",
     )
-    contrast = _per_image(1 + draws[5] * recipe.contrast)
-    brightness = _per_image(draws[6] * recipe.brightness)
+    contrast, brightness = (
+        values[:, tf.newaxis, tf.newaxis, tf.newaxis]
+        for values in (1 + draws[5] * recipe.contrast, draws[6] * recipe.brightness)
+    )
     mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
     return tf.clip_by_value((images - mean) * contrast + mean + brightness, 0.0, 1.0)
-
-
-def _per_image(values: tf.Tensor) -> tf.Tensor:
-    return tf.reshape(values, (-1, 1, 1, 1))

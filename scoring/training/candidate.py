@@ -1,6 +1,6 @@
-"""From a recipe and three sets of joints to a model in the store: the same steps for phantoms and for a site's data."""
+"""From a recipe and three joint sets to a model in the store, the same for phantoms and for a site's own data."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -14,7 +14,6 @@ from scoring.imaging import preprocess
 from scoring.inference.engine import DEFAULT_BATCH_SIZE, Engine
 from scoring.model_store import store
 from scoring.model_store.stored_model import NOTICE, WEIGHTS, StoredModel
-from scoring.networks.readout import ReadOutRule
 from scoring.networks.weights import from_npz
 from scoring.progress import Progress, no_progress
 from scoring.training import export_model
@@ -23,24 +22,25 @@ from scoring.training.evaluation.bootstrap import Against, Predictions
 from scoring.training.evaluation.calibration import calibrated_rule
 from scoring.training.evaluation.challenge import Verdict, judge
 from scoring.training.evaluation.evaluate import Evaluation, evaluate_predictions
-from scoring.training.fit import Epoch, Trained, TrainingRecipe, train
+from scoring.training.fit import Trained, train
+from scoring.training.recipes import TrainingRecipe
 
-NOTICE_OF_SITE = "Trained on readings of one site. Not a medical device, and not for clinical use."
+SITE_NOTICE = "Trained on readings of one site. Not a medical device, and not for clinical use."
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a candidate is made of, and what its manifest says of that.
+    """The data of a candidate, and their description for its manifest.
 
     Attributes:
         training: The training set.
-        validation: The validation set, which chooses the best epoch; other patients.
-        test: Joints that are looked at once, at the end; other patients again.
-        facts: The manifest's `data`, besides the description of the first two.
-        test_facts: The manifest's `test_set`, besides number and hash of its joints.
-        synthetic: Whether any joint that is learnt from is a phantom.
-        against: What the answers are compared with; only phantoms have a truth.
-        prior_readings: Readings as they occur, per cent, if those of the joints to learn from were enriched.
+        validation: The validation set, of other patients.
+        test: The test set, of other patients again; used once, at the end.
+        facts: The manifest's `data`, without the description of training and validation set.
+        test_facts: The manifest's `test_set`, without number and hash of its joints.
+        synthetic: True if any joint of the training set is a phantom.
+        prior_readings: Readings at natural prevalence, in percent, if the training set was enriched; None uses the
+            training set.
     """
 
     training: JointSet
@@ -49,7 +49,6 @@ class TrainingData:
     facts: Mapping[str, Any]
     test_facts: Mapping[str, Any]
     synthetic: bool
-    against: Sequence[Against] = ("reading",)
     prior_readings: NDArray[np.float32] | None = None
 
 
@@ -63,26 +62,26 @@ def train_candidate(
     work_dir: Path | None = None,
     code_revision: str = "unknown",
     progress: Progress = no_progress,
-    on_epoch: Callable[[Epoch], None] | None = None,
 ) -> dict[str, Any]:
-    """Train, export, prove that the engines agree, evaluate on the test joints, store. Promotes nothing.
+    """Train a network, export it, check that its engines agree, evaluate it on the test set and write it to the store.
+
+    Nothing is promoted.
 
     Args:
         version: Name of the new model; it must not exist yet.
-        recipe: How to train.
-        data: On what.
-        store_url: Model store to write to, any fsspec URL.
-        start: A model of the same architecture whose weights are gone on from (fine-tuning); None begins anew.
-        work_dir: Local folder for checkpoints, to resume a stopped training; None keeps nothing.
-        code_revision: Goes into the manifest.
+        recipe: The recipe.
+        data: The data.
+        store_url: Model store, any fsspec URL.
+        start: A model of the same architecture to start from (fine-tuning); None for random weights.
+        work_dir: Local folder for the checkpoint, to resume a stopped training; None keeps nothing.
+        code_revision: Code revision for the manifest.
         progress: Called during training.
-        on_epoch: Called after each epoch.
 
     Returns:
-        The manifest, as it stands in the store.
+        The manifest in the store.
 
     Raises:
-        InvalidRequest: The version exists or is no fit name, a set is too small, or nothing trained by the recipe could
+        InvalidRequest: The version exists or is not a valid name, a set is too small, or the recipe's models could not
             score.
         TrainingDiverged: The loss became NaN.
         ModelRejected: The engines disagree.
@@ -97,84 +96,95 @@ def train_candidate(
         prior_readings=data.prior_readings,
         work_dir=work_dir,
         progress=progress,
-        on_epoch=on_epoch,
     )
     files = export_model.model_files(trained.network)
-    facts = _network_facts(version, recipe, trained, synthetic=data.synthetic)
-    facts["started_from"] = None if start is None else start.version
-    facts["read_out"] = asdict(_rule(recipe, StoredModel(facts, files), data.validation))
+    facts: dict[str, Any] = {
+        "version": version,
+        "notice": NOTICE if data.synthetic else SITE_NOTICE,
+        "trained_on_synthetic": data.synthetic,
+        "architecture": recipe.architecture,
+        "arguments": dict(recipe.arguments),
+        "n_parameters": int(trained.network.count_params()),
+        "input_side": int(recipe.arguments["side"]),
+        "preprocessing_version": preprocess.PREPROCESSING_VERSION,
+        "started_from": None if start is None else start.version,
+    }
+    rule = recipe.rule
+    if recipe.calibrated:
+        cdf = predict_joints(StoredModel(facts, files), data.validation)[0].cdf
+        rule = calibrated_rule(cdf, data.validation.reading)
+    facts["read_out"] = asdict(rule)
     draft = StoredModel(facts, files)
-    facts["engines"] = export_model.agreement_facts(
-        export_model.measure_agreement(draft, data.test.images[: export_model.AGREEMENT_JOINTS])
-    )
-    facts["metrics"] = {
-        against: evaluation.to_dict() for against, evaluation in evaluate_stored(draft, data.test, data.against).items()
+    facts["engines"] = export_model.measure_agreement(draft, data.test.images[: export_model.AGREEMENT_JOINTS])
+    references: tuple[Against, ...] = ("reading", "truth") if data.test.truth_known else ("reading",)
+    evaluations = evaluate_stored(draft, data.test, references)
+    facts["metrics"] = {against: evaluation.to_dict() for against, evaluation in evaluations.items()}
+    facts |= {
+        "test_set": {**data.test_facts, "n_joints": len(data.test), "snapshot_sha256": snapshot_sha256(data.test)},
+        "data": {**data.facts, "training": _describe(data.training), "validation": _describe(data.validation)},
+        "recipe": asdict(recipe),
+        "training": _history(trained),
+        "code_revision": code_revision,
+        "libraries": {name: package_version(name) for name in ("keras", "tensorflow", "openvino", "numpy")},
     }
-    facts["test_set"] = {
-        **data.test_facts,
-        "n_joints": len(data.test),
-        "snapshot_sha256": snapshot_sha256(data.test),
-    }
-    facts["data"] = {**data.facts, "training": _describe(data.training), "validation": _describe(data.validation)}
-    facts["recipe"] = asdict(recipe)
-    facts["training"] = _history(trained)
-    facts["code_revision"] = code_revision
-    facts["libraries"] = {name: package_version(name) for name in ("keras", "tensorflow", "openvino", "numpy")}
     return dict(store.write_model(store_url, facts, files).manifest)
 
 
 def check_version_is_free(version: str, store_url: str) -> None:
-    """Refuse a name that is not fit for a new model, before hours are spent on it.
+    """Check the name of a new model, before hours of training.
 
     Raises:
-        InvalidRequest: The version exists or is no fit name.
+        InvalidRequest: The version exists or is not a valid name.
     """
     store.check_version(version)
     if version in store.model_versions(store_url):
-        raise InvalidRequest(f"model {version} exists; choose another version")
+        raise InvalidRequest(f"Model {version} exists. Choose another version.")
 
 
 def check_recipe(recipe: TrainingRecipe) -> None:
-    """Refuse a recipe whose network no engine could run as it was trained, before hours are spent on it.
+    """Check that the engines can run the network of a recipe as it was trained, before hours of training.
 
     Raises:
-        InvalidRequest: Scoring does not stretch grey levels, or the CPU engine does not know a layer.
+        InvalidRequest: The recipe stretches grey levels, which scoring does not, or the CPU engine lacks a layer.
     """
     from scoring.networks.architecture import build
     from scoring.networks.openvino_graph import build_graph
 
     if recipe.stretch:
         raise InvalidRequest(
-            "a recipe that stretches grey levels is for `scoring benchmark` only: scoring feeds them as they are"
+            "The recipe stretches grey levels, which scoring does not. It is for `scoring benchmark` only; use another "
+            "recipe."
         )
     try:
         build_graph(build(recipe.architecture, dict(recipe.arguments)), 1)
     except ValueError as error:
-        raise InvalidRequest(f"this recipe is for `scoring benchmark` only: {error}") from error
+        raise InvalidRequest(
+            f"The recipe is for `scoring benchmark` only; use another one. The CPU engine cannot run it: {error}"
+        ) from error
 
 
-def evaluate_stored(model: StoredModel, joints: JointSet, against: Sequence[Against]) -> dict[str, Evaluation]:
-    """Evaluate a model's files, by what each answer is compared with.
+def evaluate_stored(model: StoredModel, joints: JointSet, references: Sequence[Against]) -> dict[str, Evaluation]:
+    """Evaluate a model's files against each reference.
 
-    In float32, so that every processor prints the figures of the manifest; the manifest bounds what bfloat16 changes.
+    In float32, so every CPU prints the figures of the manifest; the manifest limits the effect of bfloat16.
     """
-    given, engine = predict_joints(model, joints)
+    predictions, engine = predict_joints(model, joints)
     label = f"{engine.name} {engine.precision}"
-    return {one: evaluate_predictions(given, joints, against=one, engine=label) for one in against}
+    return {one: evaluate_predictions(predictions, joints, against=one, engine=label) for one in references}
 
 
 def predict_joints(model: StoredModel, joints: JointSet) -> tuple[Predictions, Engine]:
-    """What a model says of every joint, and what computed it: the engine that every machine has.
+    """Return a model's predictions for every joint, and the engine: OpenVINO, which every machine has.
 
     Raises:
-        ModelRejected: The model reads images of another size.
+        ModelRejected: The model needs images of another size.
     """
     from scoring.inference.openvino_engine import OpenVinoEngine
 
     if model.side != joints.images.shape[1]:
         raise ModelRejected(
-            f"model {model.version} reads images of {model.side} pixels a side, these joints have "
-            f"{joints.images.shape[1]}: train it anew for the preprocessing of this code"
+            f"Model {model.version} needs images with sides of {model.side} pixels, these joints have "
+            f"{joints.images.shape[1]}. Train it again with the preprocessing of this code."
         )
     engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
     return Predictions(export_model.predict_with(engine, joints.images), model.rule), engine
@@ -183,17 +193,10 @@ def predict_joints(model: StoredModel, joints: JointSet) -> tuple[Predictions, E
 def judge_models(
     champion: StoredModel, challenger: StoredModel, test: JointSet, *, metric: str, max_subgroup_loss: float
 ) -> Verdict:
-    """Compare two stored models on the test joints, and decide whether the challenger is proposed.
-
-    Args:
-        champion: The current champion.
-        challenger: The best candidate.
-        test: Joints that neither was trained on.
-        metric: One of `challenge.METRICS`.
-        max_subgroup_loss: Largest tolerated increase of the mean grade difference in any subgroup.
+    """Compare two stored models on the test set, and decide whether the challenger is proposed (`challenge.judge`).
 
     Raises:
-        ModelRejected: A model reads images of another size, or its files cannot be loaded.
+        ModelRejected: A model needs images of another size, or its files cannot be loaded.
     """
     from scoring.inference.tensorflow_engine import TensorFlowEngine
 
@@ -209,26 +212,6 @@ def judge_models(
         max_subgroup_loss=max_subgroup_loss,
         engines_agree=export_model.compare(reference, proposed.cdf[: len(few)], engine).accepted,
     )
-
-
-def _rule(recipe: TrainingRecipe, model: StoredModel, validation: JointSet) -> ReadOutRule:
-    """The recipe's rule, or the one that suits the trained files best on the validation joints."""
-    if not recipe.calibrated:
-        return recipe.rule
-    return calibrated_rule(predict_joints(model, validation)[0].cdf, validation.reading)
-
-
-def _network_facts(version: str, recipe: TrainingRecipe, trained: Trained, *, synthetic: bool) -> dict[str, Any]:
-    return {
-        "version": version,
-        "notice": NOTICE if synthetic else NOTICE_OF_SITE,
-        "trained_on_synthetic": synthetic,
-        "architecture": recipe.architecture,
-        "arguments": dict(recipe.arguments),
-        "n_parameters": int(trained.network.count_params()),
-        "input_side": int(recipe.arguments["side"]),
-        "preprocessing_version": preprocess.PREPROCESSING_VERSION,
-    }
 
 
 def _describe(joints: JointSet) -> dict[str, Any]:

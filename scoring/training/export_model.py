@@ -1,4 +1,4 @@
-"""From a trained network to the files of a model, and the proof that its engines agree."""
+"""Export of a trained network to the files of a model, and the check that its engines agree."""
 
 import tempfile
 from dataclasses import asdict, dataclass
@@ -18,23 +18,22 @@ from scoring.networks.readout import read_out
 from scoring.networks.weights import get_weights, round_to_half, set_weights, to_npz
 
 AGREEMENT_JOINTS = 1_024
-"""So many held-out joints show whether two engines compute the same network."""
+"""Number of held-out joints on which engines are compared."""
 
 _CHUNK = 1024
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far an engine's answers are from TensorFlow's in float32, on n held-out joints.
+    """Differences between an engine and TensorFlow in float32, on n held-out joints.
 
     Attributes:
-        engine: Name of the engine.
-        precision: Its arithmetic.
-        n: Joints compared.
+        engine, precision: Name of the engine, and precision of its arithmetic.
+        n: Number of joints compared.
         cdf: Largest difference of any value of a distribution function.
-        erosion: Largest difference of an expected erosion, in per cent of the joint's surface.
-        other_grade: Joints that get another grade; such a joint lies on the border between two.
-        accepted: Whether `cdf` and `erosion` are within tolerance.
+        erosion: Largest difference of an expected erosion, in percent of the joint's surface.
+        other_grade: Number of joints with another grade; such a joint is on the border between two.
+        accepted: True if `cdf` and `erosion` are within tolerance.
     """
 
     engine: str
@@ -47,15 +46,10 @@ class Agreement:
 
 
 def model_files(network: Any) -> dict[str, bytes]:
-    """The files of a model, all made from the same weights, rounded to half precision.
+    """Return the files of a model, all made from the same weights, rounded to half precision.
 
-    The network itself is given the rounded weights, so that whatever is measured on it afterwards is true of the files.
-
-    Args:
-        network: A trained keras network of float32 policy.
-
-    Returns:
-        `weights.npz`, `network.xml` and `network.bin` as bytes.
+    The network, of float32 policy, gets the rounded weights, so whatever is measured on it afterwards holds for the
+    files.
 
     Raises:
         ValueError: The weights are not finite, or a layer is unknown to the OpenVINO graph.
@@ -69,15 +63,11 @@ def model_files(network: Any) -> dict[str, bytes]:
         return {WEIGHTS: to_npz(rounded), GRAPH: xml.read_bytes(), GRAPH_WEIGHTS: binary.read_bytes()}
 
 
-def measure_agreement(model: StoredModel, images: NDArray[np.uint8]) -> list[Agreement]:
-    """Run every engine on held-out joints and compare each with TensorFlow in float32.
+def measure_agreement(model: StoredModel, images: NDArray[np.uint8]) -> dict[str, Any]:
+    """Run every engine on held-out joints and compare each with TensorFlow in float32, for the manifest's `engines`.
 
-    OpenVINO in bfloat16 is measured where the processor has it. If it is beyond tolerance it is not accepted, and the
-    engine will compute in float32 (`OpenVinoEngine` reads that from the manifest).
-
-    Args:
-        model: The model's files; its manifest need not be complete.
-        images: uint8 `(n, side, side)`.
+    OpenVINO in bfloat16 is measured if the CPU has it. If it is beyond tolerance, it is not accepted, and the engine
+    computes in float32 (`OpenVinoEngine` reads that from the manifest). The model's manifest may be incomplete.
 
     Raises:
         ModelRejected: OpenVINO in float32 is beyond tolerance: the two graphs are not the same network.
@@ -87,20 +77,27 @@ def measure_agreement(model: StoredModel, images: NDArray[np.uint8]) -> list[Agr
 
     reference = predict_with(TensorFlowEngine(model, DEFAULT_BATCH_SIZE), images)
     precisions = ["float32", "bfloat16"] if cpu_computes_bfloat16() else ["float32"]
-    found = [
-        compare(reference, predict_with(engine, images), engine)
-        for engine in (OpenVinoEngine(model, DEFAULT_BATCH_SIZE, precision) for precision in precisions)
-    ]
+    engines = (OpenVinoEngine(model, DEFAULT_BATCH_SIZE, precision) for precision in precisions)
+    found = [compare(reference, predict_with(engine, images), engine) for engine in engines]
     if not found[0].accepted:
         raise ModelRejected(
-            f"model {model.version}: OpenVINO and TensorFlow differ by {found[0].cdf:.4f} in a distribution function"
-            f" and {found[0].erosion:.2f} per cent of erosion (allowed: {CDF_TOLERANCE} and {EROSION_TOLERANCE})"
+            f"Model {model.version}: OpenVINO and TensorFlow differ by {found[0].cdf:.4f} in a distribution function "
+            f"and by {found[0].erosion:.2f} percent of erosion; at most {CDF_TOLERANCE} and {EROSION_TOLERANCE} are "
+            "tolerated. Train the model again, and report the difference if it remains."
         )
-    return found
+    return {
+        "reference": "tensorflow float32",
+        "cdf_tolerance": CDF_TOLERANCE,
+        "erosion_tolerance": EROSION_TOLERANCE,
+        "measured": [
+            {**asdict(agreement), "cdf": float(f"{agreement.cdf:.3g}"), "erosion": float(f"{agreement.erosion:.3g}")}
+            for agreement in found
+        ],
+    }
 
 
 def compare(reference: NDArray[np.float32], cdf: NDArray[np.float32], engine: Engine) -> Agreement:
-    """Compare an engine's answers with the reference, both raw `(n, 101)`."""
+    """Compare an engine's predictions with the reference, both raw `(n, 101)`."""
     ours, theirs = read_out(cdf), read_out(reference)
     cdf_difference = float(np.abs(cdf - reference).max())
     erosion_difference = float(np.abs(ours.mean - theirs.mean).max())
@@ -115,21 +112,8 @@ def compare(reference: NDArray[np.float32], cdf: NDArray[np.float32], engine: En
     )
 
 
-def agreement_facts(found: list[Agreement]) -> dict[str, Any]:
-    """What a manifest says about its engines."""
-    return {
-        "reference": "tensorflow float32",
-        "cdf_tolerance": CDF_TOLERANCE,
-        "erosion_tolerance": EROSION_TOLERANCE,
-        "measured": [
-            {**asdict(agreement), "cdf": float(f"{agreement.cdf:.3g}"), "erosion": float(f"{agreement.erosion:.3g}")}
-            for agreement in found
-        ],
-    }
-
-
 def predict_with(engine: Engine, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Raw distribution functions of an engine for images as uint8 `(n, side, side)`."""
+    """Return an engine's raw distribution functions for images, uint8 `(n, side, side)`."""
     return np.concatenate(
         [engine.predict(as_batch(list(images[at : at + _CHUNK]))) for at in range(0, len(images), _CHUNK)]
     )

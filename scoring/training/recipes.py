@@ -1,73 +1,153 @@
-"""The named recipes: every model of the thesis, and what beats them.
+"""The training recipe, and the named recipes: every model of the thesis, and those meant to beat them.
 
-The drafts of the thesis (Rohrbach, ZHAW 2017, sections 4.2 and 4.3) train a classifier of the grades and a regressor
-of the distribution of erosion, each on (a) the data as they are, (b) rare grades oversampled by augmented copies, (c) a
-loss weighted by class; a regressor of the mean alone; and InceptionV3 with new dense layers, first with the old weights
-frozen, then all together. They differ from the thesis in the size of the input, 128 instead of 150 pixels, in the
-batches, 32 instead of 100 joints, because a few thousand joints make too few steps of the larger ones, and in the
-number of epochs.
+The drafts of the thesis (Rohrbach, ZHAW 2017, sections 4.2 and 4.3) train a classifier of grades and a regressor of the
+distribution of erosion, each with (a) the data as they are, (b) rare grades oversampled by augmented copies, (c) a loss
+weighted by class; a regressor of the mean alone; and InceptionV3 with new dense layers, first with its weights frozen,
+then as a whole. The recipes here differ in the input size (128 instead of 150 pixels), in the batch size (32 instead of
+100 joints, because a few thousand joints make too few large batches), and in the number of epochs.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scoring.errors import InvalidRequest
-from scoring.networks.readout import MOST_PROBABLE, ReadOutRule
-from scoring.training.fit import TrainingRecipe
+from scoring.networks.readout import MOST_PROBABLE, USUAL_RULE, ReadOutRule
 
-# What the shipped model was trained for; who compares recipes may ask for fewer.
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Everything that decides how a network is trained, except the data; part of the manifest.
+
+    Attributes:
+        epochs: Maximum number of epochs. An epoch shows as many joints as the training set has, whatever the sampling.
+        batch_size: Joints per step.
+        learning_rate: Highest learning rate, after the warm-up.
+        schedule: `cosine`, which falls to zero, or `constant`.
+        warmup_steps: Steps over which a cosine schedule rises from zero first.
+        weight_decay: Weight decay of AdamW, on kernels only; 0 makes it Adam.
+        loss: A key of `scoring.networks.losses.LOSSES`.
+        class_weights: True to weight a joint's loss by the rarity of its grade (`augment.class_weights`).
+        average: Momentum of a running average of the weights, which is kept instead of the last weights; 0 for none. It
+            covers at most one epoch: with fewer steps than its window, it would still contain the random start.
+        balance: Oversampling of rare grades, from 0 (none) to 1 (all grades equally frequent), see
+            `sampling.sample_epoch`. The prior of a network with a grid head is corrected afterwards
+            (`prior.prior_shift`).
+        patience: Epochs without a better validation score after which training stops; frozen ones do not count.
+        precision: Keras policy of the training. bfloat16 halves the memory traffic; weights stay float32. A CPU without
+            bfloat16 trains in float32 (`devices.precision_for`).
+        frozen_epochs: First epochs, in which the pretrained layers (InceptionV3) are frozen. Then all layers are
+            trained, with a new optimiser.
+        rule: How grades are read from the network's output.
+        calibrated: True to fit grade weights and interval level to the validation set afterwards
+            (`evaluation.calibration.calibrated_rule`).
+        stretch: True to stretch the grey levels of each image to 0..1 first.
+        augment_repeats_only: True to augment only the repeats of a joint within an epoch, which oversampling makes.
+        rotation: Largest rotation of the augmentation, in degrees.
+        shear: Largest shear, in radians.
+        zoom: Largest change of size, as a fraction.
+        shift: Largest shift, as a fraction of the side.
+        contrast: Largest change of contrast, as a fraction.
+        brightness: Largest change of brightness, as a fraction of the grey range.
+        mirror: True to mirror half of the images left to right: erosion counts the same on either side, and right hands
+            are mirrored left hands.
+        seed: Seed of weights, sampling, augmentation and dropout.
+        architecture: A key of `scoring.networks.architecture.ARCHITECTURES`.
+        arguments: Arguments of the architecture.
+    """
+
+    epochs: int = 4
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    schedule: str = "cosine"
+    warmup_steps: int = 100
+    weight_decay: float = 1e-4
+    loss: str = "crps"
+    class_weights: bool = False
+    average: float = 0.0
+    balance: float = 0.0
+    patience: int = 5
+    precision: str = "mixed_bfloat16"
+    frozen_epochs: int = 0
+    rule: ReadOutRule = USUAL_RULE
+    calibrated: bool = False
+    stretch: bool = False
+    augment_repeats_only: bool = False
+    rotation: float = 10.0
+    shear: float = 0.0
+    zoom: float = 0.10
+    shift: float = 0.05
+    contrast: float = 0.20
+    brightness: float = 0.10
+    mirror: bool = True
+    seed: int = 0
+    architecture: str = "erosion_cdf_network"
+    arguments: dict[str, Any] = field(default_factory=lambda: {"side": 128})
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 2:
+            raise InvalidRequest("A recipe needs at least 1 epoch and a batch size of at least 2.")
+        if not 0 <= self.balance <= 1:
+            raise InvalidRequest(f"The balance of a recipe must be within 0 (none) to 1 (equal), not {self.balance}.")
+        if self.schedule not in {"cosine", "constant"}:
+            raise InvalidRequest(f"The schedule of a recipe must be 'cosine' or 'constant', not {self.schedule!r}.")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "TrainingRecipe":
+        """Return the recipe of a manifest, read from JSON. Fields that an older manifest lacks take their defaults."""
+        rule = values.get("rule")
+        return cls(**{**values, "rule": USUAL_RULE if rule is None else ReadOutRule.from_dict(rule)})
+
+
+# As for the shipped model; a comparison of recipes may use fewer.
 _EPOCHS = 12
 _FILTERS = [32, 32, 64, 64, 128, 128]
 
-# The thesis trains with Adam at a constant rate and changes no image unless it says so.
-_THESIS: dict[str, Any] = {
-    "epochs": _EPOCHS,
-    "batch_size": 32,
-    "learning_rate": 1e-3,
-    "schedule": "constant",
-    "weight_decay": 0.0,
-    "rotation": 0.0,
-    "zoom": 0.0,
-    "shift": 0.0,
-    "contrast": 0.0,
-    "brightness": 0.0,
-    "mirror": False,
-}
-_OVERSAMPLED: dict[str, Any] = {
-    "balance": 1.0,
-    "augment_repeats_only": True,
-    "rotation": 25.0,
-    "shear": 0.1,
-    "zoom": 0.10,
-}
-_CLASSIFICATION = TrainingRecipe(
-    **_THESIS,
+# The thesis trains with Adam at a constant rate, and augments images only where it says so.
+_THESIS = TrainingRecipe(
+    epochs=_EPOCHS,
+    learning_rate=1e-3,
+    schedule="constant",
+    weight_decay=0.0,
+    rotation=0.0,
+    zoom=0.0,
+    shift=0.0,
+    contrast=0.0,
+    brightness=0.0,
+    mirror=False,
+)
+_CLASSIFICATION = replace(
+    _THESIS,
     loss="grade_crossentropy",
     rule=ReadOutRule(MOST_PROBABLE),
     arguments={"side": 128, "filters": _FILTERS, "dense": [256, 256], "dropout": 0.5, "head": "grades"},
 )
-_REGRESSION = TrainingRecipe(
-    **_THESIS,
+_REGRESSION = replace(
+    _THESIS,
     loss="crps",
     arguments={"side": 128, "filters": _FILTERS, "dense": [1024, 512], "dropout": 0.5, "head": "sigmoids"},
 )
-_TRANSFER: dict[str, Any] = {"architecture": "inception_network", "learning_rate": 1e-4}
 
 
-def _inception(head: str) -> dict[str, Any]:
-    return {"side": 128, "dense": [1024, 512], "dropout": 0.5, "head": head, "weights": None}
+def _oversampled(recipe: TrainingRecipe) -> TrainingRecipe:
+    return replace(recipe, balance=1.0, augment_repeats_only=True, rotation=25.0, shear=0.1, zoom=0.1)
+
+
+def _transfer(recipe: TrainingRecipe) -> TrainingRecipe:
+    head = recipe.arguments["head"]
+    arguments = {"side": 128, "dense": [1024, 512], "dropout": 0.5, "head": head, "weights": None}
+    return replace(recipe, architecture="inception_network", learning_rate=1e-4, arguments=arguments)
 
 
 BEST = "grid-residual"
-"""What beats them, and what the shipped model was trained by; see docs/model.md for what else was tried."""
+"""The recipe of the shipped model, better than those of the thesis."""
 
 FOR_A_SITE = "grid-residual-balanced"
-"""The same for readings as they occur: a site cannot draw more severe joints, so those it has are shown more often."""
+"""The same recipe for a site's own readings. A site cannot draw severe joints, so its own are oversampled instead."""
 
-# Cross-entropy over what readers can write down, a residual network with averaged pooling, every image augmented,
-# a rate that falls to zero, and a running average of the weights. It sees half the resolution, a quarter of the
-# arithmetic: what can be trained on two cores goes further in more steps than in more pixels.
+# Cross-entropy over the readings' grid, a residual network with average pooling, augmentation of every image, a falling
+# learning rate, and a running average of the weights. The network sees half the resolution, which takes a quarter of
+# the arithmetic: on two cores, more steps help more than more pixels.
 _BEST = TrainingRecipe(
     epochs=_EPOCHS,
     calibrated=True,
@@ -84,54 +164,50 @@ _BEST = TrainingRecipe(
     },
 )
 
-# What else was tried to beat them; docs/model.md says how it came out.
-_ORDINAL = replace(_BEST, arguments={**_BEST.arguments, "head": "ordinal"})
-_BALANCED = replace(_BEST, balance=0.5)
-
 RECIPES: Mapping[str, TrainingRecipe] = {
     "classification-plain": _CLASSIFICATION,
-    "classification-oversampled": replace(_CLASSIFICATION, **_OVERSAMPLED),
+    "classification-oversampled": _oversampled(_CLASSIFICATION),
     "classification-weighted": replace(_CLASSIFICATION, class_weights=True),
     "regression-plain": _REGRESSION,
-    "regression-oversampled": replace(_REGRESSION, **_OVERSAMPLED),
+    "regression-oversampled": _oversampled(_REGRESSION),
     "regression-weighted": replace(_REGRESSION, class_weights=True),
     "regression-stretched": replace(_REGRESSION, stretch=True),
     "regression-of-the-mean": replace(
         _REGRESSION, loss="squared_error", arguments={**_REGRESSION.arguments, "head": "point"}
     ),
-    "inception-classification": replace(_CLASSIFICATION, **_TRANSFER, arguments=_inception("grades")),
-    "inception-regression": replace(_REGRESSION, **_TRANSFER, arguments=_inception("sigmoids")),
+    "inception-classification": _transfer(_CLASSIFICATION),
+    "inception-regression": _transfer(_REGRESSION),
     BEST: _BEST,
-    "ordinal-residual": _ORDINAL,
-    FOR_A_SITE: _BALANCED,
+    "ordinal-residual": replace(_BEST, arguments={**_BEST.arguments, "head": "ordinal"}),
+    FOR_A_SITE: replace(_BEST, balance=0.5),
 }
 
 
 def recipe_named(
     name: str, *, seed: int, epochs: int | None = None, inception_weights: str | None = None
 ) -> TrainingRecipe:
-    """A recipe by its name.
+    """Return a recipe by its name.
 
     Args:
         name: A key of `RECIPES`.
-        seed: Of the weights, the sampling, the augmentation and the dropout.
-        epochs: At most so many; None keeps the recipe's own number. Transfer learning spends half of them frozen.
-        inception_weights: What transfer learning begins with, see `scoring.networks.architecture.inception_network`;
-            None begins with fresh weights. Other recipes have no use for it.
+        seed: Seed of weights, sampling, augmentation and dropout.
+        epochs: Maximum number of epochs; None for the recipe's own. Transfer learning spends half of them frozen.
+        inception_weights: Initial weights of transfer learning, see `scoring.networks.architecture.inception_network`;
+            None for random ones. Other recipes ignore it.
 
     Raises:
-        InvalidRequest: No such recipe.
+        InvalidRequest: There is no such recipe.
     """
     if name not in RECIPES:
-        raise InvalidRequest(f"no recipe {name!r}; the recipes are {', '.join(sorted(RECIPES))}")
+        raise InvalidRequest(f"There is no recipe {name!r}. Use one of: {', '.join(sorted(RECIPES))}.")
     recipe = RECIPES[name]
     epochs = epochs or recipe.epochs
     recipe = replace(recipe, seed=seed, epochs=epochs)
-    if not transfers(recipe):
+    if not is_transfer(recipe):
         return recipe
     return replace(recipe, frozen_epochs=epochs // 2, arguments={**recipe.arguments, "weights": inception_weights})
 
 
-def transfers(recipe: TrainingRecipe) -> bool:
-    """Whether the recipe goes on from what InceptionV3 has learnt elsewhere."""
+def is_transfer(recipe: TrainingRecipe) -> bool:
+    """Return True if the recipe starts from pretrained weights of InceptionV3."""
     return recipe.architecture == "inception_network"

@@ -1,3 +1,3 @@
-"""Runs the suites of `expectations` over staged frames and splits rows into accepted and quarantined."""
+"""Check staged tables with the suites of `expectations` and divide their rows into accepted and quarantined."""
 
-import expectations  # noqa: F401 - it silences a warning of Great Expectations, so it has to come before that
+import expectations  # noqa: F401 - silences a warning, so it must precede the import of Great Expectations

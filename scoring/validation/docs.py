@@ -1,12 +1,11 @@
-"""Data Docs: Great Expectations' own pages about a night, from counts only and with nothing to load.
+"""Data Docs: HTML reports of Great Expectations about a batch, with counts only and without external resources.
 
-Great Expectations' renderer says what stands on a page. Its page templates and its site builder are not used: they load
-scripts, styles and fonts from a dozen public servers, which a hospital's network does not reach and must not try to,
-and without its scripts the index stays empty. The pages of `templates/` have their style inside and no script.
+Great Expectations renders the tables of rules. Its page templates and site builder are not used: they load scripts,
+styles and fonts from public servers, which a hospital network blocks, and the index is empty without its scripts. The
+templates in `templates/` contain their styles and use no script.
 
-The results are kept as JSON beside the site, so that a later step of the same night (the predictions) adds its page to
-the site of an earlier one. A result is copied field by field from a list of counts; a value of a cell, a row key or an
-error text has no way in.
+The results are stored as JSON next to the site, so that a later step of the run can add a suite (the predictions). Only
+counts are copied from a result; values of cells, row keys and error messages are never stored.
 """
 
 import html
@@ -23,7 +22,7 @@ from great_expectations.render.renderer.page_renderer import ValidationResultsPa
 from great_expectations.render.view.view import DefaultJinjaPageView
 from upath import UPath
 
-from scoring.validation.runner import words
+from expectations.rule import Suite
 
 logger = logging.getLogger(__name__)
 
@@ -33,18 +32,18 @@ _TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
 class _SuitePage(DefaultJinjaPageView):
-    """A suite's page of `templates/`, in which Great Expectations' own templates render the tables."""
+    """The template of a suite, in which Great Expectations renders the tables."""
 
     _template = "suite.html"
 
 
 class BatchDocs:
-    """Collects the results of one run's suites and writes them as a site of that run.
+    """Collects the results of a run's suites and writes them as the Data Docs of that run.
 
     Args:
         report_url: Root of the reports, any fsspec URL.
-        batch_date: The night.
-        run_id: The run; two runs of a night at once must not write each other's pages.
+        batch_date: Date of the batch.
+        run_id: The run; simultaneous runs of a batch write separate sites.
     """
 
     def __init__(self, report_url: str, batch_date: date, run_id: str) -> None:
@@ -52,102 +51,89 @@ class BatchDocs:
         self.url = UPath(report_url) / batch_date.isoformat() / "data_docs" / run_id
         self._rules: dict[str, dict[str, dict[str, Any]]] = {}
 
-    def add(self, suite: gx.ExpectationSuite, result: ExpectationSuiteValidationResult) -> None:
-        """Take the counts of some rules of a suite. A rule that ran before, on another shard, has its counts added."""
+    def add(self, suite: Suite, result: ExpectationSuiteValidationResult) -> None:
+        """Store the counts of some rules of a suite; counts of a rule that ran on several shards are added up."""
         rules = self._rules.setdefault(suite.name, {})
-        for rule, fields in counts_by_rule(suite, result).items():
-            rules[rule] = _added(rules[rule], fields) if rule in rules else fields
+        fields = result.to_json_dict()["results"]  # type: ignore[no-untyped-call]
+        by_rule = {each["expectation_config"]["meta"]["rule"]: each for each in fields}
+        for rule in suite.rules:
+            if rule.name in by_rule:
+                rules[rule.name] = _counts_only(by_rule[rule.name], rules.get(rule.name))
 
     def write(self) -> str:
-        """Write the results, and the site of these and of those that an earlier step of the run left here.
+        """Write the results, and the site of these results and those of earlier steps of the run.
 
         Returns:
-            The address of the site's first page.
+            The path or URL of the index.
         """
-        kept = self.url / "results"
-        kept.mkdir(parents=True, exist_ok=True)
+        stored = self.url / "results"
+        stored.mkdir(parents=True, exist_ok=True)
         for name, rules in self._rules.items():
-            (kept / f"{name}.json").write_text(json.dumps(self._suite_result(name, list(rules.values())), indent=1))
-        suites = [json.loads(path.read_text()) for path in sorted(kept.glob("*.json"))]
-        for address, page in _pages(suites, self.batch_date).items():
-            place = self.url / address
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(page, encoding="utf-8")
-        logger.info("data docs written batch_date=%s suites=%d", self.batch_date, len(suites))
+            (stored / f"{name}.json").write_text(json.dumps(self._suite_result(name, list(rules.values())), indent=1))
+        suites = [json.loads(path.read_text()) for path in sorted(stored.glob("*.json"))]
+        for address, content in _pages(suites, self.batch_date).items():
+            path = self.url / address
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        logger.info("data_docs_written batch_date=%s suites=%d", self.batch_date, len(suites))
         return str(self.url / "index.html")
 
     def _suite_result(self, name: str, rules: list[dict[str, Any]]) -> dict[str, Any]:
-        n_held = sum(rule["success"] for rule in rules)
+        n_passed = sum(rule["success"] for rule in rules)
+        midnight = datetime.combine(self.batch_date, time.min, UTC)
         return {
-            "success": n_held == len(rules),
+            "success": n_passed == len(rules),
             "suite_name": name,
             "statistics": {
                 "evaluated_expectations": len(rules),
-                "successful_expectations": n_held,
-                "unsuccessful_expectations": len(rules) - n_held,
-                "success_percent": 100 * n_held / len(rules),
+                "successful_expectations": n_passed,
+                "unsuccessful_expectations": len(rules) - n_passed,
+                "success_percent": 100 * n_passed / len(rules),
             },
             "suite_parameters": {},
             "meta": {
                 "great_expectations_version": gx.__version__,
-                "run_id": {"run_name": self.batch_date.isoformat(), "run_time": _midnight(self.batch_date).isoformat()},
+                "run_id": {"run_name": self.batch_date.isoformat(), "run_time": midnight.isoformat()},
                 "batch_kwargs": {"data_asset_name": name},
             },
             "results": rules,
         }
 
 
-def counts_by_rule(suite: gx.ExpectationSuite, result: ExpectationSuiteValidationResult) -> dict[str, dict[str, Any]]:
-    """What may be kept of a result: for each rule, in suite order, its verdict and its counts."""
-    order = {words(expectation)["rule"]: place for place, expectation in enumerate(suite.expectations)}
-    fields = result.to_json_dict()  # type: ignore[no-untyped-call]
-    by_rule = {each["expectation_config"]["meta"]["rule"]: _counts_only(each) for each in fields["results"]}
-    return dict(sorted(by_rule.items(), key=lambda item: order[item[0]]))
-
-
-def _counts_only(fields: dict[str, Any]) -> dict[str, Any]:
+def _counts_only(fields: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
+    """Return the counts of a rule, added to those of an earlier shard."""
+    counts = {name: fields["result"][name] for name in COUNT_FIELDS if name in fields["result"]}
+    if earlier is not None:
+        counts = {name: n + earlier["result"][name] for name, n in counts.items()}
+    if "element_count" in counts:
+        checked = counts["element_count"] - counts.get("missing_count", 0)
+        counts["unexpected_percent"] = 100 * counts["unexpected_count"] / checked if checked else 0.0
     return {
-        "success": fields["success"],
+        "success": fields["success"] and (earlier is None or earlier["success"]),
         "expectation_config": fields["expectation_config"],
-        "result": _with_percent({name: fields["result"][name] for name in COUNT_FIELDS if name in fields["result"]}),
+        "result": counts,
         "exception_info": {"raised_exception": False, "exception_message": None, "exception_traceback": None},
         "meta": {},
     }
 
 
-def _added(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    counts = {name: first["result"][name] + second["result"][name] for name in COUNT_FIELDS if name in first["result"]}
-    return {**second, "success": first["success"] and second["success"], "result": _with_percent(counts)}
-
-
-def _with_percent(counts: dict[str, int]) -> dict[str, float]:
-    """Counts and the percentage that the pages show, of the rows that the rule judged."""
-    if "element_count" not in counts:
-        return {**counts}
-    judged = counts["element_count"] - counts.get("missing_count", 0)
-    return {**counts, "unexpected_percent": 100 * counts["unexpected_count"] / judged if judged else 0.0}
-
-
 def _pages(suites: list[dict[str, Any]], batch_date: date) -> dict[str, str]:
-    """The pages of the site by their address in it."""
+    """Return the HTML files of the site by their path."""
     view = _SuitePage(custom_views_directory=str(_TEMPLATES))
     renderer = ValidationResultsPageRenderer()
-    pages = {"index.html": view.env.get_template("index.html").render(suites=suites, night=batch_date)}
+    pages = {"index.html": view.env.get_template("index.html").render(suites=suites, batch_date=batch_date)}
     for suite in suites:
         document = renderer.render(_load(suite))
         pages[f"suites/{suite['suite_name']}.html"] = view.render(  # type: ignore[no-untyped-call]
-            document, suite=suite, night=batch_date
+            document, suite=suite, batch_date=batch_date
         )
     return pages
 
 
 def _load(fields: dict[str, Any]) -> ExpectationSuiteValidationResult:
-    """A kept result as Great Expectations' object; its renderer takes a description for HTML, so it is escaped here."""
+    """Convert a stored result for the renderer, which expects descriptions as HTML."""
     rules = [
-        {
-            **rule,
-            "expectation_config": {**config, "description": html.escape(config.get("description") or "", quote=False)},
-        }
+        {**rule, "expectation_config": {**config, "description": html.escape(config["description"], quote=False)}}
         for rule in fields["results"]
         for config in [rule["expectation_config"]]
     ]
@@ -155,7 +141,3 @@ def _load(fields: dict[str, Any]) -> ExpectationSuiteValidationResult:
         {**fields, "results": rules}
     )
     return result
-
-
-def _midnight(batch_date: date) -> datetime:
-    return datetime.combine(batch_date, time.min, UTC)

@@ -1,6 +1,6 @@
-"""The quarantine as a frame, and the one rule about images that can only break after validation.
+"""The columns of the quarantine, and the only rule about images that can be broken after validation.
 
-Imports no Great Expectations: a step that publishes has no suite to run.
+Does not import Great Expectations: a step that publishes runs no suite.
 """
 
 from typing import Final
@@ -24,25 +24,25 @@ QUARANTINE_COLUMNS: Final = (
 UNCHANGED_SINCE_VALIDATION: Final = {
     "rule": "images.unchanged_since_validation",
     "severity": "critical",
-    "reason": "The file was changed or taken away after it was validated.",
-    "remedy": "Nothing is lost: deliver it again or run the night again.",
+    "reason": "The file was changed or removed after it was validated.",
+    "remedy": "Deliver the file again or run the batch again; no data is lost.",
 }
-"""What is said of an image that was accepted but was another one, or gone, when it was to be scored."""
+"""The rule that an accepted image breaks if its file is different or missing when it is scored."""
 
 
 def rejected_at_scoring(images: pd.DataFrame) -> pd.DataFrame:
-    """The quarantine rows of accepted images that could not be scored, as their files were no longer those validated.
+    """Return the quarantine rows of accepted images that could not be scored.
 
     Args:
         images: Staged image rows.
 
     Returns:
-        One row for each image, in their order, with QUARANTINE_COLUMNS.
+        One row per image, in their order, with QUARANTINE_COLUMNS.
     """
-    refused = images.assign(
+    rejected = images.assign(
         dataset="images",
         record_id=images["sop_iuid"] + "_" + images["joint"],
         kept=False,
         **UNCHANGED_SINCE_VALIDATION,
     )
-    return refused[list(QUARANTINE_COLUMNS)].reset_index(drop=True)
+    return rejected[list(QUARANTINE_COLUMNS)].reset_index(drop=True)

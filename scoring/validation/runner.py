@@ -1,13 +1,13 @@
-"""Runs one suite over one frame: first every rule for its counts, then the broken row rules for their row keys.
+"""Apply a suite to a table: count the broken rules first, then find the rows that break them.
 
-Asking Great Expectations for row keys costs an order of magnitude more than asking for counts, and most nights break
-few rules; hence two passes. Neither returns a value of a cell, so that nothing stored or rendered from a result can.
+In Great Expectations row keys cost ten times as much as counts, and most batches break few rules; hence two passes.
+Neither pass returns the value of a cell, so no value can reach storage, logs or Data Docs.
 """
 
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,58 +24,54 @@ from great_expectations.data_context.types.base import (
     InMemoryStoreBackendDefaults,
     ProgressBarsConfig,
 )
-from great_expectations.expectations.expectation import Expectation
 
+from expectations.rule import Rule, Suite
 from scoring.errors import RuleNotComputed
 from scoring.validation.quarantine import QUARANTINE_COLUMNS
 
 logger = logging.getLogger(__name__)
 
 COUNTS = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
+ROW_KEYS = {
+    "result_format": "COMPLETE",
+    "partial_unexpected_count": 0,
+    "unexpected_index_column_names": ["row_key"],
+    "exclude_unexpected_values": True,
+}
 
 
 class DocsSink(Protocol):
-    """Where the results of a suite go, to be rendered later."""
+    """Receives the results of suites, to be rendered later."""
 
-    def add(self, suite: gx.ExpectationSuite, result: ExpectationSuiteValidationResult) -> None:
-        """Take the counts of one run of a suite."""
+    def add(self, suite: Suite, result: ExpectationSuiteValidationResult) -> None:
+        """Store the counts of some rules of a suite."""
 
 
 @dataclass(frozen=True)
 class Breach:
-    """A rule that does not hold.
+    """A broken rule.
 
     Attributes:
-        rule: Identifier of the rule.
-        severity: critical, warning or info.
-        scope: row or table.
-        reason: What is wrong, in one sentence.
-        remedy: What can be done, in one sentence.
-        in_bad_share: Whether rows that break it count as bad.
-        rows: Keys of the rows that break it; empty for a table rule.
+        rule: The rule.
+        rows: Keys of the rows that break it; empty for a rule about the table.
     """
 
-    rule: str
-    severity: str
-    scope: str
-    reason: str
-    remedy: str
-    in_bad_share: bool
+    rule: Rule
     rows: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a suite says of a frame.
+    """The result of a suite.
 
     Attributes:
         dataset: Name of the dataset.
-        accepted: Rows that break no critical rule, in their order and with all columns of the validated frame.
-        quarantine: One row for each (row, broken rule), in suite order; rows of `kept` False are not in `accepted`. The
-            first of a row's is the one it is booked under.
-        counts: Number of excluded rows by the rule they are booked under; sums to `n_rows - len(accepted)`.
-        kept_counts: Number of rows listed but kept, by rule.
-        n_rows: Rows that were validated.
+        accepted: Rows that break no critical rule, in their order and with all columns of the checked table.
+        quarantine: One row per row and broken rule, in suite order, with QUARANTINE_COLUMNS. Rows with `kept` True are
+            also in `accepted`. A row is counted under its first rule.
+        counts: Number of excluded rows by rule; the sum is `n_rows - len(accepted)`.
+        kept_counts: Number of rows that are listed but kept, by rule.
+        n_rows: Number of checked rows.
         bad: Keys of the excluded rows that break a rule which counts towards the share of bad rows.
     """
 
@@ -89,51 +85,43 @@ class Verdict:
 
     @property
     def success(self) -> bool:
-        """Nothing was excluded."""
+        """True if no row was excluded."""
         return not self.counts
 
 
-def validate(
-    frame: pd.DataFrame,
-    suite: gx.ExpectationSuite,
-    *,
-    dataset: str,
-    key: str = "row_key",
-    docs: DocsSink | None = None,
-) -> Verdict:
-    """Split a frame into accepted and quarantined rows, by the suite's rules about rows.
+def validate(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None = None) -> Verdict:
+    """Divide a table into accepted and quarantined rows, by the suite's rules about rows.
 
     Args:
-        frame: Rows with their facts, `record_id`, and the columns every staged row carries.
-        suite: A suite of `expectations`.
-        dataset: Name that the quarantine rows carry.
-        key: Column that identifies a row.
-        docs: Takes the counts for Data Docs.
-
-    Returns:
-        The verdict. Its accepted and excluded rows are together the rows of the frame.
+        frame: Rows with their facts, `row_key`, `record_id` and the columns of every staged row.
+        suite: The rules.
+        docs: Receives the counts for Data Docs.
 
     Raises:
-        ValueError: `key` is null or repeated.
-        RuleNotComputed: A rule could not be computed, which says nothing about the data.
+        ValueError: A `row_key` is missing or repeated.
+        RuleNotComputed: A rule could not be computed.
     """
-    broken = row_breaches(frame, suite, key=key, docs=docs)
-    quarantine = _quarantine(frame, broken, dataset, key)
-    excluded = quarantine[~quarantine["kept"].astype(bool)]
+    breaches = row_breaches(frame, suite, docs=docs)
+    quarantine = _quarantine(frame, breaches, suite.name)
+    kept = quarantine["kept"].astype(bool)
+    excluded = quarantine[~kept]
     verdict = Verdict(
-        dataset=dataset,
-        accepted=frame[~frame[key].isin(excluded["row_key"])],
+        dataset=suite.name,
+        accepted=frame[~frame["row_key"].isin(excluded["row_key"])],
         quarantine=quarantine,
         counts=_counts(excluded.drop_duplicates("row_key")),
-        kept_counts=_counts(quarantine[quarantine["kept"].astype(bool)]),
+        kept_counts=_counts(quarantine[kept]),
         n_rows=len(frame),
         bad=frozenset(
-            row for breach in broken if breach.severity == "critical" and breach.in_bad_share for row in breach.rows
+            row
+            for breach in breaches
+            if breach.rule.severity == "critical" and breach.rule.counts_as_bad
+            for row in breach.rows
         ),
     )
     logger.info(
-        "validated dataset=%s rows=%d accepted=%d quarantined=%s kept_with_remark=%s",
-        dataset,
+        "suite_applied dataset=%s rows=%d accepted=%d quarantined=%s kept=%s",
+        suite.name,
         verdict.n_rows,
         len(verdict.accepted),
         verdict.counts,
@@ -142,66 +130,81 @@ def validate(
     return verdict
 
 
-def row_breaches(
-    frame: pd.DataFrame, suite: gx.ExpectationSuite, *, key: str = "row_key", docs: DocsSink | None = None
-) -> list[Breach]:
-    """The rules about rows that do not hold, in suite order, with the keys of the rows that break them.
+def row_breaches(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None = None) -> list[Breach]:
+    """Return the broken rules about rows, in suite order, with the keys of the rows that break them.
 
     Raises:
-        ValueError: `key` is null or repeated.
-        RuleNotComputed: A rule could not be computed, which says nothing about the data.
+        ValueError: A `row_key` is missing or repeated.
+        RuleNotComputed: A rule could not be computed.
     """
-    if not frame[key].is_unique or frame[key].hasnans:
-        raise ValueError(f"{suite.name}: {key} must be present and unique; rows cannot be told apart without it")
-    rules = _of_scope(suite, "row")
-    failed = _failed(frame, suite, rules, docs)
-    if not failed:
+    if not frame["row_key"].is_unique or frame["row_key"].hasnans:
+        raise ValueError(f"{suite.name}: row_key must be present and unique to identify rows.")
+    broken = _broken(frame, suite, [rule for rule in suite.rules if not rule.check.of_table], docs)
+    if not broken:
         return []
-    second = run_rules(frame, suite.name, failed, keys_format(key))
-    return [_breach(rule, tuple(_row_keys(result, key))) for rule, result in _paired(failed, second)]
+    results = by_rule(run_rules(frame, suite.name, broken, ROW_KEYS))
+    return [
+        Breach(
+            rule, tuple(key for entry in results[rule.name].result["unexpected_index_list"] for key in entry["row_key"])
+        )
+        for rule in broken
+    ]
 
 
-def table_breaches(frame: pd.DataFrame, suite: gx.ExpectationSuite, *, docs: DocsSink | None = None) -> list[Breach]:
-    """The rules about the table that do not hold, in suite order.
+def table_breaches(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None = None) -> list[Breach]:
+    """Return the broken rules about the table, in suite order.
 
-    For use before facts are added, which needs the columns that these rules ask for.
+    Call this before facts are added, which needs the columns that these rules require.
 
     Raises:
-        RuleNotComputed: A rule could not be computed, which says nothing about the data.
+        RuleNotComputed: A rule could not be computed.
     """
-    # A missing column also breaks the rule about its type, with an error instead of a verdict.
+    # Without its column, a rule about types fails with an error; the rule about existence reports the column.
     rules = [
-        rule for rule in _of_scope(suite, "table") if "type_list" not in rule.dict() or rule.dict()["column"] in frame
+        rule
+        for rule in suite.rules
+        if rule.check.of_table and ("type_list" not in rule.check.arguments or rule.check.column in frame)
     ]
-    return [_breach(rule, ()) for rule in _failed(frame, suite, rules, docs)]
+    return [Breach(rule) for rule in _broken(frame, suite, rules, docs)]
 
 
-def _of_scope(suite: gx.ExpectationSuite, scope: str) -> list[Expectation]:
-    return [rule for rule in suite.expectations if words(rule)["scope"] == scope]
-
-
-def _failed(
-    frame: pd.DataFrame, suite: gx.ExpectationSuite, rules: Sequence[Expectation], docs: DocsSink | None
-) -> list[Expectation]:
-    """The first pass: rules that do not hold."""
+def _broken(frame: pd.DataFrame, suite: Suite, rules: Sequence[Rule], docs: DocsSink | None) -> list[Rule]:
     result = run_rules(frame, suite.name, rules, COUNTS)
     if docs is not None:
         docs.add(suite, result)
-    return [rule for rule, each in _paired(rules, result) if not each.success]
+    results = by_rule(result)
+    return [rule for rule in rules if not results[rule.name].success]
 
 
-def keys_format(key: str) -> dict[str, Any]:
-    """The result format that gives keys of rows, and no value of any other column."""
-    return {
-        "result_format": "COMPLETE",
-        "partial_unexpected_count": 0,
-        "unexpected_index_column_names": [key],
-        "exclude_unexpected_values": True,
-    }
+def run_rules(
+    frame: pd.DataFrame, name: str, rules: Sequence[Rule], result_format: dict[str, Any]
+) -> ExpectationSuiteValidationResult:
+    """Run some rules of a suite in a new context; a shared context would reuse the batch of an earlier table.
+
+    Raises:
+        RuleNotComputed: A rule could not be computed.
+    """
+    context = _new_context()
+    asset = context.data_sources.add_pandas("staging").add_dataframe_asset(name)
+    batch: BatchDefinition[Any] = asset.add_batch_definition_whole_dataframe("whole")
+    suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=[rule.expectation() for rule in rules]))
+    definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
+    with _quiet_metrics():
+        # Great Expectations filters by position for some rules and by label for others.
+        result = definition.run(
+            batch_parameters={"dataframe": frame.reset_index(drop=True)}, result_format=result_format
+        )
+    _raise_errors(name, result)
+    return result
+
+
+def by_rule(result: ExpectationSuiteValidationResult) -> dict[str, ExpectationValidationResult]:
+    """Return the results by the name of their rule; Great Expectations returns them in an order of its own."""
+    return {each.expectation_config.meta["rule"]: each for each in result.results if each.expectation_config}
 
 
 def _new_context() -> EphemeralDataContext:
-    """A context in memory, without progress bars; by itself it would make a folder for docs in /tmp each time."""
+    """Return a context in memory, without progress bars; the default creates a temporary folder for docs each time."""
     return gx.get_context(
         mode="ephemeral",
         project_config=DataContextConfig(
@@ -212,47 +215,9 @@ def _new_context() -> EphemeralDataContext:
     )
 
 
-def words(expectation: Expectation) -> dict[str, Any]:
-    """What `expectations.rule.about` says of an expectation.
-
-    Raises:
-        ValueError: The expectation says nothing about itself.
-    """
-    if not expectation.meta:
-        raise ValueError(f"{expectation.expectation_type} lacks the meta of expectations.rule.about")
-    return expectation.meta
-
-
-def _unattached(expectations: Iterable[Expectation]) -> list[Expectation]:
-    """Copies that no context knows, since a context writes its ids into what it is given."""
-    return [expectation.copy(update={"id": None}) for expectation in expectations]
-
-
-def run_rules(
-    frame: pd.DataFrame, name: str, rules: Iterable[Expectation], result_format: dict[str, Any]
-) -> ExpectationSuiteValidationResult:
-    """One pass, in a context of its own: batch parameters are shared, a second frame would get the first one's rows.
-
-    Raises:
-        RuleNotComputed: A rule could not be computed, which says nothing about the data.
-    """
-    context = _new_context()
-    asset = context.data_sources.add_pandas("staging").add_dataframe_asset(name)
-    batch: BatchDefinition[Any] = asset.add_batch_definition_whole_dataframe("whole")
-    suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=_unattached(rules)))
-    definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
-    with _quiet_metrics():
-        # Great Expectations filters by position for some rules and by label for others.
-        result = definition.run(
-            batch_parameters={"dataframe": frame.reset_index(drop=True)}, result_format=result_format
-        )
-    _refuse_errors(name, result)
-    return result
-
-
 @contextmanager
 def _quiet_metrics() -> Iterator[None]:
-    """Keep Great Expectations from logging metric errors: their tracebacks can hold values of cells."""
+    """Stop Great Expectations from logging metric errors: their tracebacks can contain values of cells."""
     calculator = logging.getLogger("great_expectations.validator.metrics_calculator")
     before = calculator.disabled
     calculator.disabled = True
@@ -262,82 +227,46 @@ def _quiet_metrics() -> Iterator[None]:
         calculator.disabled = before
 
 
-def _refuse_errors(suite_name: str, result: ExpectationSuiteValidationResult) -> None:
-    """Raise if a rule has no verdict because computing it failed."""
-    broken = [
-        f"{_rule(each)} ({type_name})" for each in result.results if (type_name := _exception_type(each.exception_info))
-    ]
-    if broken:
+def _raise_errors(suite: str, result: ExpectationSuiteValidationResult) -> None:
+    errors = {name: _exception_type(each.exception_info) for name, each in by_rule(result).items()}
+    failed = [f"{name} ({error})" for name, error in sorted(errors.items()) if error]
+    if failed:
         raise RuleNotComputed(
-            f"suite {suite_name}: these rules could not be computed, which says nothing about the data: "
-            f"{', '.join(sorted(broken))}. Nothing was quarantined for them. Check that staging and suite agree about "
-            "the columns, then run the night again."
+            f"Rules of the suite {suite} could not be computed, which says nothing about the data: "
+            f"{', '.join(failed)}. No row was quarantined for them. Check that the staged columns match the suite, "
+            "then run the batch again."
         )
 
 
 def _exception_type(info: dict[str, Any] | None) -> str:
-    """The class of the error from its traceback, "" if there was none; the message is left out, it may quote a cell."""
-    if not info:
-        return ""
-    # A failed metric is reported under its own name, anything else directly.
-    for each in [info] if "raised_exception" in info else info.values():
+    """Return the class of an error, or "" if there was none. The message is omitted because it may quote a cell."""
+    # A failed metric is reported under its own name, any other error directly.
+    entries = [] if not info else [info] if "raised_exception" in info else list(info.values())
+    for each in entries:
         if each.get("raised_exception"):
             lines = (each.get("exception_traceback") or "").strip().splitlines()
             name = lines[-1].split(":")[0] if lines else ""
-            # The last line of a message of several lines is no class.
+            # The last line of a message with several lines is not a class.
             return name.rsplit(".")[-1] if re.fullmatch(r"[\w.]+Error", name) else "error"
     return ""
 
 
-def _paired(
-    expectations: Iterable[Expectation], result: ExpectationSuiteValidationResult
-) -> list[tuple[Expectation, ExpectationValidationResult]]:
-    """Each expectation with its result: results come back in an order of their own."""
-    by_rule = {_rule(each): each for each in result.results}
-    return [(expectation, by_rule[words(expectation)["rule"]]) for expectation in expectations]
-
-
-def _rule(result: ExpectationValidationResult) -> str:
-    config = result.expectation_config
-    if config is None:
-        raise ValueError("Great Expectations returned a result without its expectation")
-    return str(config.meta["rule"])
-
-
-def _row_keys(result: ExpectationValidationResult, key: str) -> Iterator[Any]:
-    for entry in result.result["unexpected_index_list"]:
-        yield from entry[key]
-
-
-def _breach(expectation: Expectation, rows: tuple[Any, ...]) -> Breach:
-    about = words(expectation)
-    return Breach(
-        rule=about["rule"],
-        severity=str(expectation.severity.value),
-        scope=about["scope"],
-        reason=about["reason"],
-        remedy=about["remedy"],
-        in_bad_share=about["in_bad_share"],
-        rows=rows,
-    )
-
-
-def _quarantine(frame: pd.DataFrame, broken: Sequence[Breach], dataset: str, key: str) -> pd.DataFrame:
-    """One row for each (row, broken rule): suite order, then the frame's rows by key."""
-    if not broken:
+def _quarantine(frame: pd.DataFrame, breaches: Sequence[Breach], dataset: str) -> pd.DataFrame:
+    """Return one row per row and broken rule: in suite order, then by row key."""
+    if not breaches:
         return pd.DataFrame({column: pd.Series(dtype="object") for column in QUARANTINE_COLUMNS})
-    origin = frame.assign(row_key=frame[key])[["row_key", "record_id", "source_file", "row_number", "batch_date"]]
+    origin = frame[["row_key", "record_id", "source_file", "row_number", "batch_date"]]
     origin = origin.set_index("row_key", drop=False)
     parts = [
         origin.loc[sorted(breach.rows)].assign(
             dataset=dataset,
-            rule=breach.rule,
-            severity=breach.severity,
-            kept=breach.severity != "critical",
-            reason=breach.reason,
-            remedy=breach.remedy,
+            rule=breach.rule.name,
+            severity=breach.rule.severity,
+            kept=breach.rule.severity != "critical",
+            reason=breach.rule.reason,
+            remedy=breach.rule.remedy,
         )
-        for breach in broken
+        for breach in breaches
     ]
     return pd.concat(parts, ignore_index=True)[list(QUARANTINE_COLUMNS)]
 

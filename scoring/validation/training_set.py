@@ -1,24 +1,23 @@
-"""Validation of a training set: the suite's verdict as one message that has the numbers of joints in it."""
+"""Validation of a training set; the message of a rejection includes the number of joints per grade."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from expectations.training_set import GRADES, PARTS
-from expectations.training_set import training_set as training_set_suite
+from expectations.training_set import GRADES, PARTS, training_set_suite
 from scoring.errors import BadInput
 from scoring.validation.facts import training_set_facts
-from scoring.validation.runner import Breach, DocsSink, row_breaches, table_breaches
+from scoring.validation.runner import DocsSink, row_breaches, table_breaches
 
 
 @dataclass(frozen=True)
 class TrainingSetVerdict:
-    """What may be trained on.
+    """The numbers of an accepted training set.
 
     Attributes:
-        joints: Joints by part (`train`, `validation`, `test`) and grade 0 to 5.
-        remarks: Joints that break a rule which does not stop the training, by rule.
+        joints: Number of joints by part (`train`, `validation`, `test`) and grade 0 to 5.
+        remarks: Number of joints that break a rule which does not stop the training, by rule.
     """
 
     joints: Mapping[str, list[int]]
@@ -33,47 +32,40 @@ def check_training_set(
     min_test_patients: int,
     docs: DocsSink | None = None,
 ) -> TrainingSetVerdict:
-    """Refuse a set of joints that nothing should be trained on.
+    """Check that a model can be trained on a set of joints.
 
     Args:
-        joints: One row a joint: pixels_sha256 (of the decoded image), joint, patient_id, part, reading_percent, grade.
-        min_joints_of_grade: Joints of each grade that are needed to learn from.
-        min_patients: Patients that are needed.
-        min_test_patients: Patients that are needed to test on.
-        docs: Takes the counts for Data Docs.
+        joints: One row per joint: pixels_sha256 (of the decoded image), joint, patient_id, part, reading_percent and
+            grade.
+        min_joints_of_grade: Joints of each grade that the training set needs.
+        min_patients: Patients that the whole set needs.
+        min_test_patients: Patients that the test set needs.
+        docs: Receives the counts for Data Docs.
 
     Raises:
-        BadInput: The set cannot be used; the message lists why, and how many joints there are of each grade.
+        BadInput: The set cannot be used; the message lists the reasons and the number of joints per grade.
         RuleNotComputed: A rule could not be computed.
     """
     suite = training_set_suite(
         min_joints_of_grade=min_joints_of_grade, min_patients=min_patients, min_test_patients=min_test_patients
     )
-    complaints, remarks = _table_complaints(table_breaches(joints, suite, docs=docs)), {}
-    facts = training_set_facts(joints)
-    for breach in row_breaches(facts, suite, docs=docs):
-        if breach.severity == "critical":
-            complaints.append(f"{breach.reason} ({len(breach.rows)} joints) {breach.remedy}")
+    broken = [breach.rule for breach in table_breaches(joints, suite, docs=docs)]
+    # An empty set breaks every rule about its size; the first reason is enough.
+    broken = [rule for rule in broken if rule.name == "training_set.has_readings"] or broken
+    problems, remarks = [f"{rule.reason} {rule.remedy}" for rule in broken], {}
+    for breach in row_breaches(training_set_facts(joints), suite, docs=docs):
+        if breach.rule.severity == "critical":
+            problems.append(f"{breach.rule.reason} {breach.rule.remedy} Joints affected: {len(breach.rows)}.")
         else:
-            remarks[breach.rule] = len(breach.rows)
-    counts = _counts(joints)
-    if complaints:
-        listed = "\n".join(f"- {complaint}" for complaint in complaints)
-        raise BadInput(f"nothing can be trained on this set:\n{listed}\n{_said(counts, joints)}")
+            remarks[breach.rule.name] = len(breach.rows)
+    counts = {
+        part: [int(((joints["part"] == part) & (joints["grade"] == grade)).sum()) for grade in GRADES] for part in PARTS
+    }
+    if problems:
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        by_part = "; ".join(f"{part} {' / '.join(map(str, by_grade))}" for part, by_grade in counts.items())
+        raise BadInput(
+            f"No model can be trained on this set. Correct these problems:\n{listed}\nThe set has {len(joints)} joints "
+            f"of {joints['patient_id'].nunique()} patients. Joints of grades 0 to 5: {by_part}."
+        )
     return TrainingSetVerdict(counts, remarks)
-
-
-def _table_complaints(breaches: list[Breach]) -> list[str]:
-    # Of an empty table, that it is empty is all there is to say.
-    empty = [breach for breach in breaches if breach.rule == "training_set.has_readings"]
-    return [f"{breach.reason} {breach.remedy}" for breach in empty or breaches]
-
-
-def _counts(joints: pd.DataFrame) -> dict[str, list[int]]:
-    return {part: [int(((joints["part"] == part) & (joints["grade"] == g)).sum()) for g in GRADES] for part in PARTS}
-
-
-def _said(counts: Mapping[str, list[int]], joints: pd.DataFrame) -> str:
-    n_patients = joints["patient_id"].nunique()
-    parts = "; ".join(f"{part} {' / '.join(map(str, of_grade))}" for part, of_grade in counts.items())
-    return f"There are {len(joints)} joints of {n_patients} patients; by grade 0 to 5: {parts}."

@@ -1,1 +1,1 @@
-"""All that speaks to PostgreSQL: engine, migrations, bulk writes, and the queries of the other rooms."""
+"""PostgreSQL: connection, migrations, bulk writes, and the statements of all other packages."""

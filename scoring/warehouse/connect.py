@@ -1,5 +1,6 @@
-"""Where this installation's parts are: the warehouse of the settings, or the embedded server that stands in for it."""
+"""The warehouse of this installation: the one in the settings, or the embedded server."""
 
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,13 +8,13 @@ from typing import TYPE_CHECKING
 from scoring.settings import Settings
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Engine
+    from sqlalchemy.engine import Connection, Engine
 
     from scoring.warehouse.embedded import EmbeddedServer
 
 
 def up(settings: Settings) -> "EmbeddedServer":
-    """Start the embedded server, or find it running. It also holds Airflow's own tables for `make airflow`."""
+    """Start the embedded server if it is not running. It also has the metadata database of `make airflow`."""
     return _embedded(settings.var_dir)
 
 
@@ -25,7 +26,7 @@ def _embedded(var_dir: Path) -> "EmbeddedServer":
 
 
 def down(settings: Settings) -> bool:
-    """Stop the embedded server. Returns whether one was running."""
+    """Stop the embedded server. Returns False if it was not running."""
     from scoring.warehouse import embedded
 
     _embedded.cache_clear()
@@ -33,7 +34,7 @@ def down(settings: Settings) -> bool:
 
 
 def migrate(settings: Settings) -> str:
-    """Migrate the warehouse as the role that may. Returns a sentence that says what was done."""
+    """Migrate the warehouse with the role for migrations. Returns a sentence with the result."""
     from scoring.warehouse.migrate import migrate as migrate_warehouse
 
     if settings.warehouse_url is None:
@@ -43,18 +44,25 @@ def migrate(settings: Settings) -> str:
     result = migrate_warehouse(url)
     if not (result.revisions or result.repeatables):
         return "the warehouse is up to date"
-    return f"applied {len(result.revisions)} migrations and {len(result.repeatables)} views and grants"
+    return f"applied {len(result.revisions)} migrations and {len(result.repeatables)} functions, views and grants"
 
 
 def warehouse(settings: Settings) -> "Engine":
-    """The warehouse as the job's role. Starts the embedded server if that is the one in use."""
+    """Return the warehouse as the role of the jobs. Starts the embedded server if the settings name no other."""
     if settings.warehouse_url is None:
         return _engine(up(settings).job_url)
     return _engine(settings.warehouse_url.get_secret_value())
 
 
+def transaction(settings: Settings) -> "AbstractContextManager[Connection]":
+    """Open a transaction in the warehouse, as `scoring.warehouse.engine.transaction` does."""
+    from scoring.warehouse.engine import transaction as open_transaction
+
+    return open_transaction(warehouse(settings))
+
+
 def psql_line(settings: Settings) -> str:
-    """A line for the shell that opens the warehouse as an analyst; never with a password."""
+    """Return a shell command that opens the warehouse as an analyst; it never contains a password."""
     if settings.warehouse_url is None:
         return up(settings).psql_command
     from scoring.warehouse.engine import postgres_url
@@ -62,7 +70,7 @@ def psql_line(settings: Settings) -> str:
     url = postgres_url(settings.warehouse_url.get_secret_value())
     host = f"-h {url.host} " if url.host else ""
     port = f"-p {url.port} " if url.port else ""
-    # Not `-U scoring_analyst`: on a site's server that is a group without a login, granted to people.
+    # No `-U scoring_analyst`: on the server of a site that role has no login and is granted to people.
     return f"psql {host}{port}{url.database}"
 
 

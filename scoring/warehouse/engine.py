@@ -1,4 +1,4 @@
-"""Connections to the warehouse, and what a lost one means."""
+"""Connections to the warehouse, and what their errors mean for the operator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,34 +13,39 @@ from scoring.errors import BadInput, InvalidRequest, WarehouseUnavailable
 
 CONNECT_TIMEOUT_S = 10
 
-# SQLSTATEs after which the same work may succeed: connection exceptions, intervention and system errors, lack
-# of memory or connections, rolled back for another transaction, lock not available.
-_TRY_AGAIN = ("08", "57", "58", "53", "40", "55P03")
+_CONNECTION_ERRORS = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    psycopg2.OperationalError,
+    psycopg2.InterfaceError,
+)
+
+# SQLSTATE classes and codes after which the same work may succeed: connection exceptions, operator intervention, system
+# errors, insufficient resources, transaction rollback, lock not available.
+_TRANSIENT = ("08", "57", "58", "53", "40", "55P03")
 
 
-def connect_engine(url: str, role: str | None = None) -> Engine:
-    """An engine for the warehouse. Nothing is connected yet.
+def connect_engine(url: str) -> Engine:
+    """Return an engine for the warehouse, without connecting yet.
 
-    Times are UTC in every session, so that what is read does not depend on where the job runs.
+    Every session uses UTC, so that times do not depend on where the job runs.
 
     Args:
-        url: `postgresql://user@host/database`; a password, if there must be one, better stands in `~/.pgpass`.
-        role: A role to act as, such as `scoring_job`, where the login is a member of it.
+        url: `postgresql://user@host/database`. A password belongs in `~/.pgpass` rather than in the URL.
 
     Raises:
-        InvalidRequest: The URL is not one of PostgreSQL.
+        InvalidRequest: The URL is not a PostgreSQL URL.
     """
-    options = "-c timezone=UTC" + (f" -c role={role}" if role else "")
     return sa.create_engine(
         postgres_url(url),
         pool_pre_ping=True,
-        # An error would repeat the values of patients into the log.
+        # An error message would contain the values of patients.
         hide_parameters=True,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_S,
             "application_name": "scoring",
-            "options": options,
-            # A job that waits for hours on a dead peer is worse than one that fails and is tried again.
+            "options": "-c timezone=UTC",
+            # A job that fails can be retried; one that waits for hours on a dead peer cannot.
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
@@ -49,69 +54,96 @@ def connect_engine(url: str, role: str | None = None) -> Engine:
 
 
 def postgres_url(url: str) -> URL:
-    """The URL with the driver that this package uses; hospitals write `postgres://` and `postgresql://` alike."""
+    """Return the URL with the driver of this package; `postgres://` and `postgresql://` are both accepted."""
     try:
         parsed = make_url(url)
     except sa.exc.ArgumentError:
-        # The URL itself may hold a password, so it is not repeated.
+        # The URL may contain a password, so it is not repeated.
         raise InvalidRequest(
-            "The warehouse URL cannot be read: write it as postgresql://user@host:5432/database."
+            "The warehouse URL is invalid. Write it as postgresql://user@host:5432/database."
         ) from None
     if parsed.drivername.partition("+")[0] not in {"postgres", "postgresql"}:
         raise InvalidRequest(
-            f"The warehouse URL begins with {parsed.drivername}://: the warehouse is a PostgreSQL (postgresql://...)."
+            f"The warehouse URL begins with {parsed.drivername}://, but the warehouse needs PostgreSQL. Write it as "
+            "postgresql://user@host:5432/database."
         )
     return parsed.set(drivername="postgresql+psycopg2")
 
 
-def place(engine: Engine) -> str:
-    """Which database of which host, for messages; never user or password."""
+def location(engine: Engine) -> str:
+    """Return database and host for messages, without user and password."""
     host = engine.url.host or engine.url.query.get("host") or "the local socket"
     port = f":{engine.url.port}" if engine.url.port else ""
     return f"database {engine.url.database} at {host}{port}"
 
 
 @contextmanager
-def unavailable_if_lost(engine: Engine) -> Iterator[None]:
-    """Turn a connection that is refused, lost or kept waiting into `WarehouseUnavailable`; let faults in SQL through.
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction, which is committed as a whole or not at all.
 
     Raises:
-        WarehouseUnavailable: Try again later; PostgreSQL has rolled back what was not committed.
-        BadInput: Trying again cannot help, such as a text that is too long for an index.
+        WarehouseUnavailable: The server cannot be reached, closed the connection or did not grant a lock in time.
+        BadInput: PostgreSQL rejected a value, such as a text that is too long for an index.
+    """
+    with translated_errors(engine), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """Open a read-only transaction that sees one state of the warehouse, however long it reads.
+
+    Raises:
+        WarehouseUnavailable: The server cannot be reached or closed the connection.
+    """
+    repeatable = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with transaction(repeatable) as connection:
+        # By default, PostgreSQL plans a cursor for its first rows; here all rows are read.
+        connection.execute(sa.text("SET LOCAL cursor_tuple_fraction = 1"))
+        yield connection
+
+
+@contextmanager
+def translated_errors(engine: Engine) -> Iterator[None]:
+    """Translate errors of the connection; errors in SQL propagate unchanged.
+
+    Raises:
+        WarehouseUnavailable: The same work may succeed later; uncommitted changes were rolled back.
+        BadInput: The same work cannot succeed.
     """
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.InterfaceError, psycopg2.OperationalError, psycopg2.InterfaceError) as lost:
-        cause = lost.orig if isinstance(lost, sa.exc.DBAPIError) else lost
-        if not may_pass(cause):
-            raise refusal(cause) from None
-        said = str(cause).strip().partition("\n")[0] or type(cause).__name__
+    except _CONNECTION_ERRORS as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if not is_transient(cause):
+            raise rejected_rows(cause) from None
+        message = str(cause).strip().partition("\n")[0] or type(cause).__name__
         raise WarehouseUnavailable(
-            f"The warehouse ({place(engine)}) is unavailable: {said}. Nothing was written by this step; "
-            "check that the server runs and can be reached, then try again."
-        ) from lost
+            f"The warehouse ({location(engine)}) is unavailable: {message}. Nothing was written by this step. Check "
+            "that the server runs and can be reached, then try again."
+        ) from error
 
 
-def may_pass(cause: Any) -> bool:
-    """Whether the same work may succeed later; a driver's error without SQLSTATE is about the connection itself."""
+def is_transient(cause: Any) -> bool:
+    """Return whether the same work may succeed later. An error without SQLSTATE concerns the connection itself."""
     state = getattr(cause, "pgcode", None)
-    return state is None or state.startswith(_TRY_AGAIN)
+    return state is None or state.startswith(_TRANSIENT)
 
 
-def refusal(cause: Any, table: str = "") -> BadInput:
-    """What PostgreSQL refused to write, by SQLSTATE, table and constraint; its own words may hold values of patients.
+def rejected_rows(cause: Any, table: str = "") -> BadInput:
+    """Return an error with SQLSTATE, table and constraint; PostgreSQL's own message may contain values of patients.
 
     Args:
         cause: The driver's error.
-        table: The table that was written, where the error may not name it.
+        table: The written table, for errors that do not name it.
     """
-    said = cause.diag
-    where = table or ".".join(filter(None, (said.schema_name, said.table_name))) or "a table that it does not name"
-    names = (("constraint", said.constraint_name), ("column", said.column_name))
-    what = ", ".join(f"{kind} {name}" for kind, name in names if name)
+    found = cause.diag
+    where = table or ".".join(filter(None, (found.schema_name, found.table_name))) or "an unnamed table"
+    names = (("constraint", found.constraint_name), ("column", found.column_name))
+    details = [_condition(cause.pgcode), *(f"{kind} {name}" for kind, name in names if name)]
     return BadInput(
-        f"PostgreSQL refused rows for {where}: {_condition(cause.pgcode)}{', ' + what if what else ''}. "
-        "Validation should have set them apart; nothing was written."
+        f"PostgreSQL rejected rows for {where}: {', '.join(details)}. Nothing was written. Validation should have "
+        "quarantined these rows: report the missing rule."
     )
 
 
@@ -122,17 +154,6 @@ def _condition(state: str) -> str:
         return str(state)
 
 
-@contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
-    """One transaction: all of it is committed, or none.
-
-    Raises:
-        WarehouseUnavailable: The server could not be reached, went away, or did not grant a lock in time.
-    """
-    with unavailable_if_lost(engine), engine.begin() as connection:
-        yield connection
-
-
 def driver_connection(connection: Connection) -> Any:
-    """The driver's own connection below SQLAlchemy's, in the same transaction: for COPY and whole scripts."""
+    """Return the driver's connection below SQLAlchemy's, in the same transaction: for COPY and whole scripts."""
     return connection.connection.driver_connection

@@ -1,20 +1,20 @@
 -- ------------------------------------------------------------------
--- Title: Consultations of the registry, for the nightly job
--- Description: One row a consultation that may be new or changed. Fit the
---   table and its columns to the registry; the names of the result are
---   the contract. Identifiers are text, so that leading zeros stay.
---   Readings are percent eroded (0-100), null if a joint was not read.
--- Parameters: :window_start (inclusive), :window_end (exclusive). The job
---   sets them to the night less SCORING_LOOKBACK_DAYS and to the day
---   after the night. Rows delivered before and unchanged are recognised,
---   so the window may overlap the nights before.
+-- Title: Consultations from the registry database
+-- Description: One row per consultation that may be new or changed. Adapt
+--   the table and its columns to the registry; the column names of the
+--   result are the landing contract. Identifiers are text, so that leading
+--   zeros are kept. Readings are percent eroded (0-100), null if a joint
+--   was not read.
+-- Parameters: window_start (inclusive), window_end (exclusive). The job
+--   sets them to the batch date minus the look-back
+--   (SCORING_LOOKBACK_DAYS) and to the day after the batch date. The
+--   window may overlap earlier ones, because unchanged rows are recognised.
 -- Adapt: If the registry records when a row was last changed, filter by
---   that timestamp instead of the dates: then a radiograph that is read months
---   later and the correction of an old reading arrive as well.
---   Without one, a consultation arrives by the day it was read (date_y),
---   or, not read yet, by the day it was taken (date_x): what changes later
---   than the look-back after that is not seen. A row with neither date
---   belongs to no night.
+--   that timestamp instead. Late readings and corrections then arrive too.
+--   Without it, a consultation is selected by the date of its reading
+--   (date_y), or by the date of the radiograph (date_x) if it was not read
+--   yet. Changes after the end of the look-back are missed, and so are rows
+--   without both dates.
 -- ------------------------------------------------------------------
 SELECT
     c.id_x,

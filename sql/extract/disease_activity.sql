@@ -1,19 +1,20 @@
 -- ------------------------------------------------------------------
--- Title: Disease activity of the registry, for the nightly job
--- Description: One row a patient and visit that may be new or changed.
---   Fit the table and its columns to the registry; the names of the
---   result are the contract. das28bsr_score is the DAS28 with the
---   sedimentation rate (German: BSR), das283crp_score the three-variable
---   DAS28 with CRP. The components at the end are optional: leave out what
---   is not recorded. ESR is in mm/h, CRP in mg/L.
--- Parameters: :window_start (inclusive), :window_end (exclusive). The job
---   sets them to the night less SCORING_LOOKBACK_DAYS and to the day
---   after the night. Rows delivered before and unchanged are recognised,
---   so the window may overlap the nights before: laboratory values that
---   come within the look-back after a visit arrive.
+-- Title: Disease activity from the registry database
+-- Description: One row per patient and visit that may be new or changed.
+--   Adapt the table and its columns to the registry; the column names of
+--   the result are the landing contract. das28bsr_score is DAS28-ESR
+--   (German: BSR), das283crp_score is three-variable DAS28-CRP. The
+--   components at the end are optional; omit those that are not recorded.
+--   ESR is in mm/h, CRP in mg/L.
+-- Parameters: window_start (inclusive), window_end (exclusive). The job
+--   sets them to the batch date minus the look-back
+--   (SCORING_LOOKBACK_DAYS) and to the day after the batch date. The
+--   window may overlap earlier ones, because unchanged rows are
+--   recognised. Laboratory values that are added during the look-back
+--   arrive too.
 -- Adapt: If the registry records when a row was last changed, filter by
---   that timestamp instead of the visit's date: then values that come or
---   are corrected still later arrive as well.
+--   that timestamp instead of the date of the visit. Later additions and
+--   corrections then arrive too.
 -- ------------------------------------------------------------------
 SELECT
     a.patient_id,

@@ -1,11 +1,11 @@
--- Title: Roles of the warehouse and the schema that remembers its migrations
--- Description: Runs before every migration, as the role that migrates, and changes nothing the second time.
---   scoring_owner    owns every object; nobody works as it but `scoring migrate`
---   scoring_job      the nightly job: reads and writes rows, changes no structure, deletes nothing
---   scoring_analyst  people: reads the views of schema analyst
--- They are groups without a login. A hospital grants them to its own login roles:
+-- Title: Roles of the warehouse, and the schema of its migration records
+-- Description: Runs before every migration, as the role that migrates. Repeating it changes nothing.
+--   scoring_owner    owns every object; used only by `scoring migrate`
+--   scoring_job      reads and inserts or updates rows; cannot delete rows or change the structure
+--   scoring_analyst  reads the views of schema analyst
+-- These are group roles without a login. Grant them to the login roles of the site:
 --   GRANT scoring_job TO airflow_worker; GRANT scoring_analyst TO jane;
--- Settings of a role reach only those who log in as that very role, so repeat them for each person:
+-- PostgreSQL applies the settings of a role only when that role itself logs in, so repeat them for each login role:
 --   ALTER ROLE jane SET statement_timeout = '60s'; ALTER ROLE jane SET default_transaction_read_only = on;
 --   ALTER ROLE jane SET work_mem = '32MB';
 
@@ -17,12 +17,12 @@ BEGIN
         CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted);
         BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
-            -- From PostgreSQL 16 on, who creates a role may not act as it unless told so.
+            -- Since PostgreSQL 16, the creator of a role needs a grant to act as it.
             IF wanted = 'scoring_owner' THEN
                 EXECUTE format('GRANT scoring_owner TO %I', current_user);
             END IF;
         EXCEPTION
-            -- Roles belong to the cluster: another database of it may be migrating right now.
+            -- Roles are shared by all databases of the server; another one may be migrating at the same time.
             WHEN duplicate_object OR unique_violation THEN NULL;
         END;
     END LOOP;
@@ -35,8 +35,8 @@ BEGIN
     IF NOT has_database_privilege('scoring_owner', current_database(), 'CREATE') THEN
         EXECUTE format('GRANT CREATE ON DATABASE %I TO scoring_owner', current_database());
     END IF;
-    -- The job loads by COPY into temporary tables.
-    -- Asked one by one: of a list, has_database_privilege is content with any.
+    -- The job loads rows by COPY into temporary tables. Each privilege is checked separately, because
+    -- has_database_privilege returns true if any privilege of a list is held.
     IF NOT (
         has_database_privilege('scoring_job', current_database(), 'CONNECT')
         AND has_database_privilege('scoring_job', current_database(), 'TEMP')
@@ -52,10 +52,10 @@ BEGIN
 END
 $$;
 
--- Up to PostgreSQL 14, and in databases that were upgraded from it, everybody may create tables in schema public.
+-- Up to PostgreSQL 14, and in databases upgraded from it, every role may create tables in schema public.
 DO $$
 DECLARE
-    anybody_creates CONSTANT text := $query$
+    public_can_create_query CONSTANT text := $query$
         SELECT EXISTS (
             SELECT
             FROM pg_catalog.pg_namespace AS n
@@ -63,10 +63,10 @@ DECLARE
             WHERE n.nspname = 'public' AND granted.grantee = 0 AND granted.privilege_type = 'CREATE'
         )
     $query$;
-    anybody boolean;
+    public_can_create boolean;
 BEGIN
-    EXECUTE anybody_creates INTO anybody;
-    IF NOT anybody THEN
+    EXECUTE public_can_create_query INTO public_can_create;
+    IF NOT public_can_create THEN
         RETURN;
     END IF;
     BEGIN
@@ -74,10 +74,10 @@ BEGIN
     EXCEPTION
         WHEN insufficient_privilege THEN NULL;
     END;
-    -- Who does not own the schema may get away with a mere warning, and nothing is revoked.
-    EXECUTE anybody_creates INTO anybody;
-    IF anybody THEN
-        RAISE WARNING 'everybody may create tables in schema public of database %: ask the administrator to run REVOKE CREATE ON SCHEMA public FROM PUBLIC', current_database();
+    -- REVOKE by a role that does not own the schema may only warn and revoke nothing, so check again.
+    EXECUTE public_can_create_query INTO public_can_create;
+    IF public_can_create THEN
+        RAISE WARNING 'Every role can create tables in schema public of database %. Ask the administrator to run REVOKE CREATE ON SCHEMA public FROM PUBLIC.', current_database();
     END IF;
 END
 $$;
@@ -86,8 +86,8 @@ DO $$
 DECLARE
     wanted text[];
 BEGIN
-    -- A forgotten join must not hold up the night, a slip of the hand must not write, and questions about all patients
-    -- are to be sorted and joined in memory: with PostgreSQL's 4 MB some take half as long again.
+    -- A missing join condition must not delay the nightly run, and a mistyped statement must not write. Queries over
+    -- all patients sort and join in memory; with PostgreSQL's default of 4 MB some take 50 % longer.
     FOREACH wanted SLICE 1 IN ARRAY ARRAY[
         ['statement_timeout', '60s'], ['default_transaction_read_only', 'on'], ['work_mem', '32MB']
     ] LOOP
@@ -105,7 +105,7 @@ BEGIN
             );
         EXCEPTION
             WHEN insufficient_privilege THEN
-                RAISE WARNING 'not allowed to set % = % for scoring_analyst: ask the administrator', wanted[1], wanted[2];
+                RAISE WARNING 'This role cannot set % = % for scoring_analyst. Ask the administrator to set it.', wanted[1], wanted[2];
         END;
     END LOOP;
 END

@@ -1,4 +1,4 @@
-"""Alembic's entry point: runs the revisions on the connection of `scoring.warehouse.migrate`, in its transaction."""
+"""Alembic entry point: runs the revisions on the connection, and in the transaction, of `scoring.warehouse.migrate`."""
 
 from alembic import context
 

@@ -1,7 +1,7 @@
 -- Title: Agreement between readers, and between readers and the model
--- Description: The model should agree with readers about as well as they agree with each other; human-human rows exist
--- only if radiographs were read more than once. Figures of fewer than 5 patients are empty (suppressed). Shown are radiographs of
--- the last night's year; name another, or ask for `visit_year IS NULL`: all years together.
+-- Description: The model should agree with readers about as well as readers agree with each other. Human-human rows
+-- exist only if radiographs were read more than once. Figures from fewer than 5 patients are suppressed. The query
+-- shows radiographs from the year of the last batch; use another year, or `visit_year IS NULL` for all years together.
 
 SELECT
     agreement.visit_year,
@@ -20,7 +20,7 @@ SELECT
 FROM analyst.agreement
 WHERE
     agreement.visit_year = (
-        SELECT extract(YEAR FROM max(night.batch_date))::integer FROM analyst.run_reconciliation
-        WHERE night.job = 'nightly_scoring'
+        SELECT extract(YEAR FROM max(run_reconciliation.batch_date))::integer FROM analyst.run_reconciliation
+        WHERE run_reconciliation.job = 'nightly_scoring'
     )
 ORDER BY agreement.comparison, agreement.joint_kind;

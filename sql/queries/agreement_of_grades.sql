@@ -1,7 +1,7 @@
--- Title: Readings against predictions, as a table of grades
--- Description: Rows are the reader's grade, columns the model's. The share within one grade is given because readings
--- lie on the borders of grades (20, 40, 60, 80 %), where one grade more or less is no error. Counted are radiographs of the
--- year before the last night; leave that condition out for the whole history.
+-- Title: Table of read and predicted grades
+-- Description: Rows are grades by the reader, columns are grades by the model. Readings cluster at the limits between
+-- grades (20, 40, 60, 80 %), where a difference of one grade is not an error, so the share within one grade is shown as
+-- well. The query counts radiographs from the year before the last batch; remove that condition for the whole history.
 
 SELECT
     pair.reading_grade,
@@ -18,8 +18,8 @@ SELECT
 FROM analyst.reading_versus_prediction AS pair
 WHERE
     pair.visit_date > (
-        SELECT max(night.batch_date) - 365 FROM analyst.run_reconciliation
-        WHERE night.job = 'nightly_scoring'
+        SELECT max(run_reconciliation.batch_date) - 365 FROM analyst.run_reconciliation
+        WHERE run_reconciliation.job = 'nightly_scoring'
     )
 GROUP BY pair.reading_grade
 ORDER BY pair.reading_grade;

@@ -1,7 +1,7 @@
--- Title: Damage and activity between patients, within patients, and by the lag between radiograph and visit
--- Description: Pearson's correlation mixes two questions: whether badly damaged patients are more active than others,
--- and whether a patient is more active when more damaged. The columns beside it take them apart. Here for readers'
--- scores and DAS28-ESR; the forms of DAS28 are not interchangeable. Weak figures are the expected result.
+-- Title: Damage and activity between and within patients, by the time between radiograph and visit
+-- Description: Pearson's correlation mixes two questions: whether patients with more damage are more active than
+-- others, and whether a patient is more active when they have more damage. The other columns separate the two. The
+-- query uses reported scores and DAS28-ESR; the forms of DAS28 are not interchangeable. Weak figures are expected.
 
 SELECT
     association.lag_window,
@@ -18,7 +18,7 @@ SELECT
     round(
         max(association.estimate) FILTER (WHERE association.method = 'mixed_between')::numeric, 2
     ) AS points_per_unit_between,
-    max(association.n_visits) FILTER (WHERE association.method = 'pearson') AS n_radiographs,
+    max(association.n_observations) FILTER (WHERE association.method = 'pearson') AS n_radiographs,
     max(association.n_patients) FILTER (WHERE association.method = 'pearson') AS n_patients
 FROM analyst.association
 WHERE

@@ -1,6 +1,6 @@
--- Title: What new models were compared with the champion, and what became of them
--- Description: One row a retraining that came to a comparison, the newest first. decision is promoted, refused (by a
--- person), refused by the gate, or open; the gate's reasons and the person's stand beside it.
+-- Title: New models compared with the champion
+-- Description: One row per retraining that compared a challenger, newest first. decision is promoted, rejected (by a
+-- person), rejected by the gate, or open. The reasons of the gate and of the person are listed.
 
 SELECT
     judged_at,
@@ -15,6 +15,6 @@ SELECT
     decision,
     decided_by,
     decision_reason,
-    array_to_string(reasons, '; ') AS gate_says
+    array_to_string(reasons, '; ') AS gate_reasons
 FROM analyst.challenge
 ORDER BY judged_at DESC;

@@ -1,14 +1,14 @@
--- Title: What the registry corrected
--- Description: Values that a newer export replaced, the newest first. Figures as of an earlier date were made with the
--- old ones; joint readings that were taken back are not in this list.
+-- Title: Corrections of the registry
+-- Description: Values that a newer batch replaced, newest first. Figures as of an earlier date use the old values.
+-- Withdrawn joint readings are not listed.
 
 SELECT
-    correction.replaced_in,
+    correction.new_batch_date,
     correction.dataset,
     correction.record_id,
     correction.value_name,
     correction.old_value,
     correction.new_value,
-    correction.batch_date AS delivered_in
+    correction.old_batch_date
 FROM analyst.correction
-ORDER BY correction.replaced_in DESC, correction.correction_id DESC, correction.value_name ASC;
+ORDER BY correction.new_batch_date DESC, correction.correction_id DESC, correction.value_name ASC;

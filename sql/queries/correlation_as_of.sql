@@ -1,6 +1,6 @@
 -- Title: Correlation with DAS28 as of a date
--- Description: Takes the newest computed date that is not after the one you name, here today. Expect weak figures.
--- The four forms of DAS28 are not interchangeable, so they are never put into one figure.
+-- Description: Shows the newest computed date that is not after the given one, here today. Weak correlations are
+-- expected. The four forms of DAS28 are not interchangeable, so each has its own rows.
 
 SELECT
     correlation.as_of,

@@ -1,9 +1,9 @@
--- Title: Damage of each visit with the disease activity nearest to it
--- Description: One row a visit with a Rau score, with the activity visit that lies nearest, here at most 30 days away
--- (the view has 90), where that one has a DAS28-ESR (four variables). The figures of analyst.correlation are of the
--- same day, those of analyst.association take the nearest visit that has the form asked for. Do not join rau_by_visit
--- with disease_activity_by_visit by patient alone: each radiograph would meet every visit of the patient. Shown is the year
--- before the last night; leave that condition out for the whole history.
+-- Title: Damage with the nearest disease activity
+-- Description: Visits with a Rau score and the nearest activity visit, if it is at most 30 days away (the view allows
+-- 90) and has a four-variable DAS28-ESR. In comparison, analyst.correlation uses activity of the same day, and
+-- analyst.association uses the nearest visit that has the requested form. Do not join rau_by_visit with
+-- disease_activity_by_visit by patient alone, because that pairs each visit with every activity visit of the patient.
+-- The query shows the year before the last batch; remove that condition for the whole history.
 
 SELECT
     visit.patient_id,
@@ -20,7 +20,7 @@ WHERE
     visit.das28_esr4 IS NOT NULL
     AND abs(visit.lag_days) <= 30
     AND visit.visit_date > (
-        SELECT max(night.batch_date) - 365 FROM analyst.run_reconciliation
-        WHERE night.job = 'nightly_scoring'
+        SELECT max(run_reconciliation.batch_date) - 365 FROM analyst.run_reconciliation
+        WHERE run_reconciliation.job = 'nightly_scoring'
     )
 ORDER BY visit.patient_id, visit.visit_date;

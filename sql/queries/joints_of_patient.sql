@@ -1,7 +1,7 @@
--- Title: Joints of one patient over time
--- Description: Put a patient's pseudonym in the place of 00001 (and a joint, if you like). Reading and prediction stand
--- side by side; reading_percent is empty where nobody has read the joint. Erosions rarely heal: look at the images
--- where a line falls.
+-- Title: Joints of a patient over time
+-- Description: Replace 00001 by the pseudonym of a patient; add a condition for a single joint if required. Each row
+-- has the reading and the prediction; reading_percent is empty if the joint was not read. Erosions rarely heal, so look
+-- at the images if a value decreases.
 
 SELECT
     timeline.joint,

@@ -1,9 +1,9 @@
--- Title: Does activity go before progression?
--- Description: Activity summed over time against the change of the Rau score between two radiographs: a year before the
--- interval, during it, and a year after it. `points` are what the score gains for each unit of DAS28 that lasts a year,
--- given the other two windows. Damage cannot follow from what came later: if the year after is far from 0, patients
--- differ in something that drives both, and the other two are not to be read as effects. `by_chance` allows for all the
--- figures that were asked at once.
+-- Title: Activity before, during and after progression
+-- Description: Activity integrated over the year before an interval between two radiographs, over the interval, and
+-- over the year after it, against the change of the Rau score in the interval. points are Rau points per unit of DAS28
+-- sustained for one year, adjusted for the other two windows. Activity after the interval cannot cause the damage in
+-- it: if year_after is far from 0, patients differ in a factor that influences both, and the other windows must not be
+-- read as effects. by_chance is true if the q value, which accounts for the number of figures, is 0.05 or more.
 
 SELECT
     association.damage,
@@ -14,7 +14,7 @@ SELECT
     round(max(association.ci_low) FILTER (WHERE association.method = 'regression')::numeric, 2) AS points_low,
     round(max(association.ci_high) FILTER (WHERE association.method = 'regression')::numeric, 2) AS points_high,
     max(association.q_value) FILTER (WHERE association.method = 'regression') >= 0.05 AS by_chance,
-    max(association.n_visits) FILTER (WHERE association.method = 'regression') AS n_intervals,
+    max(association.n_observations) FILTER (WHERE association.method = 'regression') AS n_intervals,
     max(association.n_patients) FILTER (WHERE association.method = 'regression') AS n_patients,
     association.trained_on_synthetic
 FROM analyst.association

@@ -1,26 +1,27 @@
--- Title: Change of the Rau score from one visit to the next
--- Description: Who got worse, beyond what two human readings can tell from error (6.3 points), with the probability
--- that the true change is as large. Improvements stand at the end. Rows without a course compare different numbers of
--- joints. Shown is what was seen in the year before the last night; leave that condition out for the whole history.
+-- Title: Change of the Rau score between visits
+-- Description: Changes between consecutive visits, largest increase first, with their class and the probability that
+-- the true change exceeds the error of human readings (6.3 points). change_class is null if the visits have different
+-- numbers of scored joints. The query shows visits of the year before the last batch; remove that condition for the
+-- whole history.
 
 SELECT
-    radiograph_pair.patient_id,
-    radiograph_pair.damage,
-    radiograph_pair.from_date,
-    radiograph_pair.to_date,
-    round(radiograph_pair.rau_before::numeric, 1) AS rau_before,
-    round(radiograph_pair.rau_after::numeric, 1) AS rau_after,
-    round(radiograph_pair.rau_change::numeric, 1) AS rau_change,
-    round(radiograph_pair.change_per_year::numeric, 1) AS change_per_year,
-    radiograph_pair.course,
-    round(radiograph_pair.probability_of_progression::numeric, 3) AS probability_of_progression,
-    round(radiograph_pair.probability_of_detectable_progression::numeric, 3) AS probability_of_detectable_progression,
-    radiograph_pair.n_scored_after AS n_scored,
-    radiograph_pair.trained_on_synthetic
-FROM analyst.rau_progression AS radiograph_pair
+    progression.patient_id,
+    progression.damage,
+    progression.from_date,
+    progression.to_date,
+    round(progression.rau_before::numeric, 1) AS rau_before,
+    round(progression.rau_after::numeric, 1) AS rau_after,
+    round(progression.rau_change::numeric, 1) AS rau_change,
+    round(progression.change_per_year::numeric, 1) AS change_per_year,
+    progression.change_class,
+    round(progression.probability_of_progression::numeric, 3) AS probability_of_progression,
+    round(progression.probability_of_detectable_progression::numeric, 3) AS probability_of_detectable_progression,
+    progression.n_scored_after AS n_scored,
+    progression.trained_on_synthetic
+FROM analyst.rau_progression AS progression
 WHERE
-    radiograph_pair.to_date > (
-        SELECT max(night.batch_date) - 365 FROM analyst.run_reconciliation
-        WHERE night.job = 'nightly_scoring'
+    progression.to_date > (
+        SELECT max(run_reconciliation.batch_date) - 365 FROM analyst.run_reconciliation
+        WHERE run_reconciliation.job = 'nightly_scoring'
     )
-ORDER BY radiograph_pair.damage ASC, radiograph_pair.rau_change DESC, radiograph_pair.patient_id ASC, radiograph_pair.to_date ASC;
+ORDER BY progression.damage ASC, progression.rau_change DESC, progression.patient_id ASC, progression.to_date ASC;

@@ -1,12 +1,13 @@
--- Title: Patients whose next radiograph will probably show progression
--- Description: The newest forecasts of the champion for series of at least two radiographs, those first who most probably go
--- beyond the smallest detectable change of 6.3 points within a year of their last radiograph. rau_level is the estimated
--- score today; a radiograph of that date would score between rau_q05 and rau_q95 in nine of ten cases.
+-- Title: Patients with probable progression
+-- Description: Newest forecasts of the champion for series of at least two visits, ordered by the probability of a
+-- change beyond the smallest detectable one (6.3 points) within one year of the last radiograph. rau_level is the
+-- estimated score at the last radiograph. Nine of ten radiographs taken on forecast_date are expected to score between
+-- rau_q05 and rau_q95.
 
 SELECT
     forecast.damage,
     forecast.patient_id,
-    forecast.n_radiographs,
+    forecast.n_visits,
     forecast.last_visit,
     forecast.forecast_date,
     forecast.overdue,
@@ -22,5 +23,5 @@ FROM analyst.rau_forecast AS forecast
 WHERE
     forecast.is_champion
     AND forecast.is_newest
-    AND forecast.n_radiographs > 1
+    AND forecast.n_visits > 1
 ORDER BY forecast.p_beyond_sdc DESC, forecast.damage ASC, forecast.patient_id ASC;

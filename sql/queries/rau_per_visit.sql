@@ -1,7 +1,7 @@
--- Title: Rau score of each visit, with its interval and the number of joints behind it
--- Description: A score without its interval and n_scored says too little: 10 joints of one hand are extrapolated to 38.
--- The last column compares with the reader: does the reported score lie within the 90 % interval? Shown is the year
--- before the last night; name another stretch, a patient, or leave the condition out for the whole history.
+-- Title: Rau score of each visit
+-- Description: Always report a score with its interval and n_scored: ten joints of one hand are extrapolated to 38. The
+-- second to last column tells whether the reported score is within the 90 % interval. The query shows the year before
+-- the last batch; select another period or a patient, or remove the condition for the whole history.
 
 SELECT
     rau.patient_id,
@@ -17,7 +17,7 @@ SELECT
 FROM analyst.rau_by_visit AS rau
 WHERE
     rau.visit_date > (
-        SELECT max(night.batch_date) - 365 FROM analyst.run_reconciliation
-        WHERE night.job = 'nightly_scoring'
+        SELECT max(run_reconciliation.batch_date) - 365 FROM analyst.run_reconciliation
+        WHERE run_reconciliation.job = 'nightly_scoring'
     )
 ORDER BY rau.patient_id, rau.visit_date;

@@ -1,6 +1,6 @@
--- Title: The champion
--- Description: The one model whose predictions the views show: the last activation. A promoted model whose history is
--- still being rescored is not in it yet. No row before the first promotion, and then the views show readings without
+-- Title: Champion
+-- Description: The model that the views show, given by the last activation. A promoted model is not shown while its
+-- rescoring is unfinished. The view is empty before the first promotion; the other views then show readings without
 -- predictions.
 
 CREATE VIEW analyst.champion AS
@@ -21,14 +21,10 @@ INNER JOIN scoring.model_version ON promotion.version = model_version.version
 ORDER BY activation.activation_id DESC
 LIMIT 1;
 
-COMMENT ON VIEW analyst.champion IS 'The model whose predictions the other views show, one row.';
+COMMENT ON VIEW analyst.champion IS 'Model that the other views show: at most one row.';
 COMMENT ON COLUMN analyst.champion.model_version IS 'Name of the model.';
-COMMENT ON COLUMN analyst.champion.promoted_at IS 'When it was promoted.';
-COMMENT ON COLUMN analyst.champion.promoted_by IS 'Who decided it.';
-COMMENT ON COLUMN analyst.champion.reason IS 'Why.';
-COMMENT ON COLUMN analyst.champion.activated_at IS 'Since when the views show it: the whole history was scored with it by then.';
-COMMENT ON COLUMN analyst.champion.n_missing IS 'Number of images of the history that went without a prediction of it, because their files are gone; see rescoring_rejection.';
-COMMENT ON COLUMN analyst.champion.architecture IS 'Name of the network''s architecture.';
-COMMENT ON COLUMN analyst.champion.preprocessing_version IS 'How image bytes become the network''s input.';
-COMMENT ON COLUMN analyst.champion.weights_sha256 IS 'SHA-256 of its weights.';
-COMMENT ON COLUMN analyst.champion.trained_on_synthetic IS 'True: trained on synthetic phantoms; its figures say nothing about patients.';
+COMMENT ON COLUMN analyst.champion.promoted_at IS 'Time of the promotion.';
+COMMENT ON COLUMN analyst.champion.promoted_by IS 'Person who promoted the model.';
+COMMENT ON COLUMN analyst.champion.reason IS 'Reason given by that person.';
+COMMENT ON COLUMN analyst.champion.activated_at IS 'Time at which the views began to show the model; the whole history had been scored with it.';
+COMMENT ON COLUMN analyst.champion.n_missing IS 'Number of images without a prediction by the model because their files are missing; see rescoring_rejection.';

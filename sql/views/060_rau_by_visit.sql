@@ -1,9 +1,8 @@
--- Title: Rau score by visit
--- Description: The champion's Rau score from all joints of a visit, with an interval that is carried from the joints'
--- distributions, the number of joints behind it, and the score that the registry reports. One row for each visit that
--- has a radiograph, or a reported score that names none. Rau = sum of grades * 38 / n_scored (0-190); below 32 joints it is
--- an extrapolation.
--- Smallest detectable change of human readings: about 6.3 points (3.3 % of 190; Rau & Wassenberg 2007).
+-- Title: Rau score per visit
+-- Description: Rau score predicted by the champion from all joints of a visit, and the score that the registry reports.
+-- The interval is computed from the distributions of the joints. A visit has a row if it has a radiograph, or a
+-- reported score that names no radiograph. Rau = sum of grades * 38 / n_scored (0-190); with fewer than 32 joints it is
+-- an extrapolation. Smallest detectable change of human readings: 6.3 points (3.3 % of 190; Rau & Wassenberg 2007).
 
 CREATE VIEW analyst.rau_by_visit AS
 WITH visit AS (
@@ -53,9 +52,8 @@ predicted AS (
         AND rau_prediction.preprocessing_version = champion.preprocessing_version
     WHERE
         rau_prediction.scope = 'visit'
-        -- The registry may move a radiograph to another visit. A score stands only while a radiograph it was made from is still
-        -- there: what is left of the visit may never have been scored.
-        AND rau_prediction.stands
+        -- Excludes scores of visits that their radiographs have left.
+        AND rau_prediction.is_current
 )
 
 SELECT
@@ -83,20 +81,6 @@ LEFT JOIN latest_reported
     ON visit.patient_id = latest_reported.patient_id
     AND visit.visit_date = latest_reported.visit_date;
 
-COMMENT ON VIEW analyst.rau_by_visit IS 'Rau score of each visit: predicted with interval and number of joints, beside the reported one. One row a visit.';
-COMMENT ON COLUMN analyst.rau_by_visit.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.rau_by_visit.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN analyst.rau_by_visit.n_radiographs IS 'Number of radiographs of the visit; 0 if a score was reported without naming one.';
-COMMENT ON COLUMN analyst.rau_by_visit.rau_expected IS 'Expected Rau score, 0-190 points; null, never 0, if no joint was scored.';
-COMMENT ON COLUMN analyst.rau_by_visit.rau_median IS 'Median of its distribution, points.';
-COMMENT ON COLUMN analyst.rau_by_visit.rau_q05 IS 'Lower end of the 90 % interval, points.';
-COMMENT ON COLUMN analyst.rau_by_visit.rau_q95 IS 'Upper end of the 90 % interval, points.';
-COMMENT ON COLUMN analyst.rau_by_visit.rau_from_grades IS 'Rau score of the predicted grades, points.';
-COMMENT ON COLUMN analyst.rau_by_visit.n_scored IS 'Number of joints that were scored.';
-COMMENT ON COLUMN analyst.rau_by_visit.extrapolated IS 'True if fewer than 32 joints were scored.';
-COMMENT ON COLUMN analyst.rau_by_visit.reported_rau IS 'Rau score by the visit''s latest consultation that reports one, points.';
+COMMENT ON VIEW analyst.rau_by_visit IS 'Predicted Rau score with interval, number of joints and reported score: one row per visit.';
 COMMENT ON COLUMN analyst.rau_by_visit.reported_on IS 'Date of that reading.';
-COMMENT ON COLUMN analyst.rau_by_visit.model_version IS 'The champion; null if not scored.';
-COMMENT ON COLUMN analyst.rau_by_visit.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
-COMMENT ON COLUMN analyst.rau_by_visit.batch_date IS 'Night in which the prediction last changed; a rescored history keeps its nights.';
-COMMENT ON COLUMN analyst.rau_by_visit.scored_at IS 'When it was changed.';
+COMMENT ON COLUMN analyst.rau_by_visit.batch_date IS 'Batch in which the prediction last changed; a rescoring keeps the original batches.';

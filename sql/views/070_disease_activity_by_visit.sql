@@ -1,9 +1,9 @@
--- Title: Disease activity by visit
--- Description: Each visit's DAS28 in its four forms, kept apart because they are not interchangeable. One is computed
--- where its components are complete, as its form is then certain, else it is what the registry reports (four-variable
--- ESR and three-variable CRP only); the column beside it says which. Classes: remission < 2.6 <= low <= 3.2 < moderate
--- <= 5.1 < high.
--- Formulae and classes: https://www.das-score.nl; Fransen J, van Riel PL. Clin Exp Rheumatol 2005;23(S39):S93-S99.
+-- Title: Disease activity per visit
+-- Description: DAS28 in its four forms, which are not interchangeable. A DAS28 is computed if its components are
+-- complete, because its form is then certain. Otherwise the reported score is shown (four-variable ESR and
+-- three-variable CRP only); the origin column says which. Classes: remission < 2.6 <= low <= 3.2 < moderate <= 5.1 <
+-- high. Formulas and classes: https://www.das-score.nl; Fransen J, van Riel PL. Clin Exp Rheumatol
+-- 2005;23(S39):S93-S99.
 
 CREATE VIEW analyst.disease_activity_by_visit AS
 WITH chosen AS (
@@ -62,21 +62,10 @@ SELECT
     chosen.batch_date
 FROM chosen;
 
-COMMENT ON VIEW analyst.disease_activity_by_visit IS 'Disease activity of each visit: the four forms of DAS28, their classes, global assessments and components.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_esr4 IS 'DAS28-ESR, four variables, 0-10: computed, else reported (das28bsr_score).';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_esr4_origin IS 'computed or reported; null if there is neither.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_esr3 IS 'DAS28-ESR, three variables, 0-10, computed.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_crp4 IS 'DAS28-CRP, four variables, 0-10, computed.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_crp3 IS 'DAS28-CRP, three variables, 0-10: computed, else reported (das283crp_score).';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.das28_crp3_origin IS 'computed or reported; null if there is neither.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.activity_class_esr4 IS 'Class of das28_esr4: remission, low, moderate, high.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.activity_class_crp3 IS 'Class of das28_crp3 by the same bounds, which were made for DAS28-ESR.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.physician_global IS 'The physician''s global assessment, 0-100 mm.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.patient_global IS 'The patient''s global assessment, 0-100 mm.';
+COMMENT ON VIEW analyst.disease_activity_by_visit IS 'Four forms of DAS28 with classes, global assessments and components: one row per visit.';
+COMMENT ON COLUMN analyst.disease_activity_by_visit.activity_class_esr4 IS 'Class of das28_esr4: remission, low, moderate or high.';
+COMMENT ON COLUMN analyst.disease_activity_by_visit.activity_class_crp3 IS 'Class of das28_crp3 by the same limits, which were derived for DAS28-ESR.';
 COMMENT ON COLUMN analyst.disease_activity_by_visit.swollen_28 IS 'Number of swollen joints out of 28.';
 COMMENT ON COLUMN analyst.disease_activity_by_visit.tender_28 IS 'Number of tender joints out of 28.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.esr IS 'Erythrocyte sedimentation rate, mm in the first hour.';
+COMMENT ON COLUMN analyst.disease_activity_by_visit.esr IS 'Erythrocyte sedimentation rate, mm/h.';
 COMMENT ON COLUMN analyst.disease_activity_by_visit.crp IS 'C-reactive protein, mg/L.';
-COMMENT ON COLUMN analyst.disease_activity_by_visit.batch_date IS 'Newest landing folder that delivered these values.';

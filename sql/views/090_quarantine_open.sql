@@ -1,6 +1,6 @@
 -- Title: Open quarantine
--- Description: What was refused or noted and has not been accepted, mended or taken away since, with what to do
--- about it.
+-- Description: Rows and images that broke a rule and have not been accepted, corrected or removed since, with the
+-- recommended action.
 
 CREATE VIEW analyst.quarantine_open AS
 SELECT
@@ -20,17 +20,15 @@ SELECT
 FROM scoring.quarantine
 WHERE quarantine.resolved_at IS NULL;
 
-COMMENT ON VIEW analyst.quarantine_open IS 'Rows and images that broke a rule and were not accepted since, one row for each rule broken.';
-COMMENT ON COLUMN analyst.quarantine_open.batch_date IS 'Date of the landing folder.';
-COMMENT ON COLUMN analyst.quarantine_open.dataset IS 'consultations, readings, disease_activity or images.';
-COMMENT ON COLUMN analyst.quarantine_open.rule IS 'The rule, such as images.decodes.';
-COMMENT ON COLUMN analyst.quarantine_open.severity IS 'critical: excluded; warning, info: kept and noted.';
-COMMENT ON COLUMN analyst.quarantine_open.kept IS 'Whether the row was used all the same.';
-COMMENT ON COLUMN analyst.quarantine_open.record_id IS 'Key of the record, as far as it could be read.';
-COMMENT ON COLUMN analyst.quarantine_open.source_file IS 'File, relative to the landing zone.';
-COMMENT ON COLUMN analyst.quarantine_open.row_number IS 'Line of the file, the header being 1; 0 for an image.';
-COMMENT ON COLUMN analyst.quarantine_open.reason IS 'What is wrong.';
-COMMENT ON COLUMN analyst.quarantine_open.remedy IS 'What a person can do about it.';
-COMMENT ON COLUMN analyst.quarantine_open.row_key IS 'Names the landed row.';
-COMMENT ON COLUMN analyst.quarantine_open.run_id IS 'Run that refused it.';
-COMMENT ON COLUMN analyst.quarantine_open.quarantined_at IS 'When.';
+COMMENT ON VIEW analyst.quarantine_open IS 'Rows and images that broke a rule and are still open: one row per record and rule.';
+COMMENT ON COLUMN analyst.quarantine_open.batch_date IS 'Date of the batch (landing folder).';
+COMMENT ON COLUMN analyst.quarantine_open.rule IS 'Validation rule, such as images.decodes.';
+COMMENT ON COLUMN analyst.quarantine_open.severity IS 'critical: the row was excluded; warning or info: the row was used.';
+COMMENT ON COLUMN analyst.quarantine_open.kept IS 'True if the row was used although it broke the rule.';
+COMMENT ON COLUMN analyst.quarantine_open.record_id IS 'Key of the record as far as it could be read.';
+COMMENT ON COLUMN analyst.quarantine_open.source_file IS 'Source file, relative to the landing zone.';
+COMMENT ON COLUMN analyst.quarantine_open.row_number IS 'Line of the file; the header is line 1; 0 for an image.';
+COMMENT ON COLUMN analyst.quarantine_open.reason IS 'Problem, in one sentence.';
+COMMENT ON COLUMN analyst.quarantine_open.remedy IS 'Recommended action, in one sentence.';
+COMMENT ON COLUMN analyst.quarantine_open.row_key IS 'Key of the received row.';
+COMMENT ON COLUMN analyst.quarantine_open.quarantined_at IS 'Time at which that run quarantined the row.';

@@ -1,6 +1,6 @@
--- Title: Where a number comes from
--- Description: For every prediction ever made, by any model: which image bytes, which model and weights, which way of
--- preparing the image, which revision of the code, which run of which night, when and started by whom.
+-- Title: Lineage of joint predictions
+-- Description: Origin of every prediction by any model: image, model and weights, preprocessing version, code revision
+-- and run.
 
 CREATE VIEW analyst.lineage AS
 SELECT
@@ -32,26 +32,9 @@ INNER JOIN scoring.model_version ON joint_prediction.model_version = model_versi
 INNER JOIN scoring.run ON joint_prediction.run_id = run.run_id
 LEFT JOIN analyst.champion ON joint_prediction.model_version = champion.model_version;
 
-COMMENT ON VIEW analyst.lineage IS 'Origin of every prediction, of all models: image bytes, weights, preprocessing, code revision, run.';
-COMMENT ON COLUMN analyst.lineage.sop_iuid IS 'The radiograph.';
-COMMENT ON COLUMN analyst.lineage.joint IS 'The joint, by its registry column.';
-COMMENT ON COLUMN analyst.lineage.predicted_percent IS 'Expected eroded share of the joint surface, percent.';
-COMMENT ON COLUMN analyst.lineage.predicted_grade IS 'Predicted Ratingen grade, 0-5, by the model''s own rule; not always the grade of predicted_percent.';
-COMMENT ON COLUMN analyst.lineage.image_sha256 IS 'SHA-256 of the bytes that were scored.';
-COMMENT ON COLUMN analyst.lineage.image_uri IS 'Where the image was found.';
-COMMENT ON COLUMN analyst.lineage.image_batch_date IS 'Landing folder in which it was found.';
-COMMENT ON COLUMN analyst.lineage.image_first_seen_at IS 'When it was first accepted.';
-COMMENT ON COLUMN analyst.lineage.model_version IS 'The model.';
-COMMENT ON COLUMN analyst.lineage.architecture IS 'Its architecture.';
-COMMENT ON COLUMN analyst.lineage.weights_sha256 IS 'SHA-256 of its weights.';
-COMMENT ON COLUMN analyst.lineage.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
-COMMENT ON COLUMN analyst.lineage.is_champion IS 'True if this is the model that the other views show today.';
-COMMENT ON COLUMN analyst.lineage.preprocessing_version IS 'How the bytes became the network''s input.';
-COMMENT ON COLUMN analyst.lineage.engine IS 'What ran the network, and how precisely: openvino/float32, openvino/bfloat16, tensorflow/float32.';
-COMMENT ON COLUMN analyst.lineage.code_revision IS 'Revision of the software that scored.';
-COMMENT ON COLUMN analyst.lineage.run_id IS 'Run that scored.';
-COMMENT ON COLUMN analyst.lineage.job IS 'Job of that run.';
-COMMENT ON COLUMN analyst.lineage.batch_date IS 'Night of that run.';
-COMMENT ON COLUMN analyst.lineage.trigger IS 'The scheduler''s id of that run, or cli.';
-COMMENT ON COLUMN analyst.lineage.triggered_by IS 'Who or what started it.';
-COMMENT ON COLUMN analyst.lineage.scored_at IS 'When the prediction was written.';
+COMMENT ON VIEW analyst.lineage IS 'Origin of every joint prediction of all models.';
+COMMENT ON COLUMN analyst.lineage.image_batch_date IS 'Batch that contained the image.';
+COMMENT ON COLUMN analyst.lineage.image_first_seen_at IS 'Time at which the image was first accepted.';
+COMMENT ON COLUMN analyst.lineage.model_version IS 'Model that made the prediction.';
+COMMENT ON COLUMN analyst.lineage.engine IS 'Inference engine and precision: openvino/float32, openvino/bfloat16 or tensorflow/float32.';
+COMMENT ON COLUMN analyst.lineage.batch_date IS 'Batch of that run.';

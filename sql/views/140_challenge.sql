@@ -1,7 +1,7 @@
 -- Title: Challenges of the champion
--- Description: Every retraining that came to a comparison: what was compared on which joints, how it came out, what the
--- gate said and what became of it. A challenger that was promoted by hand later counts as promoted, whatever was
--- answered to the question: no answer in 14 days is a refusal, and a champion shown as refused would be a riddle.
+-- Description: Comparisons of newly trained models with the champion: data, result, verdict of the promotion gate and
+-- decision. A challenger that was promoted by hand later counts as promoted, even if its proposal was rejected or
+-- expired after 14 days; otherwise a champion would be listed as rejected.
 
 CREATE VIEW analyst.challenge AS
 SELECT
@@ -20,13 +20,13 @@ SELECT
     challenge.n_joints,
     challenge.n_patients,
     training_snapshot.synthetic AS judged_on_synthetic,
-    challenge.promote AS proposed,
+    challenge.proposed,
     challenge.reasons,
     CASE
         WHEN promoted.promoted_at IS NOT NULL THEN 'promoted'
         WHEN decided.decision IS NOT NULL THEN decided.decision
-        WHEN challenge.promote THEN 'open'
-        ELSE 'refused by the gate'
+        WHEN challenge.proposed THEN 'open'
+        ELSE 'rejected by the gate'
     END AS decision,
     coalesce(promoted.promoted_by, decided.decided_by) AS decided_by,
     coalesce(promoted.promoted_at, decided.decided_at) AS decided_at,
@@ -53,30 +53,29 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS promoted ON TRUE;
 
-COMMENT ON VIEW analyst.challenge IS 'Every comparison of a newly trained model with the champion, and what became of it.';
+COMMENT ON VIEW analyst.challenge IS 'Comparisons of newly trained models with the champion, and the decisions on them.';
 COMMENT ON COLUMN analyst.challenge.challenge_id IS 'Running number.';
-COMMENT ON COLUMN analyst.challenge.judged_at IS 'When the two were compared.';
-COMMENT ON COLUMN analyst.challenge.cut_off IS 'Newest landing folder whose readings were used.';
-COMMENT ON COLUMN analyst.challenge.champion IS 'The model that nights were scored with at that time.';
-COMMENT ON COLUMN analyst.challenge.challenger IS 'The newly trained model.';
-COMMENT ON COLUMN analyst.challenge.challenger_trained_on_synthetic IS 'True: the challenger was trained on synthetic phantoms; its figures say nothing about patients.';
-COMMENT ON COLUMN analyst.challenge.metric IS 'What they were compared by.';
-COMMENT ON COLUMN analyst.challenge.champion_value IS 'The champion''s value, on the scale of metric.';
-COMMENT ON COLUMN analyst.challenge.challenger_value IS 'The challenger''s value, on the scale of metric.';
+COMMENT ON COLUMN analyst.challenge.judged_at IS 'Time of the comparison.';
+COMMENT ON COLUMN analyst.challenge.cut_off IS 'Newest batch from which readings were used.';
+COMMENT ON COLUMN analyst.challenge.champion IS 'Promoted model at the time of the comparison.';
+COMMENT ON COLUMN analyst.challenge.challenger IS 'Newly trained model.';
+COMMENT ON COLUMN analyst.challenge.challenger_trained_on_synthetic IS 'True if the challenger was trained on synthetic phantoms; its predictions then say nothing about patients.';
+COMMENT ON COLUMN analyst.challenge.metric IS 'Metric of the comparison.';
+COMMENT ON COLUMN analyst.challenge.champion_value IS 'Result of the champion, on the scale of metric.';
+COMMENT ON COLUMN analyst.challenge.challenger_value IS 'Result of the challenger, on the scale of metric.';
 COMMENT ON COLUMN analyst.challenge.difference IS 'Challenger minus champion, on the scale of metric.';
-COMMENT ON COLUMN analyst.challenge.difference_low IS 'Lower end of the difference''s 95 % interval, on the scale of metric.';
-COMMENT ON COLUMN analyst.challenge.difference_high IS 'Upper end of it, on the scale of metric.';
-COMMENT ON COLUMN analyst.challenge.n_joints IS 'Number of test joints, which neither model was trained on.';
+COMMENT ON COLUMN analyst.challenge.difference_low IS 'Lower end of the 95 % interval of the difference, on the scale of metric.';
+COMMENT ON COLUMN analyst.challenge.difference_high IS 'Upper end of the 95 % interval of the difference, on the scale of metric.';
+COMMENT ON COLUMN analyst.challenge.n_joints IS 'Number of test joints; neither model was trained on them.';
 COMMENT ON COLUMN analyst.challenge.n_patients IS 'Number of test patients.';
-COMMENT ON COLUMN analyst.challenge.judged_on_synthetic IS 'True: at least some of the joints are synthetic phantoms; the comparison says nothing about patients.';
-COMMENT ON COLUMN analyst.challenge.proposed IS 'Whether the gate proposed the challenger.';
-COMMENT ON COLUMN analyst.challenge.reasons IS 'What the gate said, in sentences.';
-COMMENT ON COLUMN analyst.challenge.decision IS 'promoted, refused (by a person), refused by the gate, or open.';
-COMMENT ON COLUMN analyst.challenge.decided_by IS 'Who decided; null if the gate did or nobody yet.';
-COMMENT ON COLUMN analyst.challenge.decided_at IS 'When.';
-COMMENT ON COLUMN analyst.challenge.decision_reason IS 'Why, in the words of who decided.';
-COMMENT ON COLUMN analyst.challenge.snapshot_joints IS 'Number of joints of the whole snapshot: to learn from, to choose by and to test.';
-COMMENT ON COLUMN analyst.challenge.joints_by_grade IS 'Number of those by the grade that was read, 0 to 5; [1] is grade 0.';
-COMMENT ON COLUMN analyst.challenge.excluded IS 'Number of read joints that the snapshot left out, by reason.';
-COMMENT ON COLUMN analyst.challenge.snapshot_sha256 IS 'Hash of the snapshot; stands in the challenger''s manifest.';
-COMMENT ON COLUMN analyst.challenge.run_id IS 'The retraining.';
+COMMENT ON COLUMN analyst.challenge.judged_on_synthetic IS 'True if any joint is a synthetic phantom; the comparison then says nothing about patients.';
+COMMENT ON COLUMN analyst.challenge.proposed IS 'True if the gate proposed to promote the challenger.';
+COMMENT ON COLUMN analyst.challenge.reasons IS 'Reasons given by the gate, one sentence per element.';
+COMMENT ON COLUMN analyst.challenge.decision IS 'promoted, rejected (by a person), rejected by the gate, or open.';
+COMMENT ON COLUMN analyst.challenge.decided_by IS 'Person who decided; null if the gate rejected the challenger or the decision is open.';
+COMMENT ON COLUMN analyst.challenge.decided_at IS 'Time of the decision.';
+COMMENT ON COLUMN analyst.challenge.decision_reason IS 'Reason given by that person.';
+COMMENT ON COLUMN analyst.challenge.snapshot_joints IS 'Number of joints in the snapshot: training, validation and test set.';
+COMMENT ON COLUMN analyst.challenge.joints_by_grade IS 'Number of these joints read as grade 0 to 5, in this order; element 1 is grade 0.';
+COMMENT ON COLUMN analyst.challenge.excluded IS 'Number of read joints excluded from the snapshot, by reason.';
+COMMENT ON COLUMN analyst.challenge.snapshot_sha256 IS 'SHA-256 of the snapshot; also listed in the manifest of the challenger.';

@@ -1,16 +1,16 @@
--- Title: Progression of joint damage from one radiograph to the next
--- Description: For each two consecutive visits of a patient that have a Rau score: change, change a year, and whether
--- it is beyond the smallest detectable change of human reading, 6.3 of 190 points (3.3 %; Rau & Wassenberg, in:
--- Bildgebende Verfahren in der Rheumatologie, 2007). Improvements count like progressions. Predicted scores are the
--- champion's only, so no change of model can look like one of the patient; reported scores are a series of their own.
--- Probabilities (predicted scores only): that the true change is above 0, above 6.3 or below -6.3 points. Assumed: each
--- score is normal around its expected value with standard deviation (rau_q95 - rau_q05) / (2 * 1.645), and the errors
--- of two radiographs are independent. An error that both radiographs share would cancel in the change, so the probabilities are
--- rather too near to one half. What the intervals do not hold, such as another way of exposing, is not in them either.
--- Of visits with different numbers of scored joints the course is null: what is new may be a joint, not an erosion.
--- 6.3 points hold for 38 joints; a score that is extrapolated from ten is noisier.
+-- Title: Progression of joint damage
+-- Description: Change of the Rau score between consecutive visits of a patient, and whether it exceeds the smallest
+-- detectable change of human readings, 6.3 of 190 points (3.3 %; Rau & Wassenberg, in: Bildgebende Verfahren in der
+-- Rheumatologie, 2007). Improvements are treated like progressions. Predicted scores are those of the champion only, so
+-- a change of model cannot look like a change of the patient; reported scores form a separate series. Probabilities
+-- (predicted scores only) refer to a true change above 0, above 6.3 or below -6.3 points. They assume that each score
+-- is normally distributed around its expected value with standard deviation (rau_q95 - rau_q05) / (2 * 1.645), and that
+-- the errors of two visits are independent. An error common to both visits would cancel in the change, so the
+-- probabilities are conservative. Sources of error outside the intervals, such as a different exposure, are not
+-- included. change_class is null if the visits have different numbers of scored joints, because a new value may be a
+-- new joint and not an erosion. 6.3 points apply to 38 joints; a score extrapolated from ten is noisier.
 
--- Not through rau_by_visit: the scores lie in the order of an index, and which radiographs a visit has is not asked.
+-- Reads the tables and not rau_by_visit, so that the scores come from an index in order and no radiographs are read.
 CREATE VIEW analyst.rau_progression AS
 WITH predicted AS (
     SELECT
@@ -29,7 +29,7 @@ WITH predicted AS (
     FROM scoring.rau_prediction AS score
     WHERE
         score.scope = 'visit'
-        AND score.stands
+        AND score.is_current
         AND score.model_version = (SELECT champion.model_version FROM analyst.champion)
         AND score.preprocessing_version = (SELECT champion.preprocessing_version FROM analyst.champion)
     WINDOW visits AS (PARTITION BY score.patient_id ORDER BY score.visit_date)
@@ -82,7 +82,7 @@ changed AS (
         consecutive.*,
         consecutive.rau - consecutive.rau_before AS rau_change,
         (consecutive.visit_date - consecutive.date_before) / 365.25 AS years,
-        -- Both intervals may have no width at all, and nothing is divided by 0.
+        -- The constant avoids a division by 0 if both intervals have no width.
         sqrt(consecutive.sd ^ 2 + consecutive.sd_before ^ 2 + 1e-12) AS change_sd,
         coalesce(consecutive.n_scored = consecutive.n_scored_before, TRUE) AS same_joint_count,
         6.3 AS detectable
@@ -106,7 +106,7 @@ SELECT
         WHEN changed.rau_change > changed.detectable THEN 'progression'
         WHEN changed.rau_change < -changed.detectable THEN 'improvement'
         ELSE 'within error'
-    END AS course,
+    END AS change_class,
     analytics.normal_cdf(changed.rau_change / changed.change_sd) AS probability_of_progression,
     analytics.normal_cdf((changed.rau_change - changed.detectable) / changed.change_sd)
         AS probability_of_detectable_progression,
@@ -120,24 +120,17 @@ SELECT
     changed.trained_on_synthetic
 FROM changed;
 
-COMMENT ON VIEW analyst.rau_progression IS 'Change of the Rau score between consecutive visits of a patient, predicted and reported, against the smallest detectable change.';
-COMMENT ON COLUMN analyst.rau_progression.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.rau_progression.damage IS 'predicted_rau (by the champion) or reported_rau (by readers); never mix the two in one series.';
-COMMENT ON COLUMN analyst.rau_progression.from_date IS 'Date of the earlier visit.';
-COMMENT ON COLUMN analyst.rau_progression.to_date IS 'Date of the later visit.';
-COMMENT ON COLUMN analyst.rau_progression.years IS 'Time between them, in years of 365.25 days.';
+COMMENT ON VIEW analyst.rau_progression IS 'Change of the Rau score between consecutive visits of a patient, predicted and reported, with the smallest detectable change.';
 COMMENT ON COLUMN analyst.rau_progression.rau_before IS 'Rau score at the earlier visit, 0-190 points (predicted: expected value).';
 COMMENT ON COLUMN analyst.rau_progression.rau_after IS 'Rau score at the later visit, points.';
-COMMENT ON COLUMN analyst.rau_progression.rau_change IS 'Later minus earlier, points; above 0 is more damage.';
-COMMENT ON COLUMN analyst.rau_progression.change_per_year IS 'rau_change divided by years, points a year; over a short time a small error becomes a large rate.';
-COMMENT ON COLUMN analyst.rau_progression.smallest_detectable_change IS 'Smallest change that human readings can tell from error, points.';
-COMMENT ON COLUMN analyst.rau_progression.course IS 'progression, improvement or within error, by the change and the smallest detectable change; null if the two visits have different numbers of scored joints.';
+COMMENT ON COLUMN analyst.rau_progression.rau_change IS 'Later minus earlier, points; positive if damage increased.';
+COMMENT ON COLUMN analyst.rau_progression.change_per_year IS 'rau_change divided by years, points per year; over a short time a small error becomes a large rate.';
+COMMENT ON COLUMN analyst.rau_progression.smallest_detectable_change IS 'Smallest change that human readings can distinguish from error, points.';
+COMMENT ON COLUMN analyst.rau_progression.change_class IS 'progression, improvement or within error, by the smallest detectable change; null if the visits have different numbers of scored joints.';
 COMMENT ON COLUMN analyst.rau_progression.probability_of_progression IS 'Probability that the true change is above 0, from both predicted distributions; null for reported scores.';
-COMMENT ON COLUMN analyst.rau_progression.probability_of_detectable_progression IS 'Probability that the true change is above the smallest detectable change.';
-COMMENT ON COLUMN analyst.rau_progression.probability_of_detectable_improvement IS 'Probability that the true change is below minus the smallest detectable change.';
+COMMENT ON COLUMN analyst.rau_progression.probability_of_detectable_progression IS 'Probability that the true change is above the smallest detectable change; null for reported scores.';
+COMMENT ON COLUMN analyst.rau_progression.probability_of_detectable_improvement IS 'Probability that the true change is a decrease beyond the smallest detectable change; null for reported scores.';
 COMMENT ON COLUMN analyst.rau_progression.n_scored_before IS 'Number of joints scored at the earlier visit; null for reported scores.';
-COMMENT ON COLUMN analyst.rau_progression.n_scored_after IS 'Number of joints scored at the later visit.';
-COMMENT ON COLUMN analyst.rau_progression.same_joint_count IS 'False if the two visits have different numbers of scored joints; true for reported scores, whose joints are not known.';
+COMMENT ON COLUMN analyst.rau_progression.n_scored_after IS 'Number of joints scored at the later visit; null for reported scores.';
+COMMENT ON COLUMN analyst.rau_progression.same_joint_count IS 'True if both visits have the same number of scored joints; always true for reported scores, which do not name their joints.';
 COMMENT ON COLUMN analyst.rau_progression.extrapolated IS 'True if fewer than 32 joints were scored at the later visit; null for reported scores.';
-COMMENT ON COLUMN analyst.rau_progression.model_version IS 'The champion, behind both scores; null for reported scores.';
-COMMENT ON COLUMN analyst.rau_progression.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';

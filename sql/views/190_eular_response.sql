@@ -1,17 +1,17 @@
 -- Title: EULAR response
--- Description: From the first visit that has a form of DAS28 (the baseline) to each later visit with the same form, by
--- the fall of DAS28 and where it ends. A fall of more than 1.2 is a good response if it ends at 3.2 or below, else a
--- moderate one; a fall of more than 0.6 is moderate if it ends at 5.1 or below; anything else is none. Differences are
--- taken to six decimals, as 5.0 - 3.8 is more than 1.2 in binary. To start at another visit, such as that of a new
--- drug, join das28_by_form with itself by patient and form. The borders were made for DAS28-ESR.
--- van Gestel AM et al. Arthritis Rheum 1996;39:34-40; van Gestel AM, Haagsma CJ, van Riel PL. Arthritis Rheum
--- 1998;41:1845-1850. The same rule: scoring/clinical/das28.py.
+-- Description: Response from the first visit with a form of DAS28 (baseline) to each later visit with the same form. A
+-- decrease of more than 1.2 is a good response if DAS28 reaches 3.2 or less, otherwise a moderate one. A decrease of
+-- more than 0.6 is a moderate response if DAS28 reaches 5.1 or less. Anything else is no response. Differences are
+-- rounded to six decimals, because 5.0 - 3.8 exceeds 1.2 in binary floating point. For another baseline, such as the
+-- start of a new drug, join das28_by_form with itself by patient_id and activity. The limits were derived for
+-- DAS28-ESR. van Gestel AM et al. Arthritis Rheum 1996;39:34-40; van Gestel AM, Haagsma CJ, van Riel PL. Arthritis
+-- Rheum 1998;41:1845-1850. scoring/clinical/das28.py has the same rule.
 
 CREATE VIEW analyst.eular_response AS
 WITH followed AS (
     SELECT
         measured.patient_id,
-        measured.form,
+        measured.activity,
         first_value(measured.visit_date) OVER visits AS baseline_date,
         measured.visit_date,
         first_value(measured.das28) OVER visits AS baseline_das28,
@@ -19,45 +19,43 @@ WITH followed AS (
         first_value(measured.origin) OVER visits AS baseline_origin,
         measured.origin
     FROM analyst.das28_by_form AS measured
-    WINDOW visits AS (PARTITION BY measured.patient_id, measured.form ORDER BY measured.visit_date)
+    WINDOW visits AS (PARTITION BY measured.patient_id, measured.activity ORDER BY measured.visit_date)
 ),
 
-fallen AS (
+compared AS (
     SELECT
         followed.*,
         round(followed.das28::numeric, 6) AS reached,
-        round(followed.baseline_das28::numeric, 6) - round(followed.das28::numeric, 6) AS fall
+        round(followed.baseline_das28::numeric, 6) - round(followed.das28::numeric, 6) AS decrease
     FROM followed
     WHERE followed.visit_date > followed.baseline_date
 )
 
 SELECT
-    fallen.patient_id,
-    fallen.form,
-    fallen.baseline_date,
-    fallen.visit_date,
-    fallen.visit_date - fallen.baseline_date AS days_after,
-    fallen.baseline_das28,
-    fallen.das28,
-    fallen.das28 - fallen.baseline_das28 AS das28_change,
+    compared.patient_id,
+    compared.activity,
+    compared.baseline_date,
+    compared.visit_date,
+    compared.visit_date - compared.baseline_date AS days_after,
+    compared.baseline_das28,
+    compared.das28,
+    compared.das28 - compared.baseline_das28 AS das28_change,
     CASE
-        WHEN fallen.fall > 1.2 AND fallen.reached <= 3.2 THEN 'good'
-        WHEN fallen.fall > 1.2 OR (fallen.fall > 0.6 AND fallen.reached <= 5.1) THEN 'moderate'
+        WHEN compared.decrease > 1.2 AND compared.reached <= 3.2 THEN 'good'
+        WHEN compared.decrease > 1.2 OR (compared.decrease > 0.6 AND compared.reached <= 5.1) THEN 'moderate'
         ELSE 'none'
     END AS response,
-    fallen.baseline_origin,
-    fallen.origin
-FROM fallen;
+    compared.baseline_origin,
+    compared.origin
+FROM compared;
 
-COMMENT ON VIEW analyst.eular_response IS 'EULAR response of each visit against the patient''s first visit with the same form of DAS28, one row a form and later visit.';
-COMMENT ON COLUMN analyst.eular_response.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.eular_response.form IS 'das28_esr4, das28_esr3 (sedimentation rate; four or three variables), das28_crp4 or das28_crp3 (C-reactive protein).';
+COMMENT ON VIEW analyst.eular_response IS 'EULAR response against the first visit of the patient with the same form of DAS28: one row per form and later visit.';
 COMMENT ON COLUMN analyst.eular_response.baseline_date IS 'Date of the first visit with this form.';
 COMMENT ON COLUMN analyst.eular_response.visit_date IS 'Date of the later visit.';
-COMMENT ON COLUMN analyst.eular_response.days_after IS 'Time from the baseline to it, in days.';
+COMMENT ON COLUMN analyst.eular_response.days_after IS 'Time from the baseline to the later visit, in days.';
 COMMENT ON COLUMN analyst.eular_response.baseline_das28 IS 'DAS28 at the baseline, points.';
 COMMENT ON COLUMN analyst.eular_response.das28 IS 'DAS28 at the later visit, points, in the same form.';
-COMMENT ON COLUMN analyst.eular_response.das28_change IS 'Later minus baseline, points; below 0 is better.';
+COMMENT ON COLUMN analyst.eular_response.das28_change IS 'Later minus baseline, points; negative if disease activity decreased.';
 COMMENT ON COLUMN analyst.eular_response.response IS 'good, moderate or none.';
-COMMENT ON COLUMN analyst.eular_response.baseline_origin IS 'computed or reported, of the baseline.';
-COMMENT ON COLUMN analyst.eular_response.origin IS 'computed or reported, of the later visit.';
+COMMENT ON COLUMN analyst.eular_response.baseline_origin IS 'Origin of the baseline value: computed or reported.';
+COMMENT ON COLUMN analyst.eular_response.origin IS 'Origin of the later value: computed or reported.';

@@ -1,17 +1,17 @@
 -- Title: Timeline of a patient
--- Description: Everything dated that is known of a patient, one row an event, readable from top to bottom: radiographs,
--- readings of their joints, reported and predicted Rau scores, disease activity. ORDER BY event_date, place. A reading
--- and the score reported with it stand at the date of the reading, or at the visit if that date is not known; it may be
--- decades after the radiograph. A prediction stands at the radiograph's visit, because that is the day it speaks of.
--- Rau of a reading: sum of the grades of its standing joints * 38 / n_joints; below 32 joints an extrapolation.
+-- Description: All dated records of a patient: radiographs, predictions, disease activity, readings and reported Rau
+-- scores. ORDER BY event_date, event_order. Readings and reported scores have the date of the reading, which may be
+-- decades after the radiograph, or the date of the visit if that is unknown. Predictions have the date of the
+-- radiograph. Rau score of a reading: sum of the grades of its current joint readings * 38 / n_joints; with fewer than
+-- 32 joints it is an extrapolation.
 
 CREATE VIEW analyst.patient_timeline AS
 SELECT
     radiograph.patient_id,
     radiograph.visit_date AS event_date,
-    1 AS place,
-    'radiograph' AS kind,
-    'radiograph ' || coalesce(radiograph.body_part, 'of an unnamed part') AS description,
+    1 AS event_order,
+    'radiograph' AS event_type,
+    'radiograph ' || coalesce(radiograph.body_part, 'of an unknown body part') AS description,
     NULL::double precision AS points,
     NULL::double precision AS points_q05,
     NULL::double precision AS points_q95,
@@ -24,32 +24,34 @@ SELECT
 FROM registry.radiograph
 UNION ALL
 SELECT
-    radiograph.patient_id,
-    radiograph.visit_date AS event_date,
-    2 AS place,
-    'prediction' AS kind,
+    score.patient_id,
+    score.visit_date AS event_date,
+    2 AS event_order,
+    'prediction' AS event_type,
     format(
-        'predicted Rau %s (90 %% from %s to %s), %s joints%s',
-        round(radiograph.rau_expected::numeric, 1), round(radiograph.rau_q05::numeric, 1), round(radiograph.rau_q95::numeric, 1),
-        radiograph.n_scored, CASE WHEN radiograph.extrapolated THEN ', extrapolated' ELSE '' END
+        'predicted Rau score %s (90 %% interval %s to %s), %s joints%s',
+        round(score.rau_expected::numeric, 1), round(score.rau_q05::numeric, 1), round(score.rau_q95::numeric, 1),
+        score.n_scored, CASE WHEN score.extrapolated THEN ', extrapolated' ELSE '' END
     ) AS description,
-    radiograph.rau_expected AS points,
-    radiograph.rau_q05 AS points_q05,
-    radiograph.rau_q95 AS points_q95,
-    radiograph.n_scored AS n_joints,
-    radiograph.sop_iuid,
+    score.rau_expected AS points,
+    score.rau_q05 AS points_q05,
+    score.rau_q95 AS points_q95,
+    score.n_scored AS n_joints,
+    score.sop_iuid,
     NULL AS id_x,
-    radiograph.batch_date,
-    radiograph.model_version,
-    radiograph.trained_on_synthetic
-FROM analyst.rau_by_radiograph AS radiograph
+    score.batch_date,
+    score.model_version,
+    score.trained_on_synthetic
+FROM analyst.rau_by_radiograph AS score
 UNION ALL
 SELECT
     visit.patient_id,
     visit.visit_date AS event_date,
-    3 AS place,
-    'activity' AS kind,
-    format('%s %s, %s (%s)', visit.form, round(visit.das28::numeric, 2), visit.activity, visit.origin) AS description,
+    3 AS event_order,
+    'activity' AS event_type,
+    format(
+        '%s %s, %s (%s)', visit.activity, round(visit.das28::numeric, 2), visit.activity_class, visit.origin
+    ) AS description,
     visit.das28 AS points,
     NULL AS points_q05,
     NULL AS points_q95,
@@ -64,10 +66,10 @@ UNION ALL
 SELECT
     consultation.patient_id,
     coalesce(consultation.read_on, consultation.visit_date) AS event_date,
-    4 AS place,
-    'reading' AS kind,
+    4 AS event_order,
+    'reading' AS event_type,
     format(
-        '%s joints of the radiograph of %s read, worst grade %s, Rau %s%s',
+        '%s joints read on the radiograph of %s, worst grade %s, Rau score %s%s',
         reading.n_joints, consultation.visit_date, reading.worst_grade, round(reading.rau, 1),
         CASE WHEN reading.n_joints < 32 THEN ', extrapolated' ELSE '' END
     ) AS description,
@@ -95,9 +97,11 @@ UNION ALL
 SELECT
     consultation.patient_id,
     coalesce(consultation.read_on, consultation.visit_date) AS event_date,
-    5 AS place,
-    'reported_rau' AS kind,
-    format('Rau %s reported for the visit of %s', consultation.reported_rau, consultation.visit_date) AS description,
+    5 AS event_order,
+    'reported_rau' AS event_type,
+    format(
+        'Rau score %s reported for the visit on %s', consultation.reported_rau, consultation.visit_date
+    ) AS description,
     consultation.reported_rau AS points,
     NULL AS points_q05,
     NULL AS points_q95,
@@ -110,18 +114,14 @@ SELECT
 FROM registry.consultation
 WHERE consultation.reported_rau IS NOT NULL;
 
-COMMENT ON VIEW analyst.patient_timeline IS 'Everything dated that is known of a patient, one row an event; filter by patient_id and order by event_date and place.';
-COMMENT ON COLUMN analyst.patient_timeline.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.patient_timeline.event_date IS 'The day the event speaks of: visit of a radiograph, its prediction or a measure of activity; date of a reading and of the score reported with it.';
-COMMENT ON COLUMN analyst.patient_timeline.place IS 'Order of the events of one day, 1 to 5.';
-COMMENT ON COLUMN analyst.patient_timeline.kind IS 'radiograph, prediction, activity (one row a form of DAS28), reading or reported_rau.';
-COMMENT ON COLUMN analyst.patient_timeline.description IS 'The event in words.';
+COMMENT ON VIEW analyst.patient_timeline IS 'All dated records of a patient: one row per event. Filter by patient_id and order by event_date and event_order.';
+COMMENT ON COLUMN analyst.patient_timeline.event_date IS 'Date of the event: of the visit for a radiograph, prediction or activity; of the reading for a reading or reported score.';
+COMMENT ON COLUMN analyst.patient_timeline.event_order IS 'Order of events on the same day, 1 to 5.';
+COMMENT ON COLUMN analyst.patient_timeline.event_type IS 'radiograph, prediction, activity (one row per form of DAS28), reading or reported_rau.';
+COMMENT ON COLUMN analyst.patient_timeline.description IS 'Description of the event.';
 COMMENT ON COLUMN analyst.patient_timeline.points IS 'Rau score in points (prediction, reading, reported_rau) or DAS28 in points (activity); null for a radiograph.';
-COMMENT ON COLUMN analyst.patient_timeline.points_q05 IS 'Lower end of a prediction''s 90 % interval, points.';
-COMMENT ON COLUMN analyst.patient_timeline.points_q95 IS 'Upper end of a prediction''s 90 % interval, points.';
-COMMENT ON COLUMN analyst.patient_timeline.n_joints IS 'Number of joints scored or read.';
-COMMENT ON COLUMN analyst.patient_timeline.sop_iuid IS 'The radiograph, if the event is about one.';
-COMMENT ON COLUMN analyst.patient_timeline.id_x IS 'The consultation, of a reading or reported score.';
-COMMENT ON COLUMN analyst.patient_timeline.batch_date IS 'Newest landing folder, or night, that gave the event''s values.';
-COMMENT ON COLUMN analyst.patient_timeline.model_version IS 'The champion, of a prediction.';
-COMMENT ON COLUMN analyst.patient_timeline.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
+COMMENT ON COLUMN analyst.patient_timeline.points_q05 IS 'Lower end of the 90 % interval of a prediction, points.';
+COMMENT ON COLUMN analyst.patient_timeline.points_q95 IS 'Upper end of the 90 % interval of a prediction, points.';
+COMMENT ON COLUMN analyst.patient_timeline.n_joints IS 'Number of scored or read joints.';
+COMMENT ON COLUMN analyst.patient_timeline.sop_iuid IS 'SOP instance UID of the radiograph, if the event concerns one.';
+COMMENT ON COLUMN analyst.patient_timeline.id_x IS 'Consultation of a reading or reported score.';

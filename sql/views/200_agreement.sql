@@ -1,13 +1,13 @@
 -- Title: Agreement between readers, and between readers and the model
--- Description: The same joint on the same radiograph, graded twice: by two consultations (human-human; the earlier reading is
--- the first, a radiograph of three consultations gives three pairs) or by a consultation and the champion (human-model; the
--- reading is the first). Withdrawn readings are left out. The registry does not say who read, so a pair may be one
--- reader twice. Joints of one patient are alike: the figures describe these joints, and n_patients says on how many
--- people they rest. Below 5 patients all figures are null and suppressed is true. Agreement drifts, with readers, radiographs
--- and models, so each year has its rows; those of all years have no year.
--- Within one grade counts as agreement among readers, because readings lie on the borders of grades. Kappa with squared
--- distances as weights: Cohen J. Psychol Bull 1968;70:213-220; the same as quadratic_weighted_kappa in
--- scoring/training/metrics.py. Limits of agreement: Bland JM, Altman DG. Lancet 1986;327:307-310.
+-- Description: Pairs of grades of the same joint on the same radiograph: from two consultations (human-human; the
+-- earlier reading comes first, and three consultations make three pairs), or from a consultation and the champion
+-- (human-model; the reading comes first). Withdrawn readings are excluded. The registry does not identify readers, so
+-- both readings of a pair may be by the same person. Joints of one patient are correlated: the figures describe these
+-- joints, and n_patients gives the number of patients. Figures from fewer than 5 patients are suppressed. Each year has
+-- its own rows, because agreement changes over time; visit_year is null for all years together.
+-- Readings cluster at the limits between grades, so readers usually count grades one apart as agreement. Kappa with
+-- squared distances as weights: Cohen J. Psychol Bull 1968;70:213-220; the same as quadratic_weighted_kappa in
+-- scoring.training.evaluation.metrics. Limits of agreement: Bland JM, Altman DG. Lancet 1986;327:307-310.
 
 CREATE VIEW analyst.agreement AS
 WITH pair AS NOT MATERIALIZED (
@@ -21,7 +21,7 @@ WITH pair AS NOT MATERIALIZED (
         later.reading_percent - earlier.reading_percent AS difference,
         NULL AS model_version,
         NULL::boolean AS trained_on_synthetic
-    -- By consultations, of which a radiograph seldom has two, and from these to the many joints.
+    -- Joins consultations before joints, because few radiographs have two consultations.
     FROM registry.radiograph
     INNER JOIN registry.consultation AS one ON radiograph.sop_iuid = one.sop_iuid
     INNER JOIN registry.consultation AS other
@@ -49,7 +49,7 @@ WITH pair AS NOT MATERIALIZED (
     FROM analyst.reading_versus_prediction AS reading
 ),
 
--- Each pair in its year, and among all years; the two are apart, so that who asks for one year need not wait for all.
+-- Each pair counts in its year and in all years. The parts are separate, so that a query for one year skips the rest.
 dated AS (
     SELECT
         NULL::integer AS visit_year,
@@ -62,14 +62,14 @@ dated AS (
     FROM pair
 ),
 
--- By patient and kind of joint first, which is quickly added, then to the kinds and to all joints.
+-- Summed per patient and joint kind first; these few sums then add up to joint kinds and to all joints.
 of_patient AS (
     SELECT
         dated.comparison,
         dated.visit_year,
         dated.model_version,
         dated.trained_on_synthetic,
-        -- Columns of the registry in the order of scoring/clinical/joints.py: thumb and great toe have IP joints.
+        -- The joint kinds of scoring/clinical/joints.py.
         CASE
             WHEN dated.joint LIKE 'wrist%' THEN 'wrist'
             WHEN dated.joint LIKE 'hand%\_10' OR dated.joint LIKE 'foot%\_5' THEN 'IP'
@@ -131,7 +131,7 @@ moments AS (
         summed.n_same / summed.n AS same_grade,
         summed.n_within_one / summed.n AS within_one_grade,
         (summed.first_squares + summed.second_squares - 2 * summed.products) / summed.n AS disagreement,
-        -- The mean squared distance of a first and a second grade that are drawn independently.
+        -- Expected mean squared distance of two independent grades.
         (summed.first_squares + summed.second_squares - 2 * summed.first_sum * summed.second_sum / summed.n) / summed.n
             AS disagreement_by_chance,
         (summed.second_sum - summed.first_sum) / summed.n AS mean_grade_difference,
@@ -161,19 +161,16 @@ SELECT
     moments.trained_on_synthetic
 FROM moments;
 
-COMMENT ON VIEW analyst.agreement IS 'Agreement on the same joint of the same radiograph, between two readings and between reading and champion, by kind of joint, for each year and for all. Figures of fewer than 5 patients are suppressed.';
+COMMENT ON VIEW analyst.agreement IS 'Agreement on the same joint of the same radiograph, between two readings and between reading and champion, by joint kind, per year and for all years. Figures from fewer than 5 patients are suppressed.';
 COMMENT ON COLUMN analyst.agreement.comparison IS 'human-human (two consultations) or human-model (a consultation and the champion).';
-COMMENT ON COLUMN analyst.agreement.visit_year IS 'Calendar year in which the radiographs were taken; null: all years together.';
-COMMENT ON COLUMN analyst.agreement.joint_kind IS 'PIP, MCP, IP (thumb, great toe), MTP, wrist, or all of them.';
+COMMENT ON COLUMN analyst.agreement.visit_year IS 'Calendar year of the radiographs; null for all years together.';
+COMMENT ON COLUMN analyst.agreement.joint_kind IS 'PIP, MCP, IP (thumb, great toe), MTP, wrist or all.';
 COMMENT ON COLUMN analyst.agreement.n_pairs IS 'Number of pairs of grades.';
-COMMENT ON COLUMN analyst.agreement.n_patients IS 'Number of patients behind them.';
-COMMENT ON COLUMN analyst.agreement.suppressed IS 'True if there are fewer than 5 patients; the figures are null then.';
+COMMENT ON COLUMN analyst.agreement.n_patients IS 'Number of patients.';
 COMMENT ON COLUMN analyst.agreement.same_grade IS 'Share of pairs with the same Ratingen grade, 0-1.';
 COMMENT ON COLUMN analyst.agreement.within_one_grade IS 'Share of pairs at most one grade apart, 0-1.';
-COMMENT ON COLUMN analyst.agreement.quadratic_weighted_kappa IS 'Agreement of the grades beyond chance, weighted by squared distance, -1 to 1: 1 is perfect, 0 is chance; null if all grades are one.';
-COMMENT ON COLUMN analyst.agreement.mean_grade_difference IS 'Mean of second minus first grade, in grades; human-model: above 0 the model sees more damage.';
+COMMENT ON COLUMN analyst.agreement.quadratic_weighted_kappa IS 'Chance-corrected agreement of the grades, weighted by squared distance, -1 to 1: 1 is perfect, 0 is chance; null if all grades are equal.';
+COMMENT ON COLUMN analyst.agreement.mean_grade_difference IS 'Mean of second minus first grade, in grades; human-model: positive if the model sees more damage.';
 COMMENT ON COLUMN analyst.agreement.mean_difference IS 'Mean of second minus first eroded share, percent of the joint surface.';
-COMMENT ON COLUMN analyst.agreement.loa_low IS 'Lower limit of agreement of that difference, percent: mean - 1.96 SD; null for a single pair.';
-COMMENT ON COLUMN analyst.agreement.loa_high IS 'Upper limit of agreement, percent: mean + 1.96 SD.';
-COMMENT ON COLUMN analyst.agreement.model_version IS 'The champion; null for human-human.';
-COMMENT ON COLUMN analyst.agreement.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the figures say nothing about patients.';
+COMMENT ON COLUMN analyst.agreement.loa_low IS 'Lower limit of agreement, percent: mean_difference - 1.96 standard deviations; null for a single pair.';
+COMMENT ON COLUMN analyst.agreement.loa_high IS 'Upper limit of agreement, percent: mean_difference + 1.96 standard deviations; null for a single pair.';

@@ -1,13 +1,13 @@
--- Title: Reported scores against what their parts give
--- Description: One row for each score that the registry reports and whose parts it delivers: DAS28-ESR of four
--- variables and DAS28-CRP of three against the components of the same row, the Rau score against the standing joint
--- readings of the same consultation (sum of grades * 38 / n_joints). Scores agree if they differ by at most 0.1 (DAS28)
--- or 0.5 points (Rau), as in validation. Where they do not, likely_cause is the mistake that would explain the reported
--- score best and to within 0.05 (DAS28) or 0.5 (Rau) points; it is a guess to start from, no finding.
---   DAS28: wrong number of variables, CRP for ESR or the other way round (form or value), CRP in mg/dL (a tenth of
---   mg/L) in the delivered component or in what the score was computed from.
---   Rau: the sum was not scaled by 38 / n, or by 32; it covers all joints of the visit; other joints than these.
--- Formulae: https://www.das-score.nl; migrations/versions/0003_registry.sql for the Rau score.
+-- Title: Plausibility of reported scores
+-- Description: Reported scores compared with their components: four-variable DAS28-ESR and three-variable DAS28-CRP
+-- with the components of the same row, the Rau score with the current joint readings of the same consultation (sum of
+-- grades * 38 / n_joints). Scores agree if they differ by at most 0.1 (DAS28) or 0.5 points (Rau), as in validation.
+-- Otherwise likely_cause names the mistake that reproduces the reported score best, to within 0.05 (DAS28) or 0.5
+-- points (Rau). It is a hypothesis, not a finding.
+--   DAS28: wrong number of variables, CRP for ESR or vice versa (form or value), CRP in mg/dL (a tenth of mg/L) in the
+--   delivered component or in the computation of the score.
+--   Rau: sum not scaled by 38 / n, or scaled to 32 joints; all joints of the visit; joints that were not delivered.
+-- Formulas: https://www.das-score.nl; for the Rau score, migrations/baseline/050_scoring.sql.
 
 CREATE VIEW analyst.score_check AS
 WITH visit AS NOT MATERIALIZED (
@@ -26,27 +26,27 @@ das28 AS (
         NULL::bigint AS n_joints,
         visit.das28_esr_reported AS reported,
         visit.das28_esr4 AS recomputed,
-        explained.likely_cause,
-        explained.explained
+        explanation.likely_cause,
+        explanation.score AS explained_score
     FROM visit
     LEFT JOIN LATERAL (
         SELECT
             mistake.likely_cause,
-            mistake.explained
+            mistake.score
         FROM (
             VALUES
             ('three variables instead of four', visit.das28_esr3),
-            ('DAS28-CRP of four variables in the place of DAS28-ESR', visit.das28_crp4),
-            ('DAS28-CRP of three variables in the place of DAS28-ESR', visit.das28_crp3),
+            ('four-variable DAS28-CRP instead of DAS28-ESR', visit.das28_crp4),
+            ('three-variable DAS28-CRP instead of DAS28-ESR', visit.das28_crp3),
             (
-                'value of CRP in the place of ESR',
+                'CRP value used as ESR',
                 visit.joints + 0.70 * ln(greatest(visit.crp, 1)) + 0.014 * visit.patient_global
             )
-        ) AS mistake (likely_cause, explained)
-        WHERE abs(visit.das28_esr_reported - mistake.explained) <= 0.05
-        ORDER BY abs(visit.das28_esr_reported - mistake.explained)
+        ) AS mistake (likely_cause, score)
+        WHERE abs(visit.das28_esr_reported - mistake.score) <= 0.05
+        ORDER BY abs(visit.das28_esr_reported - mistake.score)
         LIMIT 1
-    ) AS explained ON TRUE
+    ) AS explanation ON TRUE
     WHERE
         visit.das28_esr_reported IS NOT NULL
         AND visit.das28_esr4 IS NOT NULL
@@ -59,32 +59,32 @@ das28 AS (
         NULL AS n_joints,
         visit.das28_crp3_reported AS reported,
         visit.das28_crp3 AS recomputed,
-        explained.likely_cause,
-        explained.explained
+        explanation.likely_cause,
+        explanation.score AS explained_score
     FROM visit
     LEFT JOIN LATERAL (
         SELECT
             mistake.likely_cause,
-            mistake.explained
+            mistake.score
         FROM (
             VALUES
             ('CRP delivered in mg/dL', (visit.joints + 0.36 * ln(visit.crp * 10 + 1)) * 1.10 + 1.15),
             ('score computed from CRP in mg/dL', (visit.joints + 0.36 * ln(visit.crp / 10 + 1)) * 1.10 + 1.15),
             ('four variables instead of three', visit.das28_crp4),
-            ('DAS28-ESR of three variables in the place of DAS28-CRP', visit.das28_esr3),
-            ('DAS28-ESR of four variables in the place of DAS28-CRP', visit.das28_esr4),
-            ('value of ESR in the place of CRP', (visit.joints + 0.36 * ln(visit.esr + 1)) * 1.10 + 1.15)
-        ) AS mistake (likely_cause, explained)
-        WHERE abs(visit.das28_crp3_reported - mistake.explained) <= 0.05
-        ORDER BY abs(visit.das28_crp3_reported - mistake.explained)
+            ('three-variable DAS28-ESR instead of DAS28-CRP', visit.das28_esr3),
+            ('four-variable DAS28-ESR instead of DAS28-CRP', visit.das28_esr4),
+            ('ESR value used as CRP', (visit.joints + 0.36 * ln(visit.esr + 1)) * 1.10 + 1.15)
+        ) AS mistake (likely_cause, score)
+        WHERE abs(visit.das28_crp3_reported - mistake.score) <= 0.05
+        ORDER BY abs(visit.das28_crp3_reported - mistake.score)
         LIMIT 1
-    ) AS explained ON TRUE
+    ) AS explanation ON TRUE
     WHERE
         visit.das28_crp3_reported IS NOT NULL
         AND visit.das28_crp3 IS NOT NULL
 ),
 
--- Of a joint that was read more than once at a visit, the latest reading.
+-- Latest reading of each joint of a visit.
 joint_of_visit AS NOT MATERIALIZED (
     SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date, joint_reading.joint)
         consultation.patient_id,
@@ -108,16 +108,16 @@ rau AS (
         consultation.reported_rau AS reported,
         reading.grades * 38.0::double precision / reading.n_joints AS recomputed,
         coalesce(
-            explained.likely_cause,
-            -- What no joint that is missing here could add is unknown.
+            explanation.likely_cause,
+            -- Possible if the joints that were not delivered have grades from 0 to 5.
             CASE
                 WHEN
                     consultation.reported_rau
                     BETWEEN reading.grades - 0.5 AND reading.grades + 5 * (38 - reading.n_joints) + 0.5
-                    THEN 'other joints than were delivered'
+                    THEN 'joints that were not delivered'
             END
         ) AS likely_cause,
-        explained.explained
+        explanation.score AS explained_score
     FROM registry.consultation
     INNER JOIN LATERAL (
         SELECT
@@ -128,7 +128,7 @@ rau AS (
             joint_reading.id_x = consultation.id_x
             AND joint_reading.withdrawn_on IS NULL
     ) AS reading ON reading.n_joints > 0
-    -- Looked up for each score, so that who asks for a year need not wait for all.
+    -- Evaluated per score, so that a query for one year skips the rest.
     INNER JOIN LATERAL (
         SELECT
             count(*) AS n_joints,
@@ -141,7 +141,7 @@ rau AS (
     LEFT JOIN LATERAL (
         SELECT
             mistake.likely_cause,
-            mistake.explained
+            mistake.score
         FROM (
             VALUES
             (1, 'sum not scaled by 38 / n', reading.grades::double precision),
@@ -154,11 +154,11 @@ rau AS (
                 reading_of_visit.grades::double precision
             ),
             (4, 'scaled to 32 joints instead of 38', reading.grades * 32.0::double precision / reading.n_joints)
-        ) AS mistake (place, likely_cause, explained)
-        WHERE abs(consultation.reported_rau - mistake.explained) <= 0.5
-        ORDER BY abs(consultation.reported_rau - mistake.explained), mistake.place
+        ) AS mistake (priority, likely_cause, score)
+        WHERE abs(consultation.reported_rau - mistake.score) <= 0.5
+        ORDER BY abs(consultation.reported_rau - mistake.score), mistake.priority
         LIMIT 1
-    ) AS explained ON TRUE
+    ) AS explanation ON TRUE
     WHERE consultation.reported_rau IS NOT NULL
 ),
 
@@ -191,18 +191,16 @@ SELECT
         WHEN compared.agrees THEN 'rounding'
         ELSE coalesce(compared.likely_cause, 'unknown')
     END AS likely_cause,
-    CASE WHEN NOT compared.agrees THEN compared.explained END AS explained
+    CASE WHEN NOT compared.agrees THEN compared.explained_score END AS explained_score
 FROM compared;
 
-COMMENT ON VIEW analyst.score_check IS 'Each reported DAS28 and Rau score beside what its components or joint readings give, with the likely cause of a difference.';
+COMMENT ON VIEW analyst.score_check IS 'Reported DAS28 and Rau scores with the values recomputed from their components or joint readings, and the likely cause of a difference.';
 COMMENT ON COLUMN analyst.score_check.score IS 'das28_esr4 (das28bsr_score), das28_crp3 (das283crp_score) or rau (rau_score).';
-COMMENT ON COLUMN analyst.score_check.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.score_check.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN analyst.score_check.id_x IS 'The consultation, of a Rau score.';
-COMMENT ON COLUMN analyst.score_check.reported IS 'The score as the registry reports it, points.';
-COMMENT ON COLUMN analyst.score_check.recomputed IS 'The score from its parts, points: of the same form (DAS28), from the consultation''s standing readings (Rau).';
+COMMENT ON COLUMN analyst.score_check.id_x IS 'Consultation of a Rau score; null for DAS28.';
+COMMENT ON COLUMN analyst.score_check.reported IS 'Score reported by the registry, points.';
+COMMENT ON COLUMN analyst.score_check.recomputed IS 'Score recomputed from its components (DAS28) or from the current readings of the consultation (Rau), points.';
 COMMENT ON COLUMN analyst.score_check.difference IS 'Reported minus recomputed, points.';
-COMMENT ON COLUMN analyst.score_check.n_joints IS 'Number of standing readings behind recomputed, of a Rau score.';
-COMMENT ON COLUMN analyst.score_check.agrees IS 'True if they differ by at most 0.1 points (DAS28) or 0.5 points (Rau).';
-COMMENT ON COLUMN analyst.score_check.likely_cause IS 'null if they are equal to two decimals, rounding if they agree, else the mistake that explains the reported score best, or unknown.';
-COMMENT ON COLUMN analyst.score_check.explained IS 'What that mistake would give, points; null if they agree or no formula explains the score.';
+COMMENT ON COLUMN analyst.score_check.n_joints IS 'Number of current readings of the consultation, for a Rau score.';
+COMMENT ON COLUMN analyst.score_check.agrees IS 'True if the scores differ by at most 0.1 points (DAS28) or 0.5 points (Rau).';
+COMMENT ON COLUMN analyst.score_check.likely_cause IS 'null if the scores are equal to two decimals; rounding if they agree; otherwise the mistake that reproduces the reported score best, or unknown.';
+COMMENT ON COLUMN analyst.score_check.explained_score IS 'Score that this mistake would produce, points; null if the scores agree or no formula reproduces the reported score.';

@@ -1,11 +1,11 @@
--- Title: Where a Rau score comes from
--- Description: For every predicted Rau score, by any model: the images of the joints that it was made of, the model and
--- its weights, the way of preparing the images, the revision of the code and the run that wrote the score. What each
--- joint gave stands in lineage, by image_sha256. Of a joint that a visit's radiographs show more than once, the radiograph with
--- more joints counts, and among equals the one with the smaller sop_iuid (scoring/analysis/rau.py). A score that its
--- radiographs have left since has other images now, or none; is_current is false then.
+-- Title: Lineage of Rau scores
+-- Description: Origin of every predicted Rau score by any model: joint images, model and weights, preprocessing
+-- version, code revision and run. View lineage, joined by image_sha256, has the contribution of each joint. If several
+-- radiographs of a visit show the same joint, the radiograph with more joints is used, and among equals the one with
+-- the smaller sop_iuid (scoring/analysis/rau.py). The images are those of the visit today; image_count_matches is false
+-- if they differ in number from the scored ones, for example after a radiograph was moved.
 
--- Not materialized, and patient and visit in every window: so that a filter by patient reaches the joints.
+-- Not materialized, and with patient and visit in every window, so that a filter by patient reaches the joints.
 CREATE VIEW analyst.rau_lineage AS
 WITH shown AS NOT MATERIALIZED (
     SELECT
@@ -32,7 +32,7 @@ ranked AS (
             PARTITION BY
                 shown.patient_id, shown.visit_date, shown.model_version, shown.preprocessing_version, shown.joint
             ORDER BY shown.joints_of_radiograph DESC, shown.sop_iuid ASC
-        ) AS place
+        ) AS priority
     FROM shown
 ),
 
@@ -58,7 +58,7 @@ made_of AS (
         ranked.preprocessing_version,
         array_agg(ranked.image_sha256 ORDER BY ranked.joint) AS image_sha256s
     FROM ranked
-    WHERE ranked.place = 1
+    WHERE ranked.priority = 1
     GROUP BY ranked.patient_id, ranked.visit_date, ranked.model_version, ranked.preprocessing_version
 )
 
@@ -66,10 +66,10 @@ SELECT
     rau_prediction.scope,
     rau_prediction.patient_id,
     rau_prediction.visit_date,
-    rau_prediction.radiograph AS sop_iuid,
+    rau_prediction.radiograph_sop_iuid AS sop_iuid,
     rau_prediction.rau_expected,
     rau_prediction.n_scored,
-    coalesce(array_length(made_of.image_sha256s, 1), 0) = rau_prediction.n_scored AS is_current,
+    coalesce(array_length(made_of.image_sha256s, 1), 0) = rau_prediction.n_scored AS image_count_matches,
     made_of.image_sha256s,
     rau_prediction.model_version,
     model_version.architecture,
@@ -96,25 +96,10 @@ LEFT JOIN made_of
     AND rau_prediction.model_version = made_of.model_version
     AND rau_prediction.preprocessing_version = made_of.preprocessing_version;
 
-COMMENT ON VIEW analyst.rau_lineage IS 'Origin of every predicted Rau score, of all models: images, weights, preprocessing, code revision, run.';
+COMMENT ON VIEW analyst.rau_lineage IS 'Origin of every predicted Rau score of all models: images, weights, preprocessing, code revision, run.';
 COMMENT ON COLUMN analyst.rau_lineage.scope IS 'radiograph or visit.';
-COMMENT ON COLUMN analyst.rau_lineage.patient_id IS 'The registry''s pseudonym of the patient.';
-COMMENT ON COLUMN analyst.rau_lineage.visit_date IS 'Date of the visit.';
-COMMENT ON COLUMN analyst.rau_lineage.sop_iuid IS 'The radiograph; null for a visit.';
-COMMENT ON COLUMN analyst.rau_lineage.rau_expected IS 'Expected Rau score, 0-190 points.';
-COMMENT ON COLUMN analyst.rau_lineage.n_scored IS 'Number of joints behind it.';
-COMMENT ON COLUMN analyst.rau_lineage.is_current IS 'True if as many images stand behind the score today as when it was made; false after its radiographs were moved.';
-COMMENT ON COLUMN analyst.rau_lineage.image_sha256s IS 'SHA-256 of the bytes of each joint''s image, in the order of the joints'' columns; look them up in lineage.';
-COMMENT ON COLUMN analyst.rau_lineage.model_version IS 'The model.';
-COMMENT ON COLUMN analyst.rau_lineage.architecture IS 'Its architecture.';
-COMMENT ON COLUMN analyst.rau_lineage.weights_sha256 IS 'SHA-256 of its weights.';
-COMMENT ON COLUMN analyst.rau_lineage.trained_on_synthetic IS 'True: the model was trained on synthetic phantoms; the prediction says nothing about the patient.';
-COMMENT ON COLUMN analyst.rau_lineage.is_champion IS 'True if this is the model that the other views show today.';
-COMMENT ON COLUMN analyst.rau_lineage.preprocessing_version IS 'How the bytes became the network''s input.';
-COMMENT ON COLUMN analyst.rau_lineage.code_revision IS 'Revision of the software that made the score.';
-COMMENT ON COLUMN analyst.rau_lineage.run_id IS 'Run that last changed the score.';
-COMMENT ON COLUMN analyst.rau_lineage.job IS 'Job of that run.';
-COMMENT ON COLUMN analyst.rau_lineage.batch_date IS 'Night of that run.';
-COMMENT ON COLUMN analyst.rau_lineage.trigger IS 'The scheduler''s id of that run, or cli.';
-COMMENT ON COLUMN analyst.rau_lineage.triggered_by IS 'Who or what started it.';
-COMMENT ON COLUMN analyst.rau_lineage.scored_at IS 'When the score was last changed.';
+COMMENT ON COLUMN analyst.rau_lineage.sop_iuid IS 'SOP instance UID of the radiograph; null for a visit.';
+COMMENT ON COLUMN analyst.rau_lineage.image_count_matches IS 'True if the number of images in image_sha256s equals n_scored; false after radiographs were moved to or from the visit.';
+COMMENT ON COLUMN analyst.rau_lineage.image_sha256s IS 'SHA-256 of the joint images, in the order of the joint columns; see lineage.';
+COMMENT ON COLUMN analyst.rau_lineage.model_version IS 'Model that made the joint predictions.';
+COMMENT ON COLUMN analyst.rau_lineage.batch_date IS 'Batch of that run.';

@@ -1,41 +1,26 @@
-"""One installation for a user's story: its own landing, staging, reports and warehouse."""
+"""An installation per test: its own landing, staging, reports and warehouse."""
 
-import hashlib
 from collections.abc import Iterator
-from datetime import date
-from types import SimpleNamespace
-from uuid import UUID
 
-import numpy as np
-import pandas as pd
 import pytest
-import sqlalchemy as sa
 
 from scoring.settings import Settings
+from tests.lib.synthetic_warehouse import fill
 
 
 @pytest.fixture
 def site(tmp_path, warehouse) -> Iterator[Settings]:
-    """Settings of an empty installation on a fresh warehouse, as the job's role."""
+    """Settings of an empty installation with a fresh warehouse, as the job's role."""
     from scoring.warehouse import connect
 
     yield Settings(var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None)
-    # The database goes away with the test; its connections go first.
+    # The connections must be closed before the database is dropped.
     connect._engine.cache_clear()
-
-
-NIGHTS = (date(2026, 11, 21), date(2026, 11, 22))
-FORMER, CHAMPION = "example-1", "example-2"
-PREPROCESSING = "grey128-v1"
 
 
 @pytest.fixture(scope="session")
 def synthetic_warehouse(new_warehouse, tmp_path_factory):
-    """40 synthetic patients, two nights, and a change of the champion, alike on every machine. To be read only.
-
-    What a network says depends on the processor in the last digits. Here the two models look at the synthetic truth
-    instead of at images; all that is made of their predictions is made by the code that runs every night.
-    """
+    """The warehouse of `tests.lib.synthetic_warehouse`. To be read only."""
     from scoring.warehouse import connect
 
     with new_warehouse() as made:
@@ -45,239 +30,3 @@ def synthetic_warehouse(new_warehouse, tmp_path_factory):
         fill(site)
         connect._engine.cache_clear()
         yield made
-
-
-def fill(site: Settings) -> None:
-    from scoring.phantom.registry import simulate_registry
-    from scoring.warehouse import connect
-    from scoring.warehouse.publish import promotions
-
-    engine = connect.warehouse(site)
-    for version in (FORMER, CHAMPION):
-        promotions.register_model(
-            engine,
-            {
-                "version": version,
-                "architecture": "none: it looks at the truth",
-                "input_side": 128,
-                "preprocessing_version": PREPROCESSING,
-                "files": {"weights.npz": {"sha256": hashlib.sha256(version.encode()).hexdigest()}},
-                "trained_on_synthetic": True,
-            },
-        )
-    promotions.promote(engine, FORMER, promoted_by="steward", reason="the first model")
-    # The oldest four fifths of the radiographs came with the first night.
-    registry = simulate_registry(40, seed=3, first_visit=date(2022, 11, 1), years=4.0)
-    latest = sorted(registry.consultations["date_x"])[len(registry.consultations) * 4 // 5]
-    came = []
-    for number, night in enumerate(NIGHTS, start=1):
-        late = night == NIGHTS[-1]
-        rows = registry_rows(registry, night, lambda day, late=late: (day >= latest) == late)
-        if late:
-            # The registry corrects one value of the first night.
-            corrected = came[0].activity.dropna(subset=["esr"]).head(1)
-            place = {"source_file": rows.activity["source_file"].iloc[0], "row_number": len(rows.activity) + 2}
-            corrected = corrected.assign(esr=77.0, batch_date=night, **place)
-            rows.activity = pd.concat([rows.activity, corrected], ignore_index=True)
-        came.append(rows)
-        run_of_night(site, number, night, came[-1])
-    rescoring_run(site, 3, came)
-    comparison(engine, 4)
-    promotions.promote(engine, CHAMPION, promoted_by="steward", reason="closer to the readings")
-
-
-def registry_rows(registry, night, belongs) -> SimpleNamespace:
-    """A night's accepted rows, in the shape in which landing stages them."""
-
-    def landed(frame: pd.DataFrame, file: str, day: str) -> pd.DataFrame:
-        rows = frame[[belongs(value) for value in frame[day]]].reset_index(drop=True)
-        return rows.assign(source_file=f"{night}/{file}", row_number=range(2, len(rows) + 2), batch_date=night)
-
-    consultations = landed(registry.consultations, "consultations.csv", "date_x")
-    columns = [column for column in consultations if column.startswith("hand_")]
-    readings = consultations.melt(
-        id_vars=["id_x", "sop_iuid", "patient_id", "source_file", "row_number", "batch_date"],
-        value_vars=columns,
-        var_name="joint",
-        value_name="reading_percent",
-    ).dropna(subset=["reading_percent"])
-    joints = registry.joints[registry.joints["sop_iuid"].isin(consultations["sop_iuid"])]
-    joints = joints.dropna(subset=["erosion_true"]).reset_index(drop=True)
-    return SimpleNamespace(
-        consultations=consultations.drop(columns=columns),
-        readings=readings,
-        activity=landed(registry.disease_activity, "disease_activity.csv", "date"),
-        images=pd.DataFrame([image(row.sop_iuid, row.joint, night) for row in joints.itertuples()]),
-        truth=joints["erosion_true"].to_numpy(dtype=float),
-    )
-
-
-def image(sop_iuid: str, joint: str, night: date) -> dict[str, object]:
-    name = f"{sop_iuid}_{joint}.jpg"
-    return {
-        "source_file": f"{night}/joints/{name}",
-        "row_number": 0,
-        "batch_date": night,
-        "row_key": f"{night}/joints/{name}",
-        "file_name": name,
-        "uri": f"landing/{night}/joints/{name}",
-        "size_bytes": 4000,
-        "sha256": hashlib.sha256(name.encode()).hexdigest(),
-        "sop_iuid": sop_iuid,
-        "joint": joint,
-        "color_space": "Gray",
-        "width": 150,
-        "height": 150,
-        "brightness": 90.0,
-        "contrast": 30.0,
-    }
-
-
-def predicted(images: pd.DataFrame, truth: np.ndarray, version: str) -> pd.DataFrame:
-    """A distribution around the truth in whole percent; the first model sees a tenth more than there is."""
-    from scoring.networks.readout import read_out
-
-    seen = np.clip(np.rint(truth * (1.1 if version == FORMER else 1.0)), 0, 100)[:, None]
-    spread = 1 + np.rint(seen / 6)
-    # So that P(grade 0) of an intact joint is 0.9; the sum over ten joints would be a large score otherwise.
-    seen[seen == 0] = -0.8
-    cdf = np.clip((np.arange(101) - seen + spread) / (2 * spread), 0, 1)
-    cdf[:, -1] = 1
-    found = read_out(cdf)
-    return images[["sop_iuid", "joint"]].assign(
-        image_sha256=images["sha256"],
-        predicted_percent=found.mean,
-        predicted_median=found.median,
-        predicted_q05=found.q05,
-        predicted_q95=found.q95,
-        predicted_grade=found.grade,
-        grade_probability=list(found.grade_probability),
-        engine="none/float64",
-    )
-
-
-def run_of_night(site: Settings, number: int, night: date, rows: SimpleNamespace) -> None:
-    from scoring.pipeline import nightly
-    from scoring.warehouse import connect
-    from scoring.warehouse.engine import transaction
-    from scoring.warehouse.publish import registry, runs
-
-    engine, run = connect.warehouse(site), open_run(site, number, night, FORMER, "nightly_scoring")
-    with transaction(engine) as connection:
-        runs.publish_lock(connection)
-        written = registry.publish_registry(
-            connection, run.run_id, rows.consultations, rows.readings, rows.activity, rows.readings
-        )
-        for dataset, counts in written.items():
-            lines = [("landed", counts.new + counts.updated, ""), ("new", counts.new, "")]
-            lines += [("updated", counts.updated, "")] if counts.updated else []
-            runs.record_counts(connection, run.run_id, dataset, lines)
-        publish(connection, run, rows.images, predicted(rows.images, rows.truth, FORMER))
-        broken = [("landed", len(rows.images) + 1, ""), ("scored", len(rows.images), "")]
-        runs.record_counts(connection, run.run_id, "images", [*broken, ("quarantined", 1, "images.decodes")])
-        registry.publish_quarantine(connection, run.run_id, quarantined(night))
-    nightly.analyse(site, run)
-    runs.close_run(engine, run.run_id, "succeeded")
-
-
-def rescoring_run(site: Settings, number: int, came: list[SimpleNamespace]) -> None:
-    """The history under the second model, night by night, before it is promoted."""
-    from scoring.pipeline import nightly
-    from scoring.warehouse import connect
-    from scoring.warehouse.engine import transaction
-    from scoring.warehouse.publish import runs
-
-    engine, run = connect.warehouse(site), open_run(site, number, NIGHTS[-1], CHAMPION, "rescoring")
-    for night, rows in zip(NIGHTS, came, strict=True):
-        of_night = nightly.Run(run.run_id, night, CHAMPION, PREPROCESSING)
-        with transaction(engine) as connection:
-            runs.publish_lock(connection)
-            publish(connection, of_night, rows.images, predicted(rows.images, rows.truth, CHAMPION))
-        nightly.analyse(site, of_night)
-    n_images = sum(len(rows.images) for rows in came)
-    with transaction(engine) as connection:
-        runs.record_counts(connection, run.run_id, "images", [("planned", n_images, ""), ("scored", n_images, "")])
-    runs.close_run(engine, run.run_id, "succeeded")
-
-
-def open_run(site: Settings, number: int, night: date, version: str, job: str):
-    from scoring.pipeline import nightly
-    from scoring.warehouse import connect
-    from scoring.warehouse.publish import runs
-
-    run = nightly.Run(str(UUID(int=number)), night, version, PREPROCESSING)
-    runs.open_run(
-        connect.warehouse(site),
-        run.run_id,
-        night,
-        trigger="cli",
-        triggered_by="operator",
-        code_revision="v0",
-        model_version=version,
-        job=job,
-    )
-    return run
-
-
-def publish(connection, run, images: pd.DataFrame, predictions: pd.DataFrame) -> None:
-    from scoring.analysis.rau import rau_predictions
-    from scoring.warehouse.publish import predictions as store
-
-    source = store.PredictionRun(run.run_id, run.batch_date, run.model_version, run.preprocessing_version, "v0")
-    store.publish_predictions(connection, source, images, predictions)
-    radiographs = sorted(set(images["sop_iuid"]))
-    joints = store.radiograph_predictions(connection, run.model_version, run.preprocessing_version, radiographs)
-    store.publish_rau(connection, source, rau_predictions(joints))
-
-
-def quarantined(night: date) -> pd.DataFrame:
-    file = f"{night}/joints/1.2.840.99999_hand_left_1.jpg"
-    row = {
-        "dataset": "images",
-        "row_key": file,
-        "record_id": None,
-        "source_file": file,
-        "row_number": 0,
-        "batch_date": night,
-        "rule": "images.decodes",
-        "severity": "critical",
-        "kept": False,
-        "reason": "The file ends before the image is complete.",
-        "remedy": "Have the extractor write it again.",
-        "content_sha256": "c" * 64,
-    }
-    return pd.DataFrame([row])
-
-
-def comparison(engine, number: int) -> None:
-    """A retraining whose challenger was proposed."""
-    from scoring.warehouse.engine import transaction
-    from scoring.warehouse.publish import challenges, runs
-
-    run_id = str(UUID(int=number))
-    runs.open_run(
-        engine,
-        run_id,
-        NIGHTS[-1],
-        trigger="cli",
-        triggered_by="steward",
-        code_revision="v0",
-        model_version=None,
-        job="retraining",
-    )
-    with transaction(engine) as connection:
-        connection.execute(
-            sa.text(
-                "INSERT INTO scoring.training_snapshot (run_id, snapshot_sha256, cut_off, preprocessing_version,"
-                " n_joints, n_patients, joints_by_grade, excluded, n_discordant, synthetic)"
-                " VALUES (:run_id, :sha256, :cut_off, :preprocessing, 500, 30,"
-                " '{300,150,30,10,5,5}', '{}', 0, TRUE)"
-            ),
-            {"run_id": run_id, "sha256": "5" * 64, "cut_off": NIGHTS[-1], "preprocessing": PREPROCESSING},
-        )
-    facts = challenges.ChallengeFacts(
-        "5" * 64, FORMER, CHAMPION, "accuracy_and_kappa", 0.5, 0.6, (0.05, 0.15), 100, 8, [], {CHAMPION: 0.6}, True,
-        ["better by 0.1, and in no subgroup worse than the margin"],
-    )  # fmt: skip
-    challenges.record_challenge(engine, run_id, facts)
-    runs.close_run(engine, run_id, "succeeded")

@@ -16,7 +16,7 @@ PATIENTS = 8
 
 def land_faulty_night(site, *faults):
     (summary,) = write_batches(
-        site.landing_url, seed=3, first_batch=NIGHT, nights=1, n_patients=PATIENTS, faults=faults
+        site.landing_url, seed=3, first_batch=NIGHT, batches=1, n_patients=PATIENTS, faults=faults
     )
     return summary
 
@@ -29,7 +29,7 @@ def books_of(engine, run_id):
 def test_a_fault_costs_what_it_must_and_nothing_else(site, warehouse, fault):
     (effect,) = land_faulty_night(site, fault).effects
     engine = warehouse.engine()
-    if effect.stops_night:
+    if effect.error:
         with pytest.raises(effect.error):
             nightly.run_batch(site, NIGHT, triggered_by="tester")
         run_id, _ = runs.last_closed_run(engine, NIGHT)

@@ -16,6 +16,7 @@ from scoring import errors
 from scoring.cli import main
 from scoring.model_store.store import SHIPPED_VERSION
 from scoring.settings import get_settings
+from tests.lib.models import write_other_model
 
 NIGHT = date(2026, 11, 21)
 SCORING = Path(sys.executable).parent / "scoring"
@@ -105,7 +106,7 @@ def test_a_day_with_the_command_line(scoring, tmp_path):
     assert scoring("report", "--date", "2026-11-20").stdout.strip() == counts["report"]
 
 
-def test_a_new_champion_by_the_command_line(scoring, tmp_path, write_other_model):
+def test_a_new_champion_by_the_command_line(scoring, tmp_path):
     other = write_other_model(str(tmp_path / "var" / "models"))
     first = scoring("promote", SHIPPED_VERSION, "--reason", "the only one").stdout
     assert f"{SHIPPED_VERSION} is the champion" in first

@@ -1,4 +1,4 @@
-"""Exports as those who read them meet them: pandas, DuckDB, R, an OMOP database, a FHIR server."""
+"""Exports, read with the tools of their users: pandas, DuckDB, R, an OMOP database, a validator for FHIR."""
 
 import json
 import shutil
@@ -38,18 +38,18 @@ def scoring(synthetic_warehouse):
 
 @pytest.fixture(scope="module")
 def exported(scoring, tmp_path_factory):
-    """Where each format was exported to."""
+    """The folder of each format's export."""
     folders = {}
     for name in ("parquet", "csv", "omop", "fhir"):
         folders[name] = tmp_path_factory.mktemp("exports") / name
-        done = scoring("export", "--format", name, "--out", folders[name])
-        assert done.exit_code == 0, done.output
+        result = scoring("export", "--format", name, "--out", folders[name])
+        assert result.exit_code == 0, result.output
     return folders
 
 
 @pytest.fixture(scope="module")
 def views(synthetic_warehouse):
-    """Every view of schema analyst, and its rows."""
+    """Every view of schema analyst, with its number of rows."""
     with synthetic_warehouse.engine(synthetic_warehouse.analyst_url).connect() as connection:
         found = catalogue.relations(connection, ("analyst",))
         return {
@@ -62,7 +62,7 @@ def manifest(folder: Path) -> dict:
     return json.loads((folder / "manifest.json").read_text())
 
 
-def test_duckdb_reads_every_view_with_its_rows_and_types(exported, views):
+def test_export_parquet_is_read_by_duckdb_with_rows_and_types_of_every_view(exported, views):
     assert len(views) >= 14
     assert sum(views.values()) > 0
     with duckdb.connect() as database:
@@ -93,24 +93,24 @@ def duckdb_type(postgres_type: str) -> str:
     return DUCKDB_TYPES.get(element, "VARCHAR") + postgres_type.removeprefix(element)
 
 
-def test_the_manifest_says_what_is_in_the_export(exported, views):
+def test_export_manifest_describes_the_views(exported, views):
     for name in ("parquet", "csv"):
-        said = manifest(exported[name])
-        assert {each["name"]: each["rows"] for each in said["views"]} == {view.name: n for view, n in views.items()}
-        assert said["champion"]["model_version"] == "example-2"
-        assert said["synthetic"] is True
-        assert "say nothing about patients" in said["notice"]
-        assert said["newest_batch"] == "2026-11-22"
-        (rau,) = [each for each in said["views"] if each["name"] == "rau_by_visit"]
+        content = manifest(exported[name])
+        assert {each["name"]: each["rows"] for each in content["views"]} == {view.name: n for view, n in views.items()}
+        assert content["champion"]["model_version"] == "example-2"
+        assert content["synthetic"] is True
+        assert "say nothing about patients" in content["notice"]
+        assert content["newest_batch"] == "2026-11-22"
+        (rau,) = [each for each in content["views"] if each["name"] == "rau_by_visit"]
         units = {column["name"]: column["unit"] for column in rau["columns"]}
         assert units["rau_expected"] == "points"
-        assert all(column["comment"] for each in said["views"] for column in each["columns"])
+        assert all(column["comment"] for each in content["views"] for column in each["columns"])
     assert {each["name"]: each["partitioned_by_year_of"] for each in manifest(exported["parquet"])["views"]}[
         "rau_by_visit"
     ] == "visit_date"
 
 
-def test_pandas_reads_from_parquet_and_csv_what_it_reads_from_the_warehouse(exported, synthetic_warehouse):
+def test_export_gives_pandas_the_values_of_the_warehouse(exported, synthetic_warehouse):
     key = ["patient_id", "visit_date"]
     engine = synthetic_warehouse.engine(synthetic_warehouse.analyst_url)
     with engine.connect() as connection:
@@ -118,7 +118,7 @@ def test_pandas_reads_from_parquet_and_csv_what_it_reads_from_the_warehouse(expo
             sa.text("SELECT * FROM analyst.rau_by_visit ORDER BY patient_id, visit_date"), connection
         )
     parquet = pd.read_parquet(exported["parquet"] / "rau_by_visit").sort_values(key, ignore_index=True)
-    # The year of the folder is a column more.
+    # The name of the folder adds a column with the year.
     assert set(parquet["visit_date_year"].astype(int)) == {day.year for day in expected["visit_date"]}
     pd.testing.assert_frame_equal(parquet[expected.columns], expected, check_dtype=False)
     csv = pd.read_csv(exported["csv"] / "rau_by_visit.csv", dtype={"patient_id": "str"}).sort_values(
@@ -129,7 +129,7 @@ def test_pandas_reads_from_parquet_and_csv_what_it_reads_from_the_warehouse(expo
     assert csv["rau_expected"].to_numpy() == pytest.approx(expected["rau_expected"].to_numpy(), nan_ok=True)
 
 
-def test_every_view_is_a_csv_with_its_columns_also_if_it_has_no_rows(exported, views):
+def test_export_csv_has_the_columns_of_every_view_even_without_rows(exported, views):
     assert 0 in views.values()
     for view, n_rows in views.items():
         read = pd.read_csv(exported["csv"] / f"{view.name}.csv", dtype="str")
@@ -138,13 +138,13 @@ def test_every_view_is_a_csv_with_its_columns_also_if_it_has_no_rows(exported, v
 
 
 def r(script: str, *arguments: object) -> str:
-    done = subprocess.run([RSCRIPT, "--vanilla", "-e", script, *map(str, arguments)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    result = subprocess.run([RSCRIPT, "--vanilla", "-e", script, *map(str, arguments)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
 
 
 @pytest.mark.skipif(RSCRIPT is None, reason="no Rscript: apt-get install r-base-core")
-def test_r_reads_the_csv(exported, synthetic_warehouse):
+def test_export_csv_is_read_by_r(exported, synthetic_warehouse):
     script = (
         "rau <- read.csv(commandArgs(TRUE)[1], colClasses = c(patient_id = 'character', visit_date = 'Date'));"
         "cat(nrow(rau), min(rau$patient_id), format(min(rau$visit_date)), sum(rau$n_scored), class(rau$extrapolated))"
@@ -161,7 +161,7 @@ def test_r_reads_the_csv(exported, synthetic_warehouse):
     or subprocess.run([RSCRIPT, "-e", "library(DBI); library(RPostgreSQL)"], capture_output=True).returncode != 0,
     reason="no Rscript with DBI and RPostgreSQL: apt-get install r-base-core r-cran-dbi r-cran-rpostgresql",
 )
-def test_r_reads_the_warehouse_by_dbi(synthetic_warehouse):
+def test_warehouse_is_read_by_r_with_dbi(synthetic_warehouse):
     url = sa.engine.make_url(synthetic_warehouse.analyst_url)
     script = (
         "library(DBI); to <- commandArgs(TRUE);"
@@ -174,12 +174,12 @@ def test_r_reads_the_warehouse_by_dbi(synthetic_warehouse):
     assert r(script, url.query["host"], url.username, url.database) == f"{n_rows} 00001"
 
 
-def test_a_database_of_the_published_omop_structure_takes_the_measurements(exported, warehouse, views):
+def test_export_omop_loads_into_the_published_structure(exported, warehouse, views):
     published = cdm54.Measurement.__table__
     assert MEASUREMENT.names == [column.name for column in published.columns]
     required = [column.name for column in published.columns if not column.nullable]
     assert [field.name for field in MEASUREMENT if not field.nullable] == required
-    # Other tables of the model, to which its foreign keys point, are the hospital's own.
+    # The tables that its foreign keys reference belong to the hospital.
     table = sa.Table(
         "measurement",
         sa.MetaData(),
@@ -207,18 +207,18 @@ def test_a_database_of_the_published_omop_structure_takes_the_measurements(expor
     assert not persons["patient_id"].duplicated().any()
 
 
-def test_persons_keep_their_numbers_from_export_to_export(scoring, exported, tmp_path):
+def test_export_omop_keeps_person_numbers_of_earlier_exports(scoring, exported, tmp_path):
     known = tmp_path / "persons.csv"
-    known.write_text("person_id,patient_id\n17,00003\n4,somebody who left\n")
+    known.write_text("person_id,patient_id\n17,00003\n4,former patient\n")
     assert scoring("export", "--format", "omop", "--out", tmp_path / "a", "--persons", known).exit_code == 0
-    # The map of an export that is replaced is kept without being named.
+    # A replacement uses the map of the replaced export by default.
     assert scoring("export", "--format", "omop", "--out", tmp_path / "a", "--overwrite").exit_code == 0
     persons = pd.read_csv(tmp_path / "a" / "person_map.csv", dtype={"patient_id": "str"}).set_index("patient_id")
-    assert persons["person_id"].loc[["00003", "somebody who left"]].tolist() == [17, 4]
+    assert persons["person_id"].loc[["00003", "former patient"]].tolist() == [17, 4]
     assert sorted(persons["person_id"])[2:] == list(range(18, 18 + len(persons) - 2))
 
 
-def test_every_observation_is_of_the_published_fhir_structure(exported, views):
+def test_export_fhir_has_the_published_structure(exported, views):
     rows_of = {view.name: n for view, n in views.items()}
     for name, view, unit in (("joint", "current_joint_prediction", "%"), ("rau", "rau_by_visit", "{score}")):
         lines = (exported["fhir"] / f"Observation.{name}.ndjson").read_text().splitlines()
@@ -236,7 +236,7 @@ def test_every_observation_is_of_the_published_fhir_structure(exported, views):
             assert "synthetic" in each.note[0].text
 
 
-def test_a_folder_that_is_taken_is_exit_code_9(scoring, exported, tmp_path):
+def test_export_exits_with_code_9_if_the_folder_has_content(scoring, exported, tmp_path):
     taken = scoring("export", "--format", "csv", "--out", exported["csv"])
     assert taken.exit_code == 9
     assert "--overwrite" in taken.stderr
@@ -247,7 +247,7 @@ def test_a_folder_that_is_taken_is_exit_code_9(scoring, exported, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-def test_the_dictionary_of_an_installation_is_written_where_it_is_asked_for(scoring, tmp_path):
+def test_dictionary_writes_into_the_given_folder(scoring, tmp_path):
     written = scoring("dictionary", "--out", tmp_path).stdout.split()
     assert [Path(path).name for path in written] == ["dictionary.md", "er.md"]
     assert "view analyst.rau_by_visit" in Path(written[0]).read_text()

@@ -24,6 +24,7 @@ from scoring.settings import Settings
 from scoring.training.evaluation.metrics import confusion_matrix, quadratic_weighted_kappa
 from scoring.warehouse import connect
 from scoring.warehouse.publish import correlation
+from tests.lib.models import write_other_model
 
 NIGHTS = [date(2026, 11, 20) + timedelta(days=day) for day in range(3)]
 OTHER = "other-1"
@@ -35,7 +36,7 @@ def past(new_warehouse, tmp_path_factory):
     var_dir = tmp_path_factory.mktemp("past")
     with new_warehouse() as template:
         site = Settings(var_dir=var_dir, warehouse_url=template.job_url, code_revision="test", _env_file=None)
-        written = write_batches(site.landing_url, seed=4, first_batch=NIGHTS[0], nights=3, n_patients=8)
+        written = write_batches(site.landing_url, seed=4, first_batch=NIGHTS[0], batches=3, n_patients=8)
         for night in NIGHTS[:2]:
             run_batch(site, night)
         # PostgreSQL copies no database that somebody is connected to.
@@ -51,7 +52,7 @@ def warehouse(new_warehouse, past):
 
 
 @pytest.fixture
-def history(site, warehouse, past, write_other_model):
+def history(site, warehouse, past):
     """An installation with that past, and another model in its store; with what was written for each night."""
     _, landing, written = past
     shutil.copytree(landing, site.landing_url)
@@ -262,7 +263,7 @@ def test_nights_between_promotion_and_activation_go_on_with_the_champion(history
     assert n_predictions(engine, SHIPPED_VERSION) == sum(night.n_images for night in written)
 
     rescore(site)
-    write_batches(site.landing_url, seed=5, first_batch=NIGHTS[2] + timedelta(days=1), nights=1, n_patients=4)
+    write_batches(site.landing_url, seed=5, first_batch=NIGHTS[2] + timedelta(days=1), batches=1, n_patients=4)
     run_batch(site, NIGHTS[2] + timedelta(days=1))
 
     assert n_predictions(engine, SHIPPED_VERSION) == sum(night.n_images for night in written)

@@ -1,22 +1,22 @@
--- Title: A synthetic warehouse of any size
--- Description: Fills a migrated, empty warehouse with about `scoring.n_predictions` joint predictions of one champion and
--- all that stands behind and beside them: ten years of nights with their books, radiographs, consultations, readings, disease
--- activity, images without files, a former model's predictions of a twentieth of the radiographs, Rau scores, quarantine, one
--- challenge. Everything in it is made up; the proportions are those of a registry that has radiographs of the left hand for
--- half of its patients, of both hands for a quarter, of hands, feet and wrists for the rest, and that reads a fifth of
--- them. Run as superuser; the same number gives the same rows on the same day.
+-- Title: Synthetic warehouse of any size
+-- Description: Fills a migrated, empty warehouse with about `scoring.n_predictions` joint predictions by one champion
+-- and everything that belongs to them: ten years of batches with runs and row counts, radiographs, consultations,
+-- readings, disease activity, images without files, predictions by a previous model for a twentieth of the radiographs,
+-- Rau scores, quarantine and one challenge. All rows are synthetic. The proportions are those of a registry that has
+-- radiographs of the left hand for half of its patients, of both hands for a quarter, and of hands, feet and wrists for
+-- the rest; a fifth of the radiographs is read. Run it as superuser. The same size gives the same rows on the same day.
 --
--- Loaded as a bulk load is: keys, foreign keys and indexes of the large tables are taken away first and put back at the
--- end, which checks every row against them. No radiograph is moved here, so that every score stands.
+-- As in a bulk load, keys, foreign keys and indexes of the large tables are dropped first and recreated at the end,
+-- which checks every row. No radiograph is moved during the load, so every score is current.
 
 SET LOCAL timezone = 'UTC';
 SET LOCAL maintenance_work_mem = '1GB';
 SET LOCAL work_mem = '256MB';
 SET LOCAL synchronous_commit = off;
 
-CREATE TEMPORARY TABLE put_back (place serial, statement text) ON COMMIT DROP;
+CREATE TEMPORARY TABLE dropped (position serial, statement text) ON COMMIT DROP;
 
-ALTER TABLE scoring.rau_prediction DISABLE TRIGGER judge_scored;
+ALTER TABLE scoring.rau_prediction DISABLE TRIGGER refresh_after_insert;
 
 DO $$
 DECLARE
@@ -31,10 +31,10 @@ BEGIN
         SELECT conrelid::regclass AS of_table, conname, pg_get_constraintdef(oid) AS definition
         FROM pg_constraint
         WHERE contype IN ('p', 'u', 'f') AND conparentid = 0 AND (conrelid = ANY(large) OR confrelid = ANY(large))
-        -- Those that others refer to are put back first and taken away last.
+        -- Keys are recreated before, and dropped after, the foreign keys that refer to them.
         ORDER BY contype = 'f', conname
     LOOP
-        INSERT INTO put_back (statement)
+        INSERT INTO dropped (statement)
         VALUES (format('ALTER TABLE %s ADD CONSTRAINT %I %s', found.of_table, found.conname, found.definition));
     END LOOP;
     FOR found IN
@@ -51,26 +51,26 @@ BEGIN
         WHERE indrelid = ANY(large)
         ORDER BY indexrelid
     LOOP
-        INSERT INTO put_back (statement) VALUES (found.definition);
+        INSERT INTO dropped (statement) VALUES (found.definition);
         EXECUTE format('DROP INDEX %s', found.of_index);
     END LOOP;
 END
 $$;
 
--- A number between 0 and 1 that hangs on its key alone.
+-- A number between 0 and 1 that depends only on its key.
 CREATE FUNCTION pg_temp.chance(key text) RETURNS double precision LANGUAGE sql IMMUTABLE
 AS $$ SELECT ((hashtextextended(key, 0) & 1048575) + 0.5) / 1048576 $$;
 
--- A draw from the logistic distribution with standard deviation 1.
+-- A number from the logistic distribution with standard deviation 1.
 CREATE FUNCTION pg_temp.draw(key text) RETURNS double precision LANGUAGE sql IMMUTABLE
 AS $$ SELECT ln(pg_temp.chance(key) / (1 - pg_temp.chance(key))) * sqrt(3) / pi() $$;
 
--- The nights, and the run of each.
+-- Batches and their runs.
 CREATE TEMPORARY TABLE folder ON COMMIT DROP AS
 SELECT
-    night::date AS batch_date,
-    md5('run ' || night::date)::uuid AS run_id
-FROM generate_series(current_date - 3652, current_date - 1, interval '1 day') AS night;
+    day::date AS batch_date,
+    md5('run ' || day::date)::uuid AS run_id
+FROM generate_series(current_date - 3652, current_date - 1, interval '1 day') AS day;
 
 INSERT INTO scoring.model_version (
     version, architecture, input_size, preprocessing_version, weights_sha256, manifest, trained_on_synthetic
@@ -91,7 +91,7 @@ VALUES
 ('former-1', now() - interval '10 years', 'benchmark', 'the first model'),
 ('champion-1', now() - interval '1 day', 'benchmark', 'a better model');
 
--- Patients and their visits. Damage grows with the years of disease, a little faster in active disease.
+-- Patients and their visits. Damage increases with disease duration, slightly faster in active disease.
 CREATE TEMPORARY TABLE patient ON COMMIT DROP AS
 SELECT
     number,
@@ -114,11 +114,11 @@ WITH dated AS (
             (current_date - 6 - entry)
             * (place + 0.7 * pg_temp.chance(patient_id || ' on ' || place)) / (2 * n_visits - 0.3)
         )::integer AS visit_date,
-        -- Every second visit is one without radiographs.
+        -- Every second visit has no radiographs.
         (place + patient.number) % 2 = 0 AS has_radiographs
     FROM patient
     CROSS JOIN generate_series(0, 2 * n_visits - 1) AS place
-    -- Those come less often.
+    -- Visits without radiographs are less frequent.
     WHERE (place + patient.number) % 2 = 0 OR pg_temp.chance(patient_id || ' comes ' || place) < 0.6
 )
 
@@ -136,12 +136,12 @@ SELECT
     folder.run_id,
     row_number() OVER (ORDER BY folder.batch_date, patient_id) AS number
 FROM dated
-INNER JOIN folder ON folder.batch_date = visit_date + 1 + floor(5 * pg_temp.chance(patient_id || ' lands ' || place))::integer
+INNER JOIN folder ON folder.batch_date = visit_date + 1 + floor(5 * pg_temp.chance(patient_id || ' arrives ' || place))::integer
 ORDER BY folder.batch_date, patient_id;
 
 ANALYZE visit;
 
-CREATE TEMPORARY TABLE radiograph ON COMMIT DROP AS
+CREATE TEMPORARY TABLE xray ON COMMIT DROP AS
 SELECT
     row_number() OVER (ORDER BY visit.number, limb.place) AS number,
     '1.2.826.0.1.3680043.2.1125.' || visit.number || '.' || limb.place AS sop_iuid,
@@ -159,26 +159,26 @@ INNER JOIN (VALUES (1, 'HAND_LEFT', 1), (2, 'HAND_RIGHT', 3), (3, 'FOOT_BOTH', 4
 WHERE visit.has_radiographs
 ORDER BY visit.number, limb.place;
 
-ANALYZE radiograph;
+ANALYZE xray;
 
 INSERT INTO registry.radiograph (sop_iuid, patient_id, visit_date, body_part, batch_date, first_batch_date, run_id)
 SELECT sop_iuid, patient_id, visit_date, body_part, batch_date, batch_date, run_id
-FROM radiograph
+FROM xray
 ORDER BY number;
 
--- The images that were cut out of the radiographs; a few joints are operated on or cut off.
-CREATE TEMPORARY TABLE cut ON COMMIT DROP AS
+-- Joint images. A few joints are missing, because they were operated on or are outside the radiograph.
+CREATE TEMPORARY TABLE cropped ON COMMIT DROP AS
 SELECT
-    radiograph.number AS radiograph,
-    row_number() OVER (ORDER BY radiograph.number, part.joint) AS number,
-    radiograph.sop_iuid,
+    xray.number AS radiograph_number,
+    row_number() OVER (ORDER BY xray.number, part.joint) AS number,
+    xray.sop_iuid,
     part.joint,
-    encode(sha256((radiograph.sop_iuid || '_' || part.joint)::bytea), 'hex') AS image_sha256,
+    encode(sha256((xray.sop_iuid || '_' || part.joint)::bytea), 'hex') AS image_sha256,
     least(100, greatest(
         0,
-        exp(-0.16 + 1.1 * radiograph.severity + 1.25 * pg_temp.draw(radiograph.patient_id || part.joint)) * radiograph.years / 8 - 0.6
+        exp(-0.16 + 1.1 * xray.severity + 1.25 * pg_temp.draw(xray.patient_id || part.joint)) * xray.years / 8 - 0.6
     )) AS erosion
-FROM radiograph
+FROM xray
 INNER JOIN (
     SELECT 'HAND_LEFT' AS body_part, 'hand_left_' || finger AS joint FROM generate_series(1, 10) AS finger
     UNION ALL
@@ -189,45 +189,45 @@ INNER JOIN (
     CROSS JOIN unnest(ARRAY['left', 'right']) AS side
     UNION ALL
     SELECT 'WRIST_BOTH', 'wrist_' || side FROM unnest(ARRAY['left', 'right']) AS side
-) AS part ON radiograph.body_part = part.body_part
-WHERE pg_temp.chance(radiograph.patient_id || ' lacks ' || part.joint) > 0.03
-ORDER BY radiograph.number, part.joint;
+) AS part ON xray.body_part = part.body_part
+WHERE pg_temp.chance(xray.patient_id || ' is missing ' || part.joint) > 0.03
+ORDER BY xray.number, part.joint;
 
-ANALYZE cut;
+ANALYZE cropped;
 
 INSERT INTO imaging.joint_image (
     sop_iuid, joint, image_sha256, file_name, uri, size_bytes, width, height, color_space, brightness, contrast,
     batch_date, run_id
 )
 SELECT
-    sop_iuid, cut.joint, cut.image_sha256, sop_iuid || '_' || cut.joint || '.jpg',
-    'landing/' || radiograph.batch_date || '/joints/' || sop_iuid || '_' || cut.joint || '.jpg',
-    4000, 150, 150, 'Gray', 90, 30, radiograph.batch_date, radiograph.run_id
-FROM cut
-INNER JOIN radiograph USING (sop_iuid)
-ORDER BY cut.number;
+    sop_iuid, cropped.joint, cropped.image_sha256, sop_iuid || '_' || cropped.joint || '.jpg',
+    'landing/' || xray.batch_date || '/joints/' || sop_iuid || '_' || cropped.joint || '.jpg',
+    4000, 150, 150, 'Gray', 90, 30, xray.batch_date, xray.run_id
+FROM cropped
+INNER JOIN xray USING (sop_iuid)
+ORDER BY cropped.number;
 
--- Consultations; a fifth of the radiographs is read, and every twentieth of these by a second reader.
+-- Consultations. A fifth of the radiographs is read, and a twentieth of these by a second reader.
 INSERT INTO registry.consultation (
     id_x, patient_id, visit_date, read_on, sop_iuid, body_part, reported_rau, batch_date, first_batch_date, run_id,
     source_file, row_number
 )
 SELECT
-    radiograph.number || '.' || reader, radiograph.patient_id, radiograph.visit_date,
-    CASE WHEN is_read THEN least(radiograph.visit_date + 30 * reader, current_date - 1) END,
-    radiograph.sop_iuid, radiograph.body_part,
-    CASE WHEN is_read THEN round(least(190, greatest(0, read_as.rau + 2 * pg_temp.draw(radiograph.sop_iuid || reader)))) END,
-    radiograph.batch_date, radiograph.batch_date, radiograph.run_id,
-    radiograph.batch_date || '/consultations.csv',
-    2 + row_number() OVER (PARTITION BY radiograph.batch_date ORDER BY radiograph.number)
-FROM radiograph
+    xray.number || '.' || reader, xray.patient_id, xray.visit_date,
+    CASE WHEN is_read THEN least(xray.visit_date + 30 * reader, current_date - 1) END,
+    xray.sop_iuid, xray.body_part,
+    CASE WHEN is_read THEN round(least(190, greatest(0, read_as.rau + 2 * pg_temp.draw(xray.sop_iuid || reader)))) END,
+    xray.batch_date, xray.batch_date, xray.run_id,
+    xray.batch_date || '/consultations.csv',
+    2 + row_number() OVER (PARTITION BY xray.batch_date ORDER BY xray.number)
+FROM xray
 CROSS JOIN generate_series(1, 2) AS reader
-CROSS JOIN LATERAL (SELECT pg_temp.chance('read ' || radiograph.sop_iuid) < CASE reader WHEN 1 THEN 0.2 ELSE 0.01 END AS is_read)
+CROSS JOIN LATERAL (SELECT pg_temp.chance('read ' || xray.sop_iuid) < CASE reader WHEN 1 THEN 0.2 ELSE 0.01 END AS is_read)
 INNER JOIN (
-    SELECT radiograph, sum(ceil(erosion / 20)) * 38 / count(*) AS rau FROM cut GROUP BY radiograph
-) AS read_as ON radiograph.number = read_as.radiograph
+    SELECT radiograph_number, sum(ceil(erosion / 20)) * 38 / count(*) AS rau FROM cropped GROUP BY radiograph_number
+) AS read_as ON xray.number = read_as.radiograph_number
 WHERE reader = 1 OR is_read
-ORDER BY radiograph.number, reader;
+ORDER BY xray.number, reader;
 
 ANALYZE registry.consultation;
 
@@ -236,18 +236,18 @@ INSERT INTO registry.joint_reading (
     row_number
 )
 SELECT
-    consultation.id_x, cut.joint, cut.sop_iuid, consultation.patient_id,
-    -- Readers write down steps of five percent.
-    least(100, greatest(0, 5 * round(cut.erosion * exp(0.3 * pg_temp.draw(consultation.id_x || cut.joint)) / 5))),
+    consultation.id_x, cropped.joint, cropped.sop_iuid, consultation.patient_id,
+    -- Readers record steps of five percent.
+    least(100, greatest(0, 5 * round(cropped.erosion * exp(0.3 * pg_temp.draw(consultation.id_x || cropped.joint)) / 5))),
     consultation.read_on, consultation.batch_date, consultation.batch_date, consultation.run_id,
     consultation.source_file, consultation.row_number
 FROM registry.consultation
-INNER JOIN cut ON consultation.sop_iuid = cut.sop_iuid
+INNER JOIN cropped ON consultation.sop_iuid = cropped.sop_iuid
 WHERE consultation.read_on IS NOT NULL
-ORDER BY cut.number;
+ORDER BY cropped.number;
 
--- Disease activity of nine in ten visits. DAS28 by the formulae of scoring/clinical/das28.py; at a quarter of the visits
--- only what the registry reports.
+-- Disease activity for nine in ten visits. DAS28 by the formulas of scoring/clinical/das28.py; a quarter of the visits
+-- has reported scores only.
 INSERT INTO registry.disease_activity (
     patient_id, visit_date, physician_global, patient_global, das28_esr_reported, das28_crp3_reported, swollen_28,
     tender_28, esr, crp, das28_esr4, das28_esr3, das28_crp4, das28_crp3, batch_date, first_batch_date, run_id,
@@ -256,7 +256,7 @@ INSERT INTO registry.disease_activity (
 WITH measured AS (
     SELECT
         visit.*,
-        -- Activity comes and goes; a patient's own level is a part of it.
+        -- Activity varies around a level of the patient.
         0.7 * activity + 0.7 * pg_temp.draw(patient_id || ' flares ' || place) AS flare,
         pg_temp.chance(patient_id || ' components ' || place) > 0.25 AS complete
     FROM visit
@@ -306,12 +306,12 @@ FROM (
     SELECT source_file FROM registry.consultation
     UNION
     SELECT source_file FROM registry.disease_activity
-) AS landed
+) AS received
 ORDER BY source_file;
 
--- Predictions. The champion rescored the history, for which a few images were gone; the former model's predictions of
--- every twentieth radiograph are kept.
-CREATE TEMPORARY TABLE answer ON COMMIT DROP AS
+-- Predictions. The champion rescored the history except for a few missing images. The previous model has predictions
+-- for every twentieth radiograph.
+CREATE TEMPORARY TABLE grade_profile ON COMMIT DROP AS
 SELECT
     grade::smallint,
     probability::real[],
@@ -327,26 +327,26 @@ FROM (
 ) AS each_grade (grade, probability);
 
 INSERT INTO scoring.joint_prediction (
-    image_sha256, model_version, preprocessing_version, sop_iuid, joint, predicted_percent, predicted_median, predicted_q05,
-    predicted_q95, predicted_grade, grade_probability, engine, code_revision, run_id, batch_date
+    image_sha256, model_version, preprocessing_version, sop_iuid, joint, predicted_percent, predicted_median,
+    predicted_q05, predicted_q95, predicted_grade, grade_probability, engine, code_revision, run_id, batch_date
 )
 WITH guess AS (
     SELECT
-        cut.*,
+        cropped.*,
         model.version,
-        least(100, cut.erosion * model.scale * exp(0.3 * pg_temp.draw(model.version || cut.image_sha256)) + 0.5)::real AS mean
-    FROM cut
+        least(100, cropped.erosion * model.scale * exp(0.3 * pg_temp.draw(model.version || cropped.image_sha256)) + 0.5)::real AS mean
+    FROM cropped
     INNER JOIN (VALUES ('champion-1', 1.0), ('former-1', 0.9)) AS model (version, scale)
-        ON CASE model.version WHEN 'champion-1' THEN cut.number % 5000 > 0 ELSE cut.radiograph % 20 = 0 END
+        ON CASE model.version WHEN 'champion-1' THEN cropped.number % 5000 > 0 ELSE cropped.radiograph_number % 20 = 0 END
 )
 
 SELECT
     guess.image_sha256, guess.version, 'grey128-v1', guess.sop_iuid, guess.joint, mean, mean,
     greatest(0, 0.7 * mean - 2), least(100, 1.3 * mean + 2), grade, probability, 'openvino/float32', '0123456789ab',
-    radiograph.run_id, radiograph.batch_date
+    xray.run_id, xray.batch_date
 FROM guess
-INNER JOIN radiograph ON guess.radiograph = radiograph.number
-INNER JOIN answer ON grade = CASE WHEN mean < 1 THEN 0 ELSE least(5, ceil(mean / 20)) END
+INNER JOIN xray ON guess.radiograph_number = xray.number
+INNER JOIN grade_profile ON grade = CASE WHEN mean < 1 THEN 0 ELSE least(5, ceil(mean / 20)) END
 ORDER BY guess.number;
 
 ANALYZE scoring.joint_prediction;
@@ -357,22 +357,22 @@ INSERT INTO scoring.rau_prediction (
 )
 WITH summed AS (
     SELECT
-        radiograph.patient_id,
-        radiograph.visit_date,
-        radiograph.batch_date,
-        radiograph.run_id,
-        CASE WHEN grouping(radiograph.sop_iuid) = 0 THEN radiograph.sop_iuid ELSE '' END AS sop_iuid,
+        xray.patient_id,
+        xray.visit_date,
+        xray.batch_date,
+        xray.run_id,
+        CASE WHEN grouping(xray.sop_iuid) = 0 THEN xray.sop_iuid ELSE '' END AS sop_iuid,
         prediction.model_version,
         count(*) AS n,
-        sum(answer.expected) * 38 / count(*) AS expected,
+        sum(grade_profile.expected) * 38 / count(*) AS expected,
         sum(prediction.predicted_grade) * 38.0 / count(*) AS from_grades,
-        1.645 * sqrt(sum(answer.variance)) * 38 / count(*) AS half
+        1.645 * sqrt(sum(grade_profile.variance)) * 38 / count(*) AS half
     FROM scoring.joint_prediction AS prediction
-    INNER JOIN radiograph USING (sop_iuid)
-    INNER JOIN answer ON prediction.predicted_grade = answer.grade
+    INNER JOIN xray USING (sop_iuid)
+    INNER JOIN grade_profile ON prediction.predicted_grade = grade_profile.grade
     GROUP BY
-        radiograph.patient_id, radiograph.visit_date, radiograph.batch_date, radiograph.run_id, prediction.model_version,
-        GROUPING SETS ((radiograph.sop_iuid), ())
+        xray.patient_id, xray.visit_date, xray.batch_date, xray.run_id, prediction.model_version,
+        GROUPING SETS ((xray.sop_iuid), ())
 )
 
 SELECT
@@ -382,18 +382,18 @@ SELECT
 FROM summed
 ORDER BY batch_date, patient_id, sop_iuid;
 
--- What was refused: one image in 200, open for the last month.
+-- Quarantine: one image in 200; the entries of the last month are open.
 INSERT INTO scoring.quarantine (
     row_key, rule, dataset, record_id, severity, kept, reason, remedy, source_file, row_number, batch_date,
     content_sha256, run_id, resolved_by_run, resolved_at
 )
 SELECT
     source_file, 'images.decodes', 'images', NULL, 'critical', FALSE, 'The image cannot be decoded.',
-    'Have the extractor write it again.', source_file, 0, folder.batch_date, encode(sha256(source_file::bytea), 'hex'),
+    'Ask the extractor to write the file again.', source_file, 0, folder.batch_date, encode(sha256(source_file::bytea), 'hex'),
     folder.run_id, resolved.by_run, resolved.at
 FROM folder
 LEFT JOIN (SELECT batch_date, count(*) AS n FROM imaging.joint_image GROUP BY batch_date) AS accepted USING (batch_date)
--- At least one on the last night, about which people ask.
+-- At least one in the last batch, because the example query asks for it.
 CROSS JOIN LATERAL generate_series(1, greatest(ceil(accepted.n / 200.0), (folder.batch_date = current_date - 1)::integer)::integer) AS number
 CROSS JOIN LATERAL (SELECT folder.batch_date || '/joints/broken_' || number || '.jpg' AS source_file)
 LEFT JOIN LATERAL (
@@ -403,7 +403,7 @@ LEFT JOIN LATERAL (
 INSERT INTO scoring.run_quarantine (run_id, row_key, rule)
 SELECT run_id, row_key, rule FROM scoring.quarantine;
 
--- The books of the nights.
+-- Row counts of the runs.
 INSERT INTO scoring.run_count (run_id, dataset, outcome, rule, n)
 WITH accepted AS (
     SELECT run_id, 'consultations' AS dataset, 'new' AS outcome, '' AS rule FROM registry.consultation
@@ -417,22 +417,22 @@ WITH accepted AS (
     SELECT run_id, 'images', 'quarantined', rule FROM scoring.quarantine
 )
 
-SELECT run_id, dataset, coalesce(outcome, 'landed'), coalesce(rule, ''), count(*)
+SELECT run_id, dataset, coalesce(outcome, 'received'), coalesce(rule, ''), count(*)
 FROM accepted
 GROUP BY GROUPING SETS ((run_id, dataset, outcome, rule), (run_id, dataset));
 
 INSERT INTO scoring.run_result (run_id, finished_at, status)
 SELECT run_id, started_at + interval '1 hour', 'succeeded' FROM scoring.run;
 
--- The rescoring, which some images did not outlive.
+-- The rescoring, for which some images were missing.
 INSERT INTO scoring.rescoring_rejection (run_id, image_sha256, reason)
-SELECT md5('rescoring')::uuid, image_sha256, 'The file is gone.' FROM cut WHERE number % 5000 = 0;
+SELECT md5('rescoring')::uuid, image_sha256, 'The file is missing.' FROM cropped WHERE number % 5000 = 0;
 
 INSERT INTO scoring.run_count (run_id, dataset, outcome, n)
 SELECT
-    md5('rescoring')::uuid, 'images', outcome, count(*) FILTER (WHERE outcome = 'planned' OR (number % 5000 = 0) = (outcome = 'refused'))
-FROM cut
-CROSS JOIN unnest(ARRAY['planned', 'scored', 'refused']) AS outcome
+    md5('rescoring')::uuid, 'images', outcome, count(*) FILTER (WHERE outcome = 'planned' OR (number % 5000 = 0) = (outcome = 'rejected'))
+FROM cropped
+CROSS JOIN unnest(ARRAY['planned', 'scored', 'rejected']) AS outcome
 GROUP BY outcome;
 
 INSERT INTO scoring.activation (promotion_id, activated_at, run_id, n_missing)
@@ -456,29 +456,29 @@ FROM registry.joint_reading;
 
 INSERT INTO scoring.challenge (
     run_id, snapshot_sha256, champion, challenger, metric, champion_value, challenger_value, difference,
-    difference_low, difference_high, n_joints, n_patients, subgroups, candidates, promote, reasons
+    difference_low, difference_high, n_joints, n_patients, subgroups, candidates, proposed, reasons
 )
 SELECT
     run_id, snapshot_sha256, 'former-1', 'champion-1', 'accuracy_and_kappa', 0.5, 0.6, 0.1, 0.05, 0.15, n_joints,
-    n_patients, '{}', '{}', TRUE, ARRAY['made up']
+    n_patients, '{}', '{}', TRUE, ARRAY['synthetic']
 FROM scoring.training_snapshot;
 
 INSERT INTO scoring.challenge_decision (challenge_id, decision, decided_by, reason)
-SELECT challenge_id, 'promoted', 'benchmark', 'made up' FROM scoring.challenge;
+SELECT challenge_id, 'promoted', 'benchmark', 'synthetic' FROM scoring.challenge;
 
 DO $$
 DECLARE
     wanted text;
 BEGIN
-    FOR wanted IN SELECT statement FROM put_back ORDER BY place LOOP
+    FOR wanted IN SELECT statement FROM dropped ORDER BY position LOOP
         EXECUTE wanted;
     END LOOP;
 END
 $$;
 
-ALTER TABLE scoring.rau_prediction ENABLE TRIGGER judge_scored;
+ALTER TABLE scoring.rau_prediction ENABLE TRIGGER refresh_after_insert;
 
--- What the registry corrected: one value of each of a patient's visits, as the next night brings it.
+-- Corrections: one value of each visit of one patient, delivered by the next batch.
 UPDATE registry.disease_activity
 SET
     patient_global = 100 - patient_global,

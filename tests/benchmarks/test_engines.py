@@ -1,4 +1,4 @@
-"""Joints a second of each engine and of the whole scorer, on the shipped model. Run by `make bench`."""
+"""Joints per second of each engine and of the whole scorer, with the shipped model. Run by `make bench`."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ from scoring.inference.engines import choose_engine
 from scoring.inference.openvino_engine import OpenVinoEngine
 from scoring.inference.scorer import score_images
 from scoring.model_store.store import SHIPPED_VERSION, find_model
-from scoring.phantom.radiograph import joint_jpeg
+from scoring.phantom.joint_image import joint_jpeg
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def _report(benchmark):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_openvino(benchmark, model, batch, precision):
+def test_openvino_engine_predicts(benchmark, model, batch, precision):
     engine = OpenVinoEngine(model, 128, precision)
     engine.predict(batch[:128])
     cdf = benchmark.pedantic(engine.predict, (batch,), rounds=5)
@@ -41,7 +41,7 @@ def test_openvino(benchmark, model, batch, precision):
     assert cdf.shape == (N, 101)
 
 
-def test_tensorflow(benchmark, model, batch):
+def test_tensorflow_engine_predicts(benchmark, model, batch):
     engine = choose_engine("tensorflow", model, 128)
     engine.predict(batch[:128])
     cdf = benchmark.pedantic(engine.predict, (batch,), rounds=3)
@@ -49,7 +49,7 @@ def test_tensorflow(benchmark, model, batch):
     assert cdf.shape == (N, 101)
 
 
-def test_scorer_from_jpeg_to_parquet(benchmark, model, tmp_path):
+def test_score_images_from_jpeg_to_parquet(benchmark, model, tmp_path):
     data = joint_jpeg(1, "00001", "1.2", "hand_left_6", 10.0)
     rows = [(hashlib.sha256(data).hexdigest(), "1.2", "hand_left_6", str(i)) for i in range(N)]
     engine = choose_engine("openvino", model)

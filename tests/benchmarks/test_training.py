@@ -1,4 +1,4 @@
-"""Joints a second that the shipped recipe's network learns from, by precision and with XLA. Run by `make bench`."""
+"""Joints per second in training by the shipped recipe, by precision and with XLA. Run by `make bench`."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ STEPS = 20
 @pytest.mark.parametrize(
     ("precision", "xla"), [("float32", False), ("mixed_bfloat16", False), ("mixed_bfloat16", True)]
 )
-def test_a_training_step(benchmark, precision, xla):
+def test_train_on_batch_of_the_shipped_recipe(benchmark, precision, xla):
     recipe = recipe_named(BEST, seed=1)
     keras.mixed_precision.set_dtype_policy(precision)
     try:
@@ -30,10 +30,10 @@ def test_a_training_step(benchmark, precision, xla):
     images = tf.constant(rng.random((recipe.batch_size, 128, 128, 1), dtype=np.float32))
     target = cdf_target(rng.choice([0.0, 5.0, 50.0], recipe.batch_size))
 
-    def learn():
+    def steps():
         return [float(network.train_on_batch(images, target)) for _ in range(STEPS)]
 
-    losses = benchmark.pedantic(learn, rounds=3, warmup_rounds=1)
+    losses = benchmark.pedantic(steps, rounds=3, warmup_rounds=1)
     benchmark.extra_info["joints_per_second"] = round(STEPS * recipe.batch_size / benchmark.stats["median"])
     benchmark.extra_info["cpus"] = available_cpus()
     assert np.isfinite(losses).all()

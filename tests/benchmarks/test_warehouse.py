@@ -21,6 +21,7 @@ from scoring.settings import Settings, sql_dir
 from scoring.warehouse import connect
 from scoring.warehouse.engine import transaction
 from scoring.warehouse.publish import runs
+from tests.lib.warehouse import fill_with_predictions
 
 SIZES = (1_000_000, 10_000_000)
 QUERY_LIMIT_S = 2.0
@@ -34,12 +35,12 @@ WHOLE = "all of "
 
 
 @pytest.fixture
-def measure(new_warehouse, fill_warehouse, tmp_path):
+def measure(new_warehouse, tmp_path):
     """Fill a warehouse with about so many predictions; rows and seconds of the refresh and of each documented query."""
 
     def measure(n_predictions):
         with new_warehouse() as warehouse:
-            fill_warehouse(warehouse, n_predictions)
+            fill_with_predictions(warehouse, n_predictions)
             with warehouse.engine().connect() as connection:
                 n_found = connection.scalar(sa.text("SELECT count(*) FROM scoring.joint_prediction"))
             # The refresh comes first: some queries ask for what it computes.

@@ -16,7 +16,7 @@ def landing(tmp_path):
 
     def land(*faults):
         return write_batches(
-            str(tmp_path / "landing"), seed=3, first_batch=NIGHT, nights=1, n_patients=6, faults=faults
+            str(tmp_path / "landing"), seed=3, first_batch=NIGHT, batches=1, n_patients=6, faults=faults
         )
 
     return land
@@ -55,7 +55,7 @@ def test_a_night_that_cannot_be_used_is_failed_and_says_why(run_dag, states, lan
 
 
 def test_an_empty_night_is_a_success_that_scores_nothing(run_dag, states, landing):
-    landing("empty_night")
+    landing("empty_batch")
     dag_run = run_dag({"batch_date": NIGHT.isoformat()})
 
     assert str(dag_run.state) == "success"

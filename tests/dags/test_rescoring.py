@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from scoring.model_store.store import SHIPPED_VERSION
+from tests.lib.models import write_other_model
 
 # Airflow's in-process server imports a test client that announces its successor.
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
@@ -17,7 +18,7 @@ BOOKS = (
 
 
 @pytest.fixture
-def promoted(run_dag, warehouse, write_other_model):
+def promoted(run_dag, warehouse):
     """An installation with one night of the shipped model, and another one that was promoted since."""
     from scoring.phantom.batches import write_batches
     from scoring.pipeline import models, nightly
@@ -25,7 +26,7 @@ def promoted(run_dag, warehouse, write_other_model):
     from scoring.warehouse import connect
 
     site = Settings(warehouse_url=warehouse.job_url, _env_file=None)
-    (night,) = write_batches(site.landing_url, seed=3, first_batch=NIGHT, nights=1, n_patients=6)
+    (night,) = write_batches(site.landing_url, seed=3, first_batch=NIGHT, batches=1, n_patients=6)
     nightly.run_batch(site, NIGHT, triggered_by="tester")
     models.promote(site, version=write_other_model(site.model_store_url), promoted_by="a steward", reason="better")
     yield site, night

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lib.bars import write_bar_batches
+
 # Airflow's in-process server imports a test client that announces its successor.
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
 
@@ -20,9 +22,9 @@ def airflow(*command):
 
 
 @pytest.fixture(scope="module")
-def landing(write_plain_nights, tmp_path_factory):
+def landing(tmp_path_factory):
     folder = tmp_path_factory.mktemp("landing")
-    write_plain_nights(str(folder), seed=3, first_batch=NIGHT, nights=1, n_patients=120, years=0.5)
+    write_bar_batches(str(folder), seed=3, first_batch=NIGHT, batches=1, n_patients=120, years=0.5)
     return folder
 
 
@@ -44,7 +46,7 @@ def site(known_dags, warehouse, landing, tmp_path, monkeypatch):
     from scoring.pipeline import models, nightly
     from scoring.settings import get_settings
     from scoring.training import export_model, recipes
-    from scoring.training.fit import TrainingRecipe
+    from scoring.training.recipes import TrainingRecipe
     from scoring.warehouse import connect
 
     monkeypatch.setenv("SCORING_VAR_DIR", str(tmp_path / "var"))

@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.lib.bars import write_bar_batches
+
 ROOT = Path(__file__).parents[2]
 NIGHT = date(2026, 11, 21)
 
@@ -98,7 +100,7 @@ def test_a_scheduled_night_and_a_backfill_of_three_asked_for_by_the_api(airflow,
 
     # The scheduler starts the newest complete interval by itself: yesterday's, or the day before in the small hours.
     first = date.today() - timedelta(days=6)  # noqa: DTZ011 - so does the scheduler
-    nights = write_batches(str(tmp_path / "var" / "landing"), seed=4, first_batch=first, nights=6, n_patients=6)
+    nights = write_batches(str(tmp_path / "var" / "landing"), seed=4, first_batch=first, batches=6, n_patients=6)
 
     def the_dag():
         return airflow.get("/api/v2/dags/nightly_scoring").is_success
@@ -136,7 +138,7 @@ def test_a_scheduled_night_and_a_backfill_of_three_asked_for_by_the_api(airflow,
 
 
 @pytest.fixture
-def ignorant_site(warehouse, write_plain_nights, tmp_path):
+def ignorant_site(warehouse, tmp_path):
     """One night of joints that anybody can read, scored by a network as it is before it has learnt anything."""
     import keras
 
@@ -157,7 +159,7 @@ def ignorant_site(warehouse, write_plain_nights, tmp_path):
         site.model_store_url, facts, export_model.model_files(build("erosion_cdf_network", dict(arguments)))
     )
     models.promote(site, version="ignorant-1", promoted_by="tester", reason="the first")
-    write_plain_nights(site.landing_url, seed=3, first_batch=NIGHT, nights=2, n_patients=180, years=0.5)
+    write_bar_batches(site.landing_url, seed=3, first_batch=NIGHT, batches=2, n_patients=180, years=0.5)
     nightly.run_batch(site, NIGHT, triggered_by="tester")
     yield site
     connect._engine.cache_clear()

@@ -1,1 +1,1 @@
-"""Compares all recipes on equal synthetic data."""
+"""Comparison of all recipes on equal synthetic data."""

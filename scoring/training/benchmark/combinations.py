@@ -1,37 +1,42 @@
-"""Predictions made of other predictions: calibrated anew, of several models, of an image and its mirror, of a radiograph's joints."""
+"""Derived predictions: recalibrated, averaged, adapted to the other joints of the radiograph, or from neighbours."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize, minimize_scalar
+from scipy.spatial.distance import cdist
 from scipy.special import expit, logit
 
-from scoring.networks.readout import make_monotone, read_out
-from scoring.training.evaluation import metrics
+from scoring.networks.readout import N_POINTS, make_monotone, read_out
+from scoring.training.evaluation.metrics import crps
 
 Cdf = NDArray[np.float32]
 Strings = NDArray[np.str_]
 
 # Probabilities of 0 and 1 have no logit.
-_NEAREST = 1e-4
+_SMALLEST = 1e-4
 
-# Readings lie on a grid of 5 per cent, and none lies above 100.
+# Readings are multiples of 5 percent, and none is above 100.
 _THRESHOLDS = np.arange(0, 100, 5)
 
+# Limits the distances from joints to read joints to some tens of MB.
+_AT_ONCE = 512
 
-def mean_answer(answers: Sequence[Cdf]) -> Cdf:
-    """The even mixture of several distribution functions of the same joints, each `(n, 101)`, raw or monotone."""
-    mean = np.mean([make_monotone(cdf) for cdf in answers], axis=0, dtype=np.float64)
+
+def mean_prediction(predictions: Sequence[Cdf]) -> Cdf:
+    """Return the equal mixture of several distribution functions of the same joints, each `(n, 101)`."""
+    mean = np.mean([make_monotone(cdf) for cdf in predictions], axis=0, dtype=np.float64)
     return np.asarray(mean, dtype=np.float32)
 
 
 class Temperature:
-    """Temperature scaling: the logit of every F(k) divided by one number, fitted by the CRPS on joints not learnt from.
+    """Temperature scaling: divides the logit of every F(k) by one number, fitted by the CRPS on a validation set.
 
     Args:
-        cdf: Distribution functions of these joints, `(n, 101)`.
-        reading: Their readings, per cent, `(n,)`.
+        cdf: Distribution functions of the validation set, `(n, 101)`.
+        reading: Its readings in percent, `(n,)`.
 
     Reference:
 
@@ -40,24 +45,22 @@ class Temperature:
 
     def __init__(self, cdf: Cdf, reading: NDArray[np.float32]) -> None:
         logits = _logits(cdf)
-        found = minimize_scalar(
-            lambda log_t: metrics.crps(_probabilities(logits / np.exp(log_t)), reading), bounds=(-2, 2)
-        )
+        found = minimize_scalar(lambda log_t: crps(_probabilities(logits / np.exp(log_t)), reading), bounds=(-2, 2))
         self.value = float(np.exp(found.x))
 
     def __call__(self, cdf: Cdf) -> Cdf:
-        """The tempered distribution functions of other joints, float32 `(n, 101)`."""
+        """Return the scaled distribution functions of other joints, float32 `(n, 101)`."""
         return _probabilities(_logits(cdf) / self.value)
 
 
 class Isotonic:
-    """Isotonic calibration: each probability F(k) becomes the share of readings of at most k that came with it.
+    """Isotonic calibration: replaces each probability F(k) by the observed share of readings of at most k.
 
     Thresholds are pooled, so one rising function serves all and F stays monotone.
 
     Args:
-        cdf: Distribution functions of joints not learnt from, `(n, 101)`.
-        reading: Their readings, per cent, `(n,)`.
+        cdf: Distribution functions of a validation set, `(n, 101)`.
+        reading: Its readings in percent, `(n,)`.
 
     Reference:
 
@@ -65,53 +68,90 @@ class Isotonic:
     """
 
     def __init__(self, cdf: Cdf, reading: NDArray[np.float32]) -> None:
-        said = make_monotone(cdf)[:, _THRESHOLDS].astype(np.float64).ravel()
-        held = (reading[:, np.newaxis] <= _THRESHOLDS).astype(np.float64).ravel()
-        order = np.argsort(said)
-        self._said, self._held = said[order], isotonic_regression(held[order]).x
+        predicted = make_monotone(cdf)[:, _THRESHOLDS].astype(np.float64).ravel()
+        observed = (reading[:, np.newaxis] <= _THRESHOLDS).astype(np.float64).ravel()
+        order = np.argsort(predicted)
+        self._predicted, self._observed = predicted[order], isotonic_regression(observed[order]).x
 
     def __call__(self, cdf: Cdf) -> Cdf:
-        """The calibrated distribution functions of other joints, float32 `(n, 101)`."""
-        calibrated = np.interp(make_monotone(cdf), self._said, self._held)
+        """Return the calibrated distribution functions of other joints, float32 `(n, 101)`."""
+        calibrated = np.interp(make_monotone(cdf), self._predicted, self._observed)
         calibrated[:, -1] = 1
         return np.asarray(calibrated, dtype=np.float32)
 
 
 class RadiographContext:
-    """Moves a joint's distribution by what the other joints of its radiograph look like.
+    """Adapts a joint's distribution to the predictions for the other joints of its radiograph.
 
-    Joints of one patient are alike, and a reader who has seen three eroded joints looks harder at the fourth. So the
-    logit of F is shifted and stretched linearly, `a + b logit F - c z`, where z is how eroded the other joints of the
-    radiograph are expected to be. The three numbers are fitted by the CRPS on joints that the network has not learnt from.
+    Joints of one patient are alike: a reader who has seen three eroded joints looks harder at the fourth. The logit of
+    F becomes `a + b logit F - c z`, where z is the standardised expected erosion of the other joints. The three numbers
+    are fitted by the CRPS on a validation set.
 
     Args:
-        cdf: Distribution functions of these joints, `(n, 101)`.
-        radiograph: The radiograph of each, `(n,)`.
-        reading: Their readings, per cent, `(n,)`.
+        cdf: Distribution functions of the validation set, `(n, 101)`.
+        radiograph: Radiograph of each joint, `(n,)`.
+        reading: Readings in percent, `(n,)`.
     """
 
     def __init__(self, cdf: Cdf, radiograph: Strings, reading: NDArray[np.float32]) -> None:
-        context = _of_the_others(cdf, radiograph)
-        self._centre, self._scale = float(context.mean()), float(context.std()) or 1.0
-        logits = _logits(cdf)
-        z = self._standardised(context)
+        others = _erosion_of_others(cdf, radiograph)
+        self._centre, self._scale = float(others.mean()), float(others.std()) or 1.0
+        logits, z = _logits(cdf), (others - self._centre) / self._scale
 
         def loss(parameters: NDArray[np.float64]) -> float:
-            return metrics.crps(_moved(logits, z, parameters), reading)
+            return crps(_adapted(logits, z, parameters), reading)
 
         self.parameters = minimize(loss, np.array([0.0, 1.0, 0.0]), method="Nelder-Mead").x
 
     def __call__(self, cdf: Cdf, radiograph: Strings) -> Cdf:
-        """The moved distribution functions of other joints, float32 `(n, 101)`."""
-        return _moved(_logits(cdf), self._standardised(_of_the_others(cdf, radiograph)), self.parameters)
-
-    def _standardised(self, context: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (context - self._centre) / self._scale
+        """Return the adapted distribution functions of other joints, float32 `(n, 101)`."""
+        z = (_erosion_of_others(cdf, radiograph) - self._centre) / self._scale
+        return _adapted(_logits(cdf), z, self.parameters)
 
 
-def _of_the_others(cdf: Cdf, radiograph: Strings) -> NDArray[np.float64]:
-    """Mean square root of the expected erosion of the radiograph's other joints; of all joints where there are no others."""
-    # The root: 0 to 5 per cent is news, 60 to 65 is not.
+def embed(network: Any, images: NDArray[np.uint8], *, stretched: bool = False) -> NDArray[np.float32]:
+    """Return the output of the last hidden layer, float32 `(n, n_features)`, for the arguments of `fit.predict`."""
+    import keras
+
+    from scoring.networks.heads import EMBEDDING
+    from scoring.training.fit import predict
+
+    return predict(keras.Model(network.inputs, network.get_layer(EMBEDDING).output), images, stretched=stretched)
+
+
+def neighbours_cdf(
+    embedding: NDArray[np.float32], known: NDArray[np.float32], reading: NDArray[np.float32], k: int
+) -> NDArray[np.float32]:
+    """Return the distribution of the readings of the k nearest joints (thesis, section 4.6.1).
+
+    Joints that a network embeds close together look alike.
+
+    Args:
+        embedding: Embeddings of the joints to predict, `(n, n_features)`.
+        known: Embeddings of read joints, `(m, n_features)`.
+        reading: Their readings in percent, `(m,)`.
+        k: Number of neighbours, 1 to m.
+
+    Returns:
+        Distribution functions, float32 `(n, 101)`: for each whole percent, the share of the k readings up to it.
+
+    Raises:
+        ValueError: k is out of range.
+    """
+    if not 1 <= k <= len(known):
+        raise ValueError(f"k must be within 1 to {len(known)}, the number of read joints, not {k}.")
+    steps = (np.arange(N_POINTS) >= reading[:, np.newaxis]).astype(np.float32)
+    parts = []
+    for start in range(0, len(embedding), _AT_ONCE):
+        distance = cdist(embedding[start : start + _AT_ONCE], known)
+        nearest = np.argpartition(distance, k - 1, axis=1)[:, :k]
+        parts.append(steps[nearest].mean(axis=1))
+    return np.concatenate(parts) if parts else np.empty((0, N_POINTS), np.float32)
+
+
+def _erosion_of_others(cdf: Cdf, radiograph: Strings) -> NDArray[np.float64]:
+    """Return the mean square root of the expected erosion of the radiograph's other joints; without others, of all."""
+    # The root, because 0 to 5 percent is a relevant difference, 60 to 65 is not.
     eroded = np.sqrt(read_out(cdf).mean.astype(np.float64))
     _, index = np.unique(radiograph, return_inverse=True)
     others = np.bincount(index)[index] - 1
@@ -120,12 +160,12 @@ def _of_the_others(cdf: Cdf, radiograph: Strings) -> NDArray[np.float64]:
 
 
 def _logits(cdf: Cdf) -> NDArray[np.float64]:
-    return np.asarray(logit(np.clip(make_monotone(cdf).astype(np.float64), _NEAREST, 1 - _NEAREST)))
+    return np.asarray(logit(np.clip(make_monotone(cdf).astype(np.float64), _SMALLEST, 1 - _SMALLEST)))
 
 
-def _moved(logits: NDArray[np.float64], z: NDArray[np.float64], parameters: NDArray[np.float64]) -> Cdf:
-    shift, stretch, weight = parameters
-    return _probabilities(shift + abs(stretch) * logits - weight * z[:, np.newaxis])
+def _adapted(logits: NDArray[np.float64], z: NDArray[np.float64], parameters: NDArray[np.float64]) -> Cdf:
+    shift, slope, weight = parameters
+    return _probabilities(shift + abs(slope) * logits - weight * z[:, np.newaxis])
 
 
 def _probabilities(logits: NDArray[np.float64]) -> Cdf:

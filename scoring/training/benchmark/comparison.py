@@ -1,14 +1,13 @@
-"""Recipes against each other: the same synthetic joints, the same number of joints shown, the same questions.
+"""Comparison of recipes on the same synthetic joints, with the same number of epochs.
 
-Three named sets, made on demand and kept: `phantom-train` and `phantom-validation` are patients of one synthetic
-registry, told apart by `dataset.split_of`; `phantom-test` is drawn from a registry with another seed. Whatever is tuned
-(the best epoch, the number of neighbours, the weights of the grades, the level of the intervals) is tuned on
-`phantom-validation`. The answers of every recipe are kept too, so that a benchmark that was stopped goes on.
+Three named sets are drawn on demand and cached: `phantom-train` and `phantom-validation` are patients of one synthetic
+registry, split by `joint_set.split_of`; `phantom-test` is from a registry with another seed. Everything that is tuned
+(best epoch, number of neighbours, grade weights, interval level) is tuned on `phantom-validation`. Predictions are
+cached too, so that a stopped benchmark resumes.
 """
 
 import hashlib
 import json
-import logging
 import math
 import time
 from collections.abc import Sequence
@@ -24,43 +23,40 @@ from scoring.networks.readout import ReadOutRule
 from scoring.phantom.difficulty import LIFELIKE
 from scoring.progress import Progress, no_progress
 from scoring.storage import atomic_write
-from scoring.training.benchmark.combinations import Isotonic, RadiographContext, Temperature, mean_answer
-from scoring.training.benchmark.neighbours import embed, neighbours_cdf
+from scoring.training.benchmark.combinations import (
+    Cdf,
+    Isotonic,
+    RadiographContext,
+    Temperature,
+    embed,
+    mean_prediction,
+    neighbours_cdf,
+)
 from scoring.training.candidate import predict_joints
-from scoring.training.data import phantoms
 from scoring.training.data.joint_set import JointSet, snapshot_sha256, split
+from scoring.training.data.phantoms import PhantomSource
 from scoring.training.evaluation import metrics
 from scoring.training.evaluation.bootstrap import Predictions
 from scoring.training.evaluation.calibration import calibrated_rule
-from scoring.training.evaluation.evaluate import Evaluation, difference_interval, evaluate_predictions
-from scoring.training.fit import TrainingRecipe, predict, train
-from scoring.training.recipes import BEST, recipe_named, transfers
-
-logger = logging.getLogger(__name__)
+from scoring.training.evaluation.evaluate import Difference, Evaluation, difference_interval, evaluate_predictions
+from scoring.training.fit import predict, train
+from scoring.training.recipes import BEST, TrainingRecipe, is_transfer, recipe_named
 
 TRAINING_SEED = 11
 TEST_SEED = 7_011
 
 NEIGHBOURS = (11, 31, 51, 91)
-"""Numbers of neighbours to choose from; the thesis found 51 to 91 best."""
+"""Numbers of neighbours to choose from; 51 to 91 were best in the thesis."""
 
 WITH_NEIGHBOURS = frozenset({"classification-weighted", "regression-plain", "inception-regression"})
-"""The thesis's recipes whose embeddings it asks for neighbours (section 4.6.1)."""
-
-MIRRORED_TOO = BEST
-"""The recipe that is also asked about the mirrored images; the mean of both answers is one more contestant."""
-
-ON_ITS_RADIOGRAPH = BEST
-"""The recipe whose answers are also moved by those for the other joints of the radiograph."""
+"""Recipes of the thesis that are also evaluated by the neighbours of their embeddings (section 4.6.1)."""
 
 COMPARED = ("class_normalized_accuracy", "quadratic_weighted_kappa")
-
-Cdf = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class BenchmarkSets:
-    """The three named sets: `phantom-train`, `phantom-validation`, `phantom-test`."""
+    """The sets `phantom-train`, `phantom-validation` and `phantom-test`."""
 
     train: JointSet
     validation: JointSet
@@ -68,15 +64,17 @@ class BenchmarkSets:
 
     @property
     def sha256(self) -> str:
-        """Names the content of all three."""
-        return hashlib.sha256(
-            "".join(snapshot_sha256(part) for part in (self.train, self.validation, self.test)).encode()
-        ).hexdigest()
+        """A hash of the content of all three."""
+        parts = (self.train, self.validation, self.test)
+        return hashlib.sha256("".join(map(snapshot_sha256, parts)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """What one recipe answers: distributions for both sets that nothing was learnt from, and what it took."""
+class ComparedModel:
+    """The predictions of a model for the validation and the test set, its read-out rule, and its training time.
+
+    The time is that of the last session, if the training was resumed; NaN for a stored model.
+    """
 
     name: str
     validation: Cdf
@@ -84,54 +82,49 @@ class Contestant:
     rule: ReadOutRule
     seconds: float
 
+    @property
+    def test_predictions(self) -> Predictions:
+        """The predictions for the test set."""
+        return Predictions(self.test, self.rule)
+
+    def validation_score(self, validation: JointSet) -> float:
+        """Return `accuracy_and_kappa` on the validation set."""
+        return metrics.evaluate(self.validation, validation.reading, self.rule)["accuracy_and_kappa"]
+
+    def derived(self, name: str, validation: Cdf, test: Cdf, sets: BenchmarkSets) -> "ComparedModel":
+        """Return a model with other predictions, calibrated on the validation set."""
+        rule = calibrated_rule(validation, sets.validation.reading)
+        return replace(self, name=name, validation=validation, test=test, rule=rule)
+
 
 @dataclass(frozen=True)
-class Placed:
-    """One line of the comparison.
+class ComparisonRow:
+    """One row of the comparison.
 
     Attributes:
-        name: The recipe.
-        evaluation: Of its answers on `phantom-test`.
-        behind: The one that all are measured by less this one, by measure, with paired 95 % intervals; empty for that
-            one itself.
-        seconds: Training time, of the last session where it was stopped and went on; NaN of a stored model.
+        model: The model.
+        evaluation: Evaluation of its predictions for `phantom-test`.
+        lead: The reference model minus this one, by measure, with paired 95 % intervals; empty for the reference
+            itself.
     """
 
-    name: str
+    model: ComparedModel
     evaluation: Evaluation
-    behind: dict[str, tuple[float, float, float]]
-    seconds: float
+    lead: dict[str, Difference]
 
 
-def phantom_sets(
-    n_patients: int,
-    test_joints: int,
-    *,
-    cache_dir: Path | None,
-    workers: int = 1,
-    progress: Progress = no_progress,
-) -> BenchmarkSets:
-    """Draw the named sets, or take them from the cache.
+def phantom_sets(n_patients: int, test_joints: int, source: PhantomSource) -> BenchmarkSets:
+    """Draw the named sets, or read them from the cache.
 
-    Args:
-        n_patients: Patients of the registry behind `phantom-train` and `phantom-validation`; about 50 joints each, 70 %
-            to learn from and 20 % to choose by.
-        test_joints: Joints of `phantom-test`, at the registry's prevalence.
-        cache_dir: Local folder that keeps them.
-        workers: Processes that draw.
-        progress: Called during drawing.
+    The registry of `phantom-train` (70 % of the patients) and `phantom-validation` (20 %) has about 50 joints per
+    patient; `phantom-test` has the registry's prevalence. The difficulty is always `lifelike`.
     """
-    drawn = phantoms.draw_phantoms(
-        n_patients, TRAINING_SEED, difficulty=LIFELIKE, cache_dir=cache_dir, workers=workers, progress=progress
-    ).joints
-    parts = split(drawn)
-    test = phantoms.held_out(
-        TEST_SEED, test_joints, difficulty=LIFELIKE, cache_dir=cache_dir, workers=workers, progress=progress
-    )
-    return BenchmarkSets(parts["train"], parts["validation"], test)
+    source = replace(source, difficulty=LIFELIKE)
+    parts = split(source.draw(n_patients, TRAINING_SEED).joints)
+    return BenchmarkSets(parts["train"], parts["validation"], source.held_out(TEST_SEED, test_joints))
 
 
-def contest(
+def compare_recipes(
     names: Sequence[str],
     sets: BenchmarkSets,
     *,
@@ -141,184 +134,143 @@ def contest(
     folder: Path,
     inception_weights: str | None = None,
     progress: Progress = no_progress,
-) -> list[Contestant]:
-    """Train every recipe on the same sets with the same number of epochs; what is in the folder is not trained again.
+) -> list[ComparedModel]:
+    """Train every recipe on the same sets with the same number of epochs, unless the folder has its predictions.
 
     Args:
         names: Keys of `RECIPES`.
         sets: The sets.
-        epochs: Of every recipe, so that each sees as many joints.
-        seed: Of every recipe.
-        shrink: Every network sees the image averaged over squares of this side; 2 costs a quarter of the arithmetic, 1
+        epochs: Epochs of every recipe, so that each is shown equally many joints.
+        seed: Seed of every recipe.
+        shrink: Every network sees the image averaged over squares of this side: 2 takes a quarter of the arithmetic, 1
             leaves it to the recipe.
-        folder: Local folder for answers and checkpoints. Predictions are known by recipe and data: after a change to the
-            code that trains, delete it.
-        inception_weights: What the transfer recipes begin with, see `recipe_named`.
-        progress: Called with the recipe's name, steps done and steps in all.
+        folder: Local folder for predictions and checkpoints, which are named by recipe and data. Delete it after a
+            change of the training code.
+        inception_weights: Initial weights of the transfer recipes, see `recipe_named`.
+        progress: Called with the recipe's name, the number of steps done and the total.
 
     Returns:
-        The recipes in the order given, each of `WITH_NEIGHBOURS` followed by the neighbours on its embeddings; then
-        the answers that know the other joints of their radiograph.
+        The recipes in the order given, each followed by the models derived from it: `WITH_NEIGHBOURS` by neighbours,
+        `BEST` by the mean of its predictions for each image and its mirror image. Last, `BEST` adapted to the other
+        joints of the radiograph.
     """
-    found = []
+    models = []
     for name in names:
         recipe = shrunk(recipe_named(name, seed=seed, epochs=epochs, inception_weights=inception_weights), shrink)
-        found += _calibrated(_answers(name, recipe, sets, folder, progress), recipe, sets)
-    return found + _combined({one.name: one for one in found}, sets)
+        for model in _predictions(name, recipe, sets, folder, progress):
+            rule = calibrated_rule(model.validation, sets.validation.reading) if recipe.calibrated else model.rule
+            models.append(replace(model, rule=rule))
+    return models + [_with_radiograph(model, sets) for model in models if model.name == BEST]
 
 
-def shipped(model: StoredModel, sets: BenchmarkSets) -> list[Contestant]:
-    """A stored model's answers beside the recipes', as they are and calibrated anew on `phantom-validation`.
+def stored_model_variants(stored: StoredModel, sets: BenchmarkSets) -> list[ComparedModel]:
+    """Return a stored model as it is, and recalibrated on `phantom-validation`.
 
     It was trained on other data, and perhaps on more.
     """
-    of_validation, of_test = (predict_joints(model, part)[0] for part in (sets.validation, sets.test))
-    stored = Contestant(
-        name=f"{model.version}, as stored",
-        validation=of_validation.cdf,
-        test=of_test.cdf,
-        rule=model.rule,
-        seconds=math.nan,
-    )
-    found = [stored]
-    for way, kind in (("tempered", Temperature), ("isotonic", Isotonic)):
-        calibrated = kind(stored.validation, sets.validation.reading)
-        answers = calibrated(stored.validation), calibrated(stored.test)
-        found.append(_made_of(f"{model.version}, {way}", stored, *answers, sets))
-    return found
+    validation, test = (predict_joints(stored, part)[0].cdf for part in (sets.validation, sets.test))
+    model = ComparedModel(f"{stored.version}, as stored", validation, test, stored.rule, math.nan)
+    variants = [model]
+    for name, calibration in (("tempered", Temperature), ("isotonic", Isotonic)):
+        calibrate = calibration(validation, sets.validation.reading)
+        variants.append(model.derived(f"{stored.version}, {name}", calibrate(validation), calibrate(test), sets))
+    return variants
 
 
 def shrunk(recipe: TrainingRecipe, shrink: int) -> TrainingRecipe:
-    """The recipe for an image that is averaged over squares of side `shrink` first."""
+    """Return the recipe for an image that is averaged over squares of side `shrink` first."""
     if shrink == 1:
         return recipe
-    if transfers(recipe):
-        # InceptionV3 takes nothing smaller than 75 pixels.
-        seen = max(75, recipe.arguments["side"] // shrink)
-        return replace(recipe, arguments={**recipe.arguments, "seen_side": seen})
+    if is_transfer(recipe):
+        # InceptionV3 needs at least 75 pixels.
+        seen_side = max(75, recipe.arguments["side"] // shrink)
+        return replace(recipe, arguments={**recipe.arguments, "seen_side": seen_side})
     return replace(recipe, arguments={**recipe.arguments, "shrink": shrink})
 
 
-def place(
-    contestants: Sequence[Contestant], sets: BenchmarkSets, *, measured_by: Contestant | None = None
-) -> list[Placed]:
-    """Evaluate every contestant on `phantom-test`, in the order given.
+def evaluate_models(
+    models: Sequence[ComparedModel], sets: BenchmarkSets, *, reference: ComparedModel | None = None
+) -> list[ComparisonRow]:
+    """Evaluate every model on `phantom-test`, in the order given.
 
-    The others are compared with one on the same resamples of patients: with the one named, or with the best, which is
-    the one with the highest `accuracy_and_kappa` on `phantom-validation`.
+    All others are compared with the reference on the same resamples of patients. Without a reference, it is the model
+    with the highest `accuracy_and_kappa` on `phantom-validation`.
     """
-    mark = measured_by or max(contestants, key=lambda one: _score(one, sets.validation))
-    answers = {one.name: Predictions(one.test, one.rule) for one in contestants}
-    placed = []
-    for one in contestants:
-        given = answers[one.name]
-        behind = {}
-        if one is not mark:
-            differences = difference_interval(answers[mark.name], given, sets.test, measures=COMPARED)
-            behind = {name: (found.value, found.low, found.high) for name, found in differences.items()}
-        placed.append(Placed(one.name, evaluate_predictions(given, sets.test), behind, one.seconds))
-    return placed
+    reference = reference or max(models, key=lambda model: model.validation_score(sets.validation))
+    rows = []
+    for model in models:
+        predictions, lead = model.test_predictions, {}
+        if model is not reference:
+            lead = difference_interval(reference.test_predictions, predictions, sets.test, measures=COMPARED)
+        rows.append(ComparisonRow(model, evaluate_predictions(predictions, sets.test), lead))
+    return rows
 
 
-def _score(one: Contestant, joints: JointSet) -> float:
-    return metrics.evaluate(one.validation, joints.reading, one.rule)["accuracy_and_kappa"]
-
-
-def _calibrated(found: list[Contestant], recipe: TrainingRecipe, sets: BenchmarkSets) -> list[Contestant]:
-    if not recipe.calibrated:
-        return found
-    return [replace(one, rule=calibrated_rule(one.validation, sets.validation.reading)) for one in found]
-
-
-def _answers(
+def _predictions(
     name: str, recipe: TrainingRecipe, sets: BenchmarkSets, folder: Path, progress: Progress
-) -> list[Contestant]:
-    # What is None says nothing: a rule that could hold weights and does not is the rule that it was before it could.
-    facts = asdict(recipe, dict_factory=lambda pairs: {name: value for name, value in pairs if value is not None})
-    key = hashlib.sha256((json.dumps(facts, sort_keys=True) + sets.sha256).encode()).hexdigest()[:16]
+) -> list[ComparedModel]:
+    """Return the models that the recipe's network makes, all with the recipe's rule, trained now or from the folder."""
+    key = hashlib.sha256((json.dumps(asdict(recipe), sort_keys=True) + sets.sha256).encode()).hexdigest()[:16]
     path = folder / f"{name}-{key}.npz"
     if not path.exists():
-        _write(path, _train(name, recipe, sets, folder / f"{name}-{key}", progress))
-    return _read(path)
+        models = _train(name, recipe, sets, folder / f"{name}-{key}", progress)
+        cdfs = {f"{part}:{model.name}": getattr(model, part) for model in models for part in ("validation", "test")}
+        with atomic_write(path) as file:
+            np.savez(file, allow_pickle=False, seconds=models[0].seconds, **cdfs)
+    with np.load(path, allow_pickle=False) as stored:
+        seconds = float(stored["seconds"])
+        return [
+            ComparedModel(made, stored[f"validation:{made}"], stored[f"test:{made}"], recipe.rule, seconds)
+            for made in (key.removeprefix("test:") for key in stored.files if key.startswith("test:"))
+        ]
 
 
 def _train(
     name: str, recipe: TrainingRecipe, sets: BenchmarkSets, work_dir: Path, progress: Progress
-) -> list[Contestant]:
+) -> list[ComparedModel]:
+    def named_progress(_: str, done: int, total: int | None) -> None:
+        progress(name, done, total)
+
     started = time.monotonic()
-    trained = train(
-        recipe,
-        sets.train,
-        sets.validation,
-        work_dir=work_dir,
-        progress=lambda _, done, total: progress(name, done, total),
-    )
+    trained = train(recipe, sets.train, sets.validation, work_dir=work_dir, progress=named_progress)
     seconds = time.monotonic() - started
-    of_validation, of_test = (
-        predict(trained.network, part.images, stretched=recipe.stretch) for part in (sets.validation, sets.test)
-    )
-    found = [Contestant(name, of_validation, of_test, recipe.rule, seconds)]
-    if name == MIRRORED_TOO:
-        mirrored = (
-            predict(trained.network, part.images[:, :, ::-1], stretched=recipe.stretch)
-            for part in (sets.validation, sets.test)
-        )
-        both = [mean_answer(pair) for pair in zip((of_validation, of_test), mirrored, strict=True)]
-        found.append(_made_of(f"{name}, mirrored too", found[0], both[0], both[1], sets))
+    validation, test = sets.validation.images, sets.test.images
+
+    def predicted(images: NDArray[np.uint8]) -> Cdf:
+        return predict(trained.network, images, stretched=recipe.stretch)
+
+    def with_mirror(cdf: Cdf, images: NDArray[np.uint8]) -> Cdf:
+        return mean_prediction([cdf, predicted(images[:, :, ::-1])])
+
+    model = ComparedModel(name, predicted(validation), predicted(test), recipe.rule, seconds)
+    models = [model]
+    if name == BEST:
+        mean = with_mirror(model.validation, validation), with_mirror(model.test, test)
+        models.append(model.derived(f"{name}, with mirror image", *mean, sets))
     if name in WITH_NEIGHBOURS:
-        found.append(_neighbours(name, recipe, trained.network, sets, found[0]))
-    return found
+        models.append(_with_neighbours(model, trained.network, sets, stretched=recipe.stretch))
+    return models
 
 
-def _neighbours(name: str, recipe: TrainingRecipe, network: Any, sets: BenchmarkSets, head: Contestant) -> Contestant:
-    known, of_validation, of_test = (
-        embed(network, part.images, stretched=recipe.stretch) for part in (sets.train, sets.validation, sets.test)
+def _with_neighbours(model: ComparedModel, network: Any, sets: BenchmarkSets, *, stretched: bool) -> ComparedModel:
+    known, validation, test = (
+        embed(network, part.images, stretched=stretched) for part in (sets.train, sets.validation, sets.test)
     )
     candidates = [
         replace(
-            head,
-            name=f"{name}, {k} neighbours",
-            validation=neighbours_cdf(of_validation, known, sets.train.reading, k),
-            test=neighbours_cdf(of_test, known, sets.train.reading, k),
+            model,
+            name=f"{model.name}, {k} neighbours",
+            validation=neighbours_cdf(validation, known, sets.train.reading, k),
+            test=neighbours_cdf(test, known, sets.train.reading, k),
         )
         for k in NEIGHBOURS
         if k <= len(known)
     ]
-    return max(candidates, key=lambda one: _score(one, sets.validation))
+    return max(candidates, key=lambda candidate: candidate.validation_score(sets.validation))
 
 
-def _combined(found: dict[str, Contestant], sets: BenchmarkSets) -> list[Contestant]:
-    if ON_ITS_RADIOGRAPH not in found:
-        return []
-    one = found[ON_ITS_RADIOGRAPH]
-    context = RadiographContext(one.validation, sets.validation.sop_iuid, sets.validation.reading)
-    moved = (context(one.validation, sets.validation.sop_iuid), context(one.test, sets.test.sop_iuid))
-    return [_made_of(f"{one.name}, with its radiograph", one, *moved, sets)]
-
-
-def _made_of(name: str, parent: Contestant, of_validation: Cdf, of_test: Cdf, sets: BenchmarkSets) -> Contestant:
-    rule = calibrated_rule(of_validation, sets.validation.reading)
-    return replace(parent, name=name, validation=of_validation, test=of_test, rule=rule)
-
-
-def _write(path: Path, found: list[Contestant]) -> None:
-    arrays: dict[str, Any] = {}
-    for number, one in enumerate(found):
-        arrays |= {f"{number}:validation": one.validation, f"{number}:test": one.test}
-    facts = [{"name": one.name, "rule": asdict(one.rule), "seconds": one.seconds} for one in found]
-    with atomic_write(path) as file:
-        np.savez(file, allow_pickle=False, facts=np.array(json.dumps(facts)), **arrays)
-
-
-def _read(path: Path) -> list[Contestant]:
-    with np.load(path, allow_pickle=False) as stored:
-        return [
-            Contestant(
-                name=facts["name"],
-                validation=stored[f"{number}:validation"],
-                test=stored[f"{number}:test"],
-                rule=ReadOutRule.from_dict(facts["rule"]),
-                seconds=facts["seconds"],
-            )
-            for number, facts in enumerate(json.loads(str(stored["facts"])))
-        ]
+def _with_radiograph(model: ComparedModel, sets: BenchmarkSets) -> ComparedModel:
+    context = RadiographContext(model.validation, sets.validation.sop_iuid, sets.validation.reading)
+    validation = context(model.validation, sets.validation.sop_iuid)
+    test = context(model.test, sets.test.sop_iuid)
+    return model.derived(f"{model.name}, with radiograph context", validation, test, sets)

@@ -1,1 +1,1 @@
-"""The joint sets that networks are trained on: snapshots of readings and synthetic phantoms."""
+"""The joint sets that networks are trained on: snapshots of a site's readings, and synthetic phantoms."""

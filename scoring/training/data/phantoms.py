@@ -1,164 +1,171 @@
-"""Train and evaluate on synthetic phantoms: the public steps behind `scoring train` and `scoring evaluate`."""
+"""Joint sets drawn from synthetic registries, kept in a cache."""
 
 import hashlib
 import json
-import logging
 import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.errors import InvalidRequest
 from scoring.imaging import decode, preprocess
-from scoring.phantom import (
-    anatomy,
-    confounders,
-    erosion,
-    implants,
-    radiograph,
-    raster,
-    readers,
-    registry,
-    seeds,
-    training_set,
-)
-from scoring.phantom import difficulty as difficulties
+from scoring.phantom import training_set
 from scoring.phantom.difficulty import PLAIN, Difficulty
-from scoring.phantom.registry import LIMB_JOINTS, Limb
+from scoring.phantom.patients import LIMB_JOINTS, Limb
 from scoring.progress import Progress, no_progress
-from scoring.training.data.joint_set import JointSet, cached, parts_of
-
-logger = logging.getLogger(__name__)
+from scoring.training.data.joint_set import JointSet, parts_of, read_joint_set, write_joint_set
 
 DATA_CARD = (
-    "Synthetic joint images drawn by scoring.phantom from one seed: erosions of known size, readings with a reader's"
-    " error on a 5 % grid, as hard to read as the difficulty says. No image and no reading comes from a patient."
+    "Synthetic joint images drawn by scoring.phantom from one seed, with erosions of known size and simulated readings,"
+    " including reading error, on a 5 % grid. The difficulty sets how hard they are to read. No image and no reading is"
+    " from a patient."
 )
 
-# The held-out registry is another registry, so none of its patients was seen in training.
+# The held-out registry has another seed than any training registry, so the patients differ.
 TEST_SEED = 7_001
 TEST_JOINTS = 10_000
 
-# About one radiograph in eight of a phantom registry is not read, so more joints are drawn than are asked for. A patient has
-# about five radiographs of a limb; counting on half of them leaves radiographs to choose from.
-_UNREAD_SHARE, _UNREAD_EXTRA = 1.25, 100
-_RADIOGRAPHS_A_PATIENT = 2.5
-
 ENRICH = 0.3
-"""Share of the joints to learn from whose erosion is drawn evenly from 0 to 100 %."""
+"""Share of the drawn joints with an erosion drawn uniformly from 0 to 100 %."""
 
-# Erosion in per cent above which joints are enriched: the rare grades, 2 to 5.
 ENRICHED_ABOVE = 20.0
+"""Erosion in percent above which joints are enriched: the rare grades, 2 to 5."""
+
+# About one radiograph in eight of a synthetic registry is not read, so more joints are drawn than requested. A patient
+# has about five radiographs of a limb; counting on half of them leaves radiographs to choose from.
+_UNREAD_SHARE, _UNREAD_EXTRA = 1.25, 100
+_RADIOGRAPHS_PER_PATIENT = 2.5
+
+_ENRICHED_SUFFIX = "+enriched"
+
+# Modules of scoring.phantom that pixels and readings do not depend on.
+_NOT_DRAWING = frozenset({"batch_folder.py", "batches.py", "faults.py", "longitudinal.py"})
 
 
 @dataclass(frozen=True)
 class PhantomData:
-    """The joints of a phantom registry that were read, and which of them do not follow the registry's prevalence."""
+    """The read joints of a synthetic registry, and which of them do not follow its prevalence, `(n,)`."""
 
     joints: JointSet
-    enriched: np.ndarray[Any, np.dtype[np.bool_]]
+    enriched: NDArray[np.bool_]
+
+    def training_and_validation(self) -> tuple[JointSet, JointSet]:
+        """Return the training set and, from other patients and at the registry's prevalence, the validation set.
+
+        The training set keeps only the severely eroded of the enriched joints. Intact and slightly eroded joints keep
+        the registry's proportions, because these decide the prediction for joints without a visible erosion, which is
+        close to 1 %, where grade 1 begins.
+        """
+        part = parts_of(self.joints)
+        training = (part == "train") & (~self.enriched | (self.joints.truth > ENRICHED_ABOVE))
+        return self.joints.take(training), self.joints.take((part == "validation") & ~self.enriched)
+
+    def prior_readings(self) -> NDArray[np.float32]:
+        """Return the readings of the training patients at the registry's prevalence, in percent."""
+        return np.asarray(self.joints.reading[(parts_of(self.joints) == "train") & ~self.enriched])
 
 
-def draw_phantoms(
-    n_patients: int,
-    seed: int,
-    *,
-    enrich: float = 0.0,
-    difficulty: Difficulty = PLAIN,
-    limb: Limb = "hand_left",
-    max_images: int | None = None,
-    cache_dir: Path | None = None,
-    workers: int = 1,
-    progress: Progress = no_progress,
-) -> PhantomData:
-    """The joints of a phantom registry that were read, drawn now or taken from the cache."""
+@dataclass(frozen=True)
+class PhantomSource:
+    """Draws joints of synthetic registries, or reads them from a cache.
 
-    def make() -> JointSet:
-        drawn = training_set.make_training_set(
-            n_patients,
-            seed,
-            max_images=max_images,
-            workers=workers,
-            enrich=enrich,
-            difficulty=difficulty,
-            limb=limb,
-            progress=progress,
-        )
-        read = ~np.isnan(drawn.erosion_read)
-        # The cache holds one kind of thing; whether a joint was enriched travels in its name.
-        names = np.char.add(drawn.joint, np.where(drawn.enriched, "+enriched", ""))
-        return JointSet(
-            images=drawn.images[read],
-            reading=drawn.erosion_read[read].astype(np.float32),
-            truth=drawn.erosion_true[read].astype(np.float32),
-            patient_id=drawn.patient_id[read],
-            joint=names[read],
-            sop_iuid=drawn.sop_iuid[read],
-            year=drawn.year[read],
-        )
-
-    if cache_dir is None:
-        joints = make()
-    else:
-        # By all of its numbers, not by its name alone: one of them may have been replaced.
-        hard = hashlib.sha256(json.dumps(asdict(difficulty), sort_keys=True).encode()).hexdigest()[:8]
-        key = f"{limb}-{difficulty.name}-{hard}-{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
-        joints = cached(cache_dir / f"phantoms-{key}.npz", make)
-    enriched = np.char.endswith(joints.joint, "+enriched")
-    return PhantomData(replace(joints, joint=np.char.replace(joints.joint, "+enriched", "")), enriched)
-
-
-def training_and_validation(data: PhantomData) -> tuple[JointSet, JointSet]:
-    """The joints to learn from, and those to choose the best epoch by: other patients, at the registry's prevalence.
-
-    Of the enriched joints only the badly eroded ones are learnt from. Among intact and slightly eroded joints the
-    registry's proportions hold: what is expected of a joint without a visible erosion depends on them, and it lies near
-    the 1 % at which grade 1 begins.
+    Attributes:
+        difficulty: How hard the joints are to read.
+        cache_dir: Local folder that keeps the drawn joints for the next run; None keeps nothing.
+        workers: Number of processes that draw.
+        progress: Called while joints are drawn.
     """
-    part = parts_of(data.joints)
-    learnt = (part == "train") & (~data.enriched | (data.joints.truth > ENRICHED_ABOVE))
-    return data.joints.take(learnt), data.joints.take((part == "validation") & ~data.enriched)
 
+    difficulty: Difficulty = PLAIN
+    cache_dir: Path | None = None
+    workers: int = 1
+    progress: Progress = no_progress
 
-def prior_readings(data: PhantomData) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Readings of the patients that are learnt from, at the registry's prevalence, per cent."""
-    return np.asarray(data.joints.reading[(parts_of(data.joints) == "train") & ~data.enriched])
+    def draw(
+        self,
+        n_patients: int,
+        seed: int,
+        *,
+        enrich: float = 0.0,
+        limb: Limb = "hand_left",
+        max_images: int | None = None,
+    ) -> PhantomData:
+        """Return the read joints of the registry of `seed`.
 
+        Raises:
+            BadInput: The file in the cache is damaged.
+        """
+        # The name of a difficulty is not enough: one of its numbers may have been replaced.
+        numbers = hashlib.sha256(json.dumps(asdict(self.difficulty), sort_keys=True).encode()).hexdigest()[:8]
+        key = f"{limb}-{self.difficulty.name}-{numbers}-{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
+        path = None if self.cache_dir is None else self.cache_dir / f"phantoms-{key}.npz"
+        if path is not None and path.exists():
+            joints = read_joint_set(path)
+        else:
+            drawn = training_set.make_training_set(
+                n_patients,
+                seed,
+                max_images=max_images,
+                workers=self.workers,
+                enrich=enrich,
+                difficulty=self.difficulty,
+                limb=limb,
+                progress=self.progress,
+            )
+            joints = _read_joints(drawn)
+            if path is not None:
+                write_joint_set(path, joints)
+        enriched = np.char.endswith(joints.joint, _ENRICHED_SUFFIX)
+        return PhantomData(replace(joints, joint=np.char.replace(joints.joint, _ENRICHED_SUFFIX, "")), enriched)
 
-def held_out(
-    seed: int,
-    n_joints: int,
-    *,
-    difficulty: Difficulty = PLAIN,
-    limb: Limb = "hand_left",
-    cache_dir: Path | None = None,
-    workers: int = 1,
-    progress: Progress = no_progress,
-) -> JointSet:
-    """Read joints of one limb in a registry of its own, radiographs chosen at random, at the registry's prevalence."""
-    to_draw = int(n_joints * _UNREAD_SHARE) + _UNREAD_EXTRA
-    n_patients = math.ceil(to_draw / (_RADIOGRAPHS_A_PATIENT * len(LIMB_JOINTS[limb])))
-    data = draw_phantoms(
-        n_patients,
-        seed,
-        difficulty=difficulty,
-        limb=limb,
-        max_images=to_draw,
-        cache_dir=cache_dir,
-        workers=workers,
-        progress=progress,
-    )
-    if len(data.joints) < n_joints:
-        raise InvalidRequest(f"the registry of seed {seed} has only {len(data.joints)} read joints, not {n_joints}")
-    return data.joints.take(np.arange(n_joints))
+    def held_out(self, seed: int, n_joints: int, *, limb: Limb = "hand_left") -> JointSet:
+        """Return read joints of randomly chosen radiographs of another registry, at the registry's prevalence.
+
+        Raises:
+            InvalidRequest: The registry has too few read joints.
+        """
+        to_draw = int(n_joints * _UNREAD_SHARE) + _UNREAD_EXTRA
+        n_patients = math.ceil(to_draw / (_RADIOGRAPHS_PER_PATIENT * len(LIMB_JOINTS[limb])))
+        joints = self.draw(n_patients, seed, limb=limb, max_images=to_draw).joints
+        if len(joints) < n_joints:
+            raise InvalidRequest(
+                f"The registry of seed {seed} has only {len(joints)} read joints, not {n_joints}. Use another seed or "
+                "fewer joints."
+            )
+        return joints.take(np.arange(n_joints))
+
+    def facts(self, n_patients: int, seed: int) -> dict[str, Any]:
+        """Return the entries of a manifest's `data` for an enriched registry of this source."""
+        return {
+            "card": DATA_CARD,
+            "n_patients": n_patients,
+            "seed": seed,
+            "enrich": ENRICH,
+            "enriched_above": ENRICHED_ABOVE,
+            "difficulty": self.difficulty.name,
+            "phantom_revision": phantom_revision(),
+        }
 
 
 def phantom_revision() -> str:
-    """A short hash of all code that a phantom's pixels and readings depend on."""
-    digest = hashlib.sha256()
-    drawing = (anatomy, confounders, difficulties, erosion, implants, radiograph, raster, readers, registry, seeds)
-    for module in (decode, preprocess, *drawing, training_set):
-        digest.update(Path(str(module.__file__)).read_bytes())
-    return digest.hexdigest()[:12]
+    """Return a short hash of all code that the pixels and readings of a phantom depend on."""
+    drawing = [path for path in Path(str(training_set.__file__)).parent.rglob("*.py") if path.name not in _NOT_DRAWING]
+    files = [Path(str(decode.__file__)), Path(str(preprocess.__file__)), *sorted(drawing)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+def _read_joints(drawn: training_set.TrainingSet) -> JointSet:
+    """Return the read joints; the names of enriched ones get a suffix, because the cache holds plain joint sets."""
+    read = ~np.isnan(drawn.erosion_read)
+    return JointSet(
+        images=drawn.images[read],
+        reading=drawn.erosion_read[read].astype(np.float32),
+        truth=drawn.erosion_true[read].astype(np.float32),
+        patient_id=drawn.patient_id[read],
+        joint=np.char.add(drawn.joint, np.where(drawn.enriched, _ENRICHED_SUFFIX, ""))[read],
+        sop_iuid=drawn.sop_iuid[read],
+        year=drawn.year[read],
+    )

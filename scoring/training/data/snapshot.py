@@ -1,13 +1,11 @@
-"""A snapshot of a site's own readings: the latest reading of every joint beside its image, as the network sees it."""
+"""A snapshot of a site's own readings: the latest reading of every joint with its image, as the network sees it."""
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from scoring.clinical import ratingen
 from scoring.errors import BadInput, StorageUnavailable
@@ -21,150 +19,116 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Readings of one joint this many grades apart are no border case: one of them is wrong, and nobody knows which.
-CONFLICT = 2
-READ_DIFFERENTLY = "readings two grades apart"
+# Readings of one joint this many grades apart are no borderline case: one of them must be wrong.
+_CONFLICT = 2
+CONFLICTING = "readings two grades apart"
+"""The reason for excluding a joint with such readings."""
 
-# Images loaded ahead of the one that is taken: enough for four readers to be busy.
+# Images loaded ahead of the current one: enough to keep four readers busy.
 _AHEAD = 256
-# A few files may be taken away; when every one of at least so many is gone, it is the storage that went.
+# A few missing files may have been removed; if at least this many are requested and none is there, the storage failed.
 _WHOLE_STORAGE = 20
 
 _JOINT = ["sop_iuid", "joint"]
 
 
 @dataclass(frozen=True)
-class LatestReadings:
-    """One reading for each joint.
-
-    Attributes:
-        joints: The latest reading of every joint, with the columns of what was given.
-        conflicting: sop_iuid and joint of those that were left out, because their readings are too far apart.
-        n_discordant: Number of joints in `joints` whose readings differ.
-    """
-
-    joints: "pd.DataFrame"
-    conflicting: "pd.DataFrame"
-    n_discordant: int
-
-
-@dataclass(frozen=True)
 class Snapshot:
-    """A set of joints, and the reasons for which read joints are not in it.
+    """A set of joints, and why other read joints are not in it.
 
     Attributes:
-        joints: The set; nothing is known of its truth.
-        excluded: Joints that were left out, by reason.
-        refused: The images among them that could not be used.
-        conflicting: Radiograph and joint of those whose readings are too far apart.
-        n_discordant: Joints of the set that were read more than once, with different values.
+        joints: The set; the truth is unknown.
+        excluded: Number of excluded joints, by reason; each is logged.
+        n_discordant: Number of joints in the set that were read more than once, with different values.
     """
 
     joints: JointSet
     excluded: dict[str, int]
-    refused: list[RejectedImage]
-    conflicting: list[tuple[str, str]]
     n_discordant: int
 
 
-def latest_readings(readings: "pd.DataFrame") -> LatestReadings:
-    """Choose one reading for each joint: the latest, unless the readings contradict each other.
+def latest_readings(readings: "pd.DataFrame") -> tuple["pd.DataFrame", "pd.DataFrame", int]:
+    """Choose one reading per joint: the latest, unless the readings contradict each other.
 
     Args:
-        readings: One row a reading with sop_iuid, joint and reading_percent, the latest reading of a joint last, as
-            `scoring.warehouse.queries.training_data.read_joints` gives them.
+        readings: One row per reading with sop_iuid, joint and reading_percent, the latest reading of a joint last, as
+            `scoring.warehouse.queries.training_data.read_joints` returns them.
+
+    Returns:
+        The rows of the chosen readings; sop_iuid and joint of the joints with conflicting readings; and the number of
+        chosen joints with different readings.
     """
     grades = readings.assign(grade=ratingen.grade(readings["reading_percent"].to_numpy("float64")))
-    of_joint = grades.groupby(_JOINT, sort=False)
-    # Transforms keep the rows, so that the order of the joints stays that of the readings.
-    spread = of_joint["grade"].transform("max") - of_joint["grade"].transform("min")
-    differs = of_joint["reading_percent"].transform("nunique") > 1
+    by_joint = grades.groupby(_JOINT, sort=False)
+    # Transforms keep the rows, so the joints stay in the order of the readings.
+    spread = by_joint["grade"].transform("max") - by_joint["grade"].transform("min")
+    differs = by_joint["reading_percent"].transform("nunique") > 1
     last = ~readings.duplicated(_JOINT, keep="last")
-    conflict = spread >= CONFLICT
-    return LatestReadings(
-        joints=readings[last & ~conflict].reset_index(drop=True),
-        conflicting=readings.loc[last & conflict, _JOINT].reset_index(drop=True),
-        n_discordant=int((last & differs & ~conflict).sum()),
-    )
+    conflict = spread >= _CONFLICT
+    chosen = readings[last & ~conflict].reset_index(drop=True)
+    return chosen, readings.loc[last & conflict, _JOINT], int((last & differs & ~conflict).sum())
 
 
 def take_snapshot(
-    readings: "pd.DataFrame",
-    *,
-    max_bad_share: float,
-    min_rows_for_bad_share: int,
-    progress: Progress = no_progress,
+    readings: "pd.DataFrame", *, max_bad_share: float, min_rows_for_bad_share: int, progress: Progress = no_progress
 ) -> Snapshot:
-    """Decode the image of every read joint, by the decoder and the preprocessing that scoring uses.
+    """Decode the image of every read joint with the decoder and the preprocessing of scoring.
 
-    An image that is gone, changed or damaged is left out with its reason. Memory is that of the result, 16 kB a joint.
+    A missing, changed or damaged image is excluded with its reason. Memory is that of the result, 16 kB per joint.
 
     Args:
-        readings: As `scoring.warehouse.queries.training_data.read_joints` gives them.
-        max_bad_share: The snapshot is refused if a larger share of the images cannot be used.
-        min_rows_for_bad_share: Below this many images the share is not judged.
+        readings: As `scoring.warehouse.queries.training_data.read_joints` returns them.
+        max_bad_share: Largest tolerated share of images that cannot be used.
+        min_rows_for_bad_share: With fewer images, the share is not checked.
         progress: Called while images are decoded.
 
     Raises:
-        BadInput: Too large a share of the images cannot be used; the message has the reasons and one of them.
-        StorageUnavailable: The storage of the images failed, or has none of them any more.
+        BadInput: Too many of the images cannot be used.
+        StorageUnavailable: The storage of the images failed, or all of the images are missing.
     """
-    latest = latest_readings(readings)
-    wanted, n = latest.joints, len(latest.joints)
+    chosen, conflicting, n_discordant = latest_readings(readings)
+    n = len(chosen)
     images = np.empty((n, SIDE, SIDE), np.uint8)
     kept = np.zeros(n, np.bool_)
-    refused: list[RejectedImage] = []
-    for i, image in enumerate(_images(wanted)):
+    rejected: list[RejectedImage] = []
+    rows = chosen[["image_sha256", "sop_iuid", "joint", "uri"]].itertuples(index=False, name=None)
+    for i, (_, image) in enumerate(load_images(rows, SIDE, ahead=_AHEAD)):
         if isinstance(image, RejectedImage):
-            refused.append(image)
+            rejected.append(image)
         else:
             images[i], kept[i] = image, True
         if (i + 1) % 100 == 0 or i + 1 == n:
             progress("decoding joints", i + 1, n)
-    excluded = dict(sorted(Counter(f"image {image.kind}" for image in refused).items()))
-    _refuse_if_too_many(n, refused, excluded, max_bad_share, min_rows_for_bad_share)
-    if len(latest.conflicting):
-        excluded[READ_DIFFERENTLY] = len(latest.conflicting)
-    conflicting = [
-        (str(radiograph), str(joint)) for radiograph, joint in latest.conflicting.itertuples(index=False, name=None)
-    ]
-    for radiograph, joint in conflicting:
-        logger.warning("joint_left_out radiograph=%s joint=%s reason=%s", radiograph, joint, READ_DIFFERENTLY)
-    for each in refused:
-        logger.warning("joint_left_out file=%s reason=%s", each.uri, each.reason)
-    joints = _joint_set(wanted, images)
-    return Snapshot(joints if kept.all() else joints.take(kept), excluded, refused, conflicting, latest.n_discordant)
-
-
-def _images(wanted: "pd.DataFrame") -> Iterator[NDArray[np.uint8] | RejectedImage]:
-    rows = wanted[["image_sha256", "sop_iuid", "joint", "uri"]].itertuples(index=False, name=None)
-    for _, image in load_images(rows, SIDE, ahead=_AHEAD):
-        yield image
-
-
-def _joint_set(wanted: "pd.DataFrame", images: NDArray[np.uint8]) -> JointSet:
-    return JointSet(
+    excluded = dict(sorted(Counter(f"image {image.kind}" for image in rejected).items()))
+    _check_rejected(n, rejected, excluded, max_bad_share, min_rows_for_bad_share)
+    for each in rejected:
+        logger.warning("joint_excluded file=%s reason=%s", each.uri, each.reason)
+    if len(conflicting):
+        excluded[CONFLICTING] = len(conflicting)
+    for radiograph, joint in conflicting.itertuples(index=False, name=None):
+        logger.warning("joint_excluded radiograph=%s joint=%s reason=%s", radiograph, joint, CONFLICTING)
+    joints = JointSet(
         images=images,
-        reading=wanted["reading_percent"].to_numpy(np.float32),
-        truth=np.full(len(wanted), np.nan, np.float32),
-        patient_id=wanted["patient_id"].to_numpy(np.str_),
-        joint=wanted["joint"].to_numpy(np.str_),
-        sop_iuid=wanted["sop_iuid"].to_numpy(np.str_),
-        year=wanted["year"].to_numpy(np.int64),
+        reading=chosen["reading_percent"].to_numpy(np.float32),
+        truth=np.full(n, np.nan, np.float32),
+        patient_id=chosen["patient_id"].to_numpy(np.str_),
+        joint=chosen["joint"].to_numpy(np.str_),
+        sop_iuid=chosen["sop_iuid"].to_numpy(np.str_),
+        year=chosen["year"].to_numpy(np.int64),
     )
+    return Snapshot(joints if kept.all() else joints.take(kept), excluded, n_discordant)
 
 
-def _refuse_if_too_many(
-    n: int, refused: list[RejectedImage], excluded: dict[str, int], max_bad_share: float, min_rows: int
+def _check_rejected(
+    n: int, rejected: list[RejectedImage], excluded: dict[str, int], max_bad_share: float, min_rows: int
 ) -> None:
-    if len(refused) == n >= _WHOLE_STORAGE and set(excluded) == {"image gone"}:
+    if len(rejected) == n >= _WHOLE_STORAGE and set(excluded) == {"image gone"}:
         raise StorageUnavailable(
-            f"none of the {n} images that were accepted can be found any more, such as {refused[0].uri}: is their "
-            "storage still mounted?"
+            f"All {n} images of read joints are missing, such as {rejected[0].uri}. Check that the storage is mounted."
         )
-    if n >= min_rows and len(refused) / n > max_bad_share:
+    if n >= min_rows and len(rejected) / n > max_bad_share:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in excluded.items())
         raise BadInput(
-            f"{len(refused)} of {n} images of read joints cannot be used any more ({len(refused) / n:.0%}, allowed are "
-            f"{max_bad_share:.0%}): {reasons}. For example {refused[0].uri}: {refused[0].reason}"
+            f"{len(rejected)} of {n} images of read joints cannot be used ({len(rejected) / n:.0%}; at most "
+            f"{max_bad_share:.0%} are tolerated): {reasons}. Example: {rejected[0].uri}: {rejected[0].reason}."
         )

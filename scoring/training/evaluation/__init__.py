@@ -1,1 +1,1 @@
-"""Metrics, intervals, subgroups, calibration and the promotion gate."""
+"""Measures, intervals, subgroups, calibration and the promotion gate."""

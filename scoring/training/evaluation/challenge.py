@@ -1,4 +1,4 @@
-"""The gate: whether a challenger may take the champion's place. Pure: decides from answers to the same test joints."""
+"""The promotion gate, which compares the predictions of challenger and champion for the same test joints."""
 
 from dataclasses import dataclass
 
@@ -9,26 +9,26 @@ from scoring.clinical import joints as catalogue
 from scoring.errors import InvalidRequest
 from scoring.networks.readout import read_out
 from scoring.training.data.joint_set import JointSet
-from scoring.training.evaluation import metrics
 from scoring.training.evaluation.bootstrap import Predictions
-from scoring.training.evaluation.evaluate import Difference, difference_interval
+from scoring.training.evaluation.evaluate import difference_interval
+from scoring.training.evaluation.metrics import confusion_matrix, confusion_measures
 from scoring.training.evaluation.subgroups import exposure, side
 
 METRICS = ("accuracy_and_kappa", "class_normalized_accuracy", "quadratic_weighted_kappa", "within_one_accuracy")
-"""What two models may be compared by, of `metrics.of_confusions`; the larger, the better. The usual one is first."""
+"""Metrics to compare two models by, of `metrics.confusion_measures`; larger is better. The first is the default."""
 
 MIN_TEST_PATIENTS = 10
-"""With fewer patients a bootstrap over patients has next to nothing to draw from, and its interval means nothing."""
+"""With fewer patients, a bootstrap over patients has too little to draw from for a meaningful interval."""
 
 MIN_SUBGROUP_JOINTS = 30
-"""A smaller subgroup is reported, not judged."""
+"""Smaller subgroups are reported, but do not decide."""
 
 _SEVERITIES = {"intact (grade 0)": (0, 0), "slight (grade 1)": (1, 1), "severe (grades 2 to 5)": (2, 5)}
 
 
 @dataclass(frozen=True)
 class Subgroup:
-    """How both models did on some of the joints: the mean distance in grades between answer and reading."""
+    """Both models on some of the joints: the mean difference in grades between prediction and reading."""
 
     name: str
     n_joints: int
@@ -38,18 +38,17 @@ class Subgroup:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gate says.
+    """The verdict of the gate.
 
     Attributes:
         proposed: True if the challenger is proposed.
-        reasons: Why, in sentences; every obstacle if it is not.
+        reasons: The reasons; if it is not proposed, every obstacle.
         metric: One of `METRICS`.
         champion: The champion's value on all test joints; NaN if it is not defined.
-        challenger: The challenger's.
-        interval: 95 % interval of challenger minus champion, from drawing patients; NaN if it is not defined.
-        n_joints: Test joints.
-        n_patients: Test patients.
-        subgroups: By kind of joint, side, exposure and severity, those that have joints.
+        challenger: The challenger's value.
+        interval: 95 % interval of challenger minus champion from a bootstrap over patients; NaN if it is not defined.
+        n_joints, n_patients: Numbers of test joints and test patients.
+        subgroups: Subgroups by kind of joint, side, exposure and severity that have joints.
     """
 
     proposed: bool
@@ -72,39 +71,34 @@ def judge(
     max_subgroup_loss: float,
     engines_agree: bool,
 ) -> Verdict:
-    """Decide whether the challenger is better than the champion, and worse for nobody.
+    """Decide whether the challenger is better than the champion on the test joints, and worse in no subgroup.
 
-    It is proposed if all of this holds: the test has `MIN_TEST_PATIENTS` or more; the interval of the difference lies
-    above 0; in no subgroup of `MIN_SUBGROUP_JOINTS` or more its answers are farther from the readings than the
-    champion's by more than the margin; its engines agree.
-
-    Args:
-        joints: The test joints, whose patients neither model was trained on.
-        champion: What it says of these joints.
-        challenger: What it says of them.
-        metric: One of `METRICS`.
-        max_subgroup_loss: The margin, in grades.
-        engines_agree: Whether the challenger's engines were measured to agree.
+    It is proposed if the test set has `MIN_TEST_PATIENTS` or more, the interval of the difference is above 0, its
+    engines agree, and in no subgroup of `MIN_SUBGROUP_JOINTS` or more its mean grade difference from the readings
+    exceeds the champion's by more than `max_subgroup_loss` grades. Neither model was trained on patients of the test.
 
     Raises:
         InvalidRequest: The metric is unknown.
     """
     check_metric(metric)
-    held, proposed = (read_out(answers.cdf, answers.rule).grade for answers in (champion, challenger))
-    value, challenged = (_value(metric, joints, grades) for grades in (held, proposed))
+    grades = [read_out(predictions.cdf, predictions.rule).grade for predictions in (champion, challenger)]
+    values = [float(confusion_measures(confusion_matrix(joints.grades, predicted))[metric]) for predicted in grades]
     difference = difference_interval(challenger, champion, joints, measures=[metric])[metric]
-    figures = _figures(metric, value, challenged, difference)
     n_patients = len(np.unique(joints.patient_id))
-    groups = subgroups(joints, held, proposed)
+    groups = subgroups(joints, *grades)
+    figures = (
+        f"{metric.replace('_', ' ')} {values[1]:.3f} against {values[0]:.3f}, difference {difference.value:+.3f} "
+        f"(95 % interval {difference.low:+.3f} to {difference.high:+.3f})"
+    )
     obstacles = []
     if n_patients < MIN_TEST_PATIENTS:
-        obstacles.append(f"the test set has {n_patients} patients; fewer than {MIN_TEST_PATIENTS} prove nothing")
-    # Written so that an interval that is not defined is an obstacle, too.
+        obstacles.append(f"the test set has {n_patients} patients; at least {MIN_TEST_PATIENTS} are needed")
+    # An undefined interval is an obstacle, too.
     if not difference.low > 0:
-        obstacles.append(f"it is not shown to be better: {figures}; the interval must lie above 0")
+        obstacles.append(f"it is not shown to be better: {figures}; the interval must be above 0")
     obstacles += [
-        f"{group.name}: its answers are {group.challenger:.2f} grades from the readings, the champion's "
-        f"{group.champion:.2f} ({group.n_joints} joints; allowed are {max_subgroup_loss:g} more)"
+        f"{group.name}: its predictions differ by {group.challenger:.2f} grades from the readings, the champion's by "
+        f"{group.champion:.2f} ({group.n_joints} joints; at most {max_subgroup_loss:g} more are tolerated)"
         for group in groups
         if group.n_joints >= MIN_SUBGROUP_JOINTS and group.challenger - group.champion > max_subgroup_loss
     ]
@@ -115,8 +109,8 @@ def judge(
         proposed=not obstacles,
         reasons=obstacles or [better],
         metric=metric,
-        champion=value,
-        challenger=challenged,
+        champion=values[0],
+        challenger=values[1],
         interval=(difference.low, difference.high),
         n_joints=len(joints),
         n_patients=n_patients,
@@ -125,17 +119,17 @@ def judge(
 
 
 def check_metric(name: str) -> None:
-    """Refuse a metric that is none of `METRICS`.
+    """Check that a metric is one of `METRICS`.
 
     Raises:
-        InvalidRequest: There is none of that name.
+        InvalidRequest: It is not.
     """
     if name not in METRICS:
-        raise InvalidRequest(f"no metric {name!r}; there are {', '.join(METRICS)}")
+        raise InvalidRequest(f"There is no metric {name!r}. Use one of: {', '.join(METRICS)}.")
 
 
 def subgroups(joints: JointSet, champion: NDArray[np.int64], challenger: NDArray[np.int64]) -> list[Subgroup]:
-    """Both models on each kind of joint, side, exposure and severity that has joints, from their grades `(n,)`."""
+    """Compare the predicted grades `(n,)` of both models by kind of joint, side, exposure and severity."""
     read = joints.grades
     kinds = np.array([catalogue.joint_by_column(str(joint)).kind for joint in joints.joint], dtype=np.str_)
     chosen = {
@@ -147,21 +141,10 @@ def subgroups(joints: JointSet, champion: NDArray[np.int64], challenger: NDArray
     return [
         Subgroup(
             name,
-            int(of_group.sum()),
-            float(np.abs(champion - read)[of_group].mean()),
-            float(np.abs(challenger - read)[of_group].mean()),
+            int(in_group.sum()),
+            float(np.abs(champion - read)[in_group].mean()),
+            float(np.abs(challenger - read)[in_group].mean()),
         )
-        for name, of_group in chosen.items()
-        if of_group.any()
+        for name, in_group in chosen.items()
+        if in_group.any()
     ]
-
-
-def _value(metric: str, joints: JointSet, grades: NDArray[np.int64]) -> float:
-    return float(metrics.of_confusions(metrics.confusion_matrix(joints.grades, grades))[metric])
-
-
-def _figures(metric: str, champion: float, challenger: float, difference: Difference) -> str:
-    return (
-        f"{metric.replace('_', ' ')} {challenger:.3f} against {champion:.3f}, difference {difference.value:+.3f} "
-        f"(95 % interval {difference.low:+.3f} to {difference.high:+.3f})"
-    )

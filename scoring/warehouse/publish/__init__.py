@@ -1,1 +1,1 @@
-"""Writers: each module writes the rows of one kind of result inside the caller's transaction."""
+"""Writers: each module writes one kind of result."""

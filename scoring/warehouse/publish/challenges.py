@@ -1,9 +1,9 @@
-"""Challenges of the champion: what was compared, what the gate said, and who decided."""
+"""Writes training snapshots, challenges of the champion and the decisions on them."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -13,26 +13,54 @@ from sqlalchemy.engine import Connection, Engine
 
 from scoring.errors import InvalidRequest
 from scoring.warehouse.engine import transaction
+from scoring.warehouse.statements import statement
+
+
+@dataclass(frozen=True)
+class SnapshotFacts:
+    """Facts of a training snapshot.
+
+    Attributes:
+        sha256: Hash of the snapshot.
+        cut_off: Newest batch whose images and readings were used.
+        preprocessing_version: Version of the image preprocessing.
+        n_joints: Number of joints.
+        n_patients: Number of patients.
+        joints_by_grade: Number of joints read as grade 0 to 5.
+        excluded: Number of read joints that were excluded, by reason.
+        n_discordant: Number of joints with several, different readings.
+        synthetic: True if any image came from a batch of synthetic phantoms.
+    """
+
+    sha256: str
+    cut_off: date
+    preprocessing_version: str
+    n_joints: int
+    n_patients: int
+    joints_by_grade: Sequence[int]
+    excluded: Mapping[str, int]
+    n_discordant: int
+    synthetic: bool
 
 
 @dataclass(frozen=True)
 class ChallengeFacts:
-    """A comparison as it is written down; NaN becomes null.
+    """Facts of a comparison of two models; NaN becomes null.
 
     Attributes:
-        snapshot_sha256: The snapshot whose test patients both were judged on.
-        champion: Version of the model that nights are scored with.
-        challenger: Version of the candidate.
-        metric: What they were compared by.
-        champion_value: The champion's value.
-        challenger_value: The challenger's value.
+        snapshot_sha256: Snapshot with the test patients.
+        champion: Version of the champion.
+        challenger: Version of the challenger.
+        metric: Metric of the comparison.
+        champion_value: Result of the champion.
+        challenger_value: Result of the challenger.
         interval: 95 % interval of the difference.
-        n_joints: Test joints.
-        n_patients: Test patients.
-        subgroups: One mapping for each subgroup.
+        n_joints: Number of test joints.
+        n_patients: Number of test patients.
+        subgroups: Results by subgroup.
         candidates: Validation score of every candidate of the run, by version.
-        proposed: Whether the gate proposes the challenger.
-        reasons: Why, in sentences.
+        proposed: True if the gate proposes to promote the challenger.
+        reasons: Reasons of the gate, one sentence each.
     """
 
     snapshot_sha256: str
@@ -50,44 +78,35 @@ class ChallengeFacts:
     reasons: Sequence[str]
 
 
-def record_challenge(engine: Engine, run_id: UUID | str, facts: ChallengeFacts) -> int:
-    """Write down a comparison. A step that is tried again finds the one it wrote first.
-
-    Returns:
-        The challenge's number.
-    """
-    low, high = facts.interval
-    row = {
+def record_snapshot(engine: Engine, run_id: UUID | str, facts: SnapshotFacts) -> None:
+    """Record the snapshot of a retraining. A repeated step with the same snapshot changes nothing."""
+    row = asdict(facts) | {
         "run_id": str(run_id),
-        "snapshot_sha256": facts.snapshot_sha256,
-        "champion": facts.champion,
-        "challenger": facts.challenger,
-        "metric": facts.metric,
-        "champion_value": _or_null(facts.champion_value),
-        "challenger_value": _or_null(facts.challenger_value),
-        "difference": _or_null(facts.challenger_value - facts.champion_value),
-        "difference_low": _or_null(low),
-        "difference_high": _or_null(high),
-        "n_joints": facts.n_joints,
-        "n_patients": facts.n_patients,
-        "subgroups": json.dumps([dict(each) for each in facts.subgroups]),
+        "joints_by_grade": list(facts.joints_by_grade),
+        "excluded": json.dumps(dict(facts.excluded), sort_keys=True),
+    }
+    with transaction(engine) as connection:
+        connection.execute(statement("record_snapshot"), row)
+
+
+def record_challenge(engine: Engine, run_id: UUID | str, facts: ChallengeFacts) -> int:
+    """Record a comparison, unless an earlier attempt of the step has recorded it. Returns its number."""
+    figures = {
+        "champion_value": facts.champion_value,
+        "challenger_value": facts.challenger_value,
+        "difference": facts.challenger_value - facts.champion_value,
+        "difference_low": facts.interval[0],
+        "difference_high": facts.interval[1],
+    }
+    row = asdict(facts) | {
+        "run_id": str(run_id),
+        **{name: None if math.isnan(value) else float(value) for name, value in figures.items()},
+        "subgroups": json.dumps([dict(subgroup) for subgroup in facts.subgroups]),
         "candidates": json.dumps(dict(facts.candidates), sort_keys=True),
-        "proposed": facts.proposed,
         "reasons": list(facts.reasons),
     }
     with transaction(engine) as connection:
-        connection.execute(
-            sa.text(
-                "INSERT INTO scoring.challenge (run_id, snapshot_sha256, champion, challenger, metric, champion_value,"
-                " challenger_value, difference, difference_low, difference_high, n_joints, n_patients, subgroups,"
-                " candidates, proposed, reasons)"
-                " VALUES (:run_id, :snapshot_sha256, :champion, :challenger, :metric, :champion_value,"
-                " :challenger_value, :difference, :difference_low, :difference_high, :n_joints, :n_patients,"
-                " CAST(:subgroups AS jsonb), CAST(:candidates AS jsonb), :proposed, :reasons)"
-                " ON CONFLICT (run_id, champion, challenger, metric) DO NOTHING"
-            ),
-            row,
-        )
+        connection.execute(statement("record_challenge"), row)
         number = connection.scalar(
             sa.text(
                 "SELECT challenge_id FROM scoring.challenge WHERE run_id = CAST(:run_id AS uuid)"
@@ -98,38 +117,34 @@ def record_challenge(engine: Engine, run_id: UUID | str, facts: ChallengeFacts) 
     return int(number)
 
 
-def check_decision(source: Engine | Connection, challenge_id: int, decision: str) -> None:
-    """Refuse to turn a decision round.
+def check_decision(connection: Connection, challenge_id: int, decision: str) -> None:
+    """Check that the opposite was not decided before.
 
     Raises:
-        InvalidRequest: The opposite was decided before.
+        InvalidRequest: It was.
     """
-    if isinstance(source, Engine):
-        with transaction(source) as connection:
-            return check_decision(connection, challenge_id, decision)
-    decided = source.scalar(
+    decided = connection.scalar(
         sa.text("SELECT decision FROM scoring.challenge_decision WHERE challenge_id = :challenge_id"),
         {"challenge_id": challenge_id},
     )
     if decided not in {None, decision}:
         raise InvalidRequest(
-            f"Challenge {challenge_id} was {decided} before, see analyst.challenge: retrain again, so that the question"
-            " is asked anew, or promote the model by `scoring promote VERSION --reason ...`."
+            f"Challenge {challenge_id} was {decided} before (see analyst.challenge). Retrain to compare the models "
+            "again, or promote the model with `scoring promote VERSION --reason ...`."
         )
-    return None
 
 
 def record_decision(engine: Engine, challenge_id: int, decision: str, decided_by: str, reason: str) -> bool:
-    """Write down what was decided on a challenge: `promoted` or `refused`.
+    """Record the decision on a challenge: `promoted` or `rejected`.
 
     Returns:
         False if the same was decided before; nothing is written then.
 
     Raises:
-        InvalidRequest: Nobody or no reason is named, or the opposite was decided before.
+        InvalidRequest: The person or the reason is empty, or the opposite was decided before.
     """
     if not decided_by.strip() or not reason.strip():
-        raise InvalidRequest("A decision needs a person and a reason.")
+        raise InvalidRequest("A decision needs a person and a reason. Give both.")
     with transaction(engine) as connection:
         inserted = connection.execute(
             sa.text(
@@ -140,60 +155,3 @@ def record_decision(engine: Engine, challenge_id: int, decision: str, decided_by
         )
         check_decision(connection, challenge_id, decision)
     return inserted.rowcount == 1
-
-
-def _or_null(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-@dataclass(frozen=True)
-class SnapshotFacts:
-    """What the warehouse keeps of a training snapshot.
-
-    Attributes:
-        sha256: Hash of the set.
-        cut_off: Newest landing folder whose images and readings were taken.
-        preprocessing_version: How bytes became pixels.
-        n_joints: Joints in the set.
-        n_patients: Patients behind them.
-        joints_by_grade: Joints read as grade 0 to 5.
-        excluded: Read joints that were left out, by reason.
-        n_discordant: Joints of the set that were read more than once, with different values.
-        synthetic: Whether any image came from a folder of synthetic phantoms.
-    """
-
-    sha256: str
-    cut_off: date
-    preprocessing_version: str
-    n_joints: int
-    n_patients: int
-    joints_by_grade: Sequence[int]
-    excluded: Mapping[str, int]
-    n_discordant: int
-    synthetic: bool
-
-
-def record_snapshot(engine: Engine, run_id: UUID | str, facts: SnapshotFacts) -> None:
-    """Write down which snapshot a retraining took. A step that is tried again and finds the same changes nothing."""
-    with transaction(engine) as connection:
-        connection.execute(
-            sa.text(
-                "INSERT INTO scoring.training_snapshot (run_id, snapshot_sha256, cut_off, preprocessing_version,"
-                " n_joints, n_patients, joints_by_grade, excluded, n_discordant, synthetic)"
-                " VALUES (:run_id, :sha256, :cut_off, :preprocessing_version, :n_joints, :n_patients,"
-                " :joints_by_grade, CAST(:excluded AS jsonb), :n_discordant, :synthetic)"
-                " ON CONFLICT (run_id, snapshot_sha256) DO NOTHING"
-            ),
-            {
-                "run_id": str(run_id),
-                "sha256": facts.sha256,
-                "cut_off": facts.cut_off,
-                "preprocessing_version": facts.preprocessing_version,
-                "n_joints": facts.n_joints,
-                "n_patients": facts.n_patients,
-                "joints_by_grade": list(facts.joints_by_grade),
-                "excluded": json.dumps(dict(facts.excluded), sort_keys=True),
-                "n_discordant": facts.n_discordant,
-                "synthetic": facts.synthetic,
-            },
-        )

@@ -1,4 +1,4 @@
-"""Visits to correlate, where the results go, and a digest that shows whether anything changed."""
+"""Writes the correlations of damage and disease activity as of a date."""
 
 from datetime import date
 from uuid import UUID
@@ -15,14 +15,11 @@ def publish_correlation(
     """Write the correlations as of a date.
 
     Args:
-        connection: Inside the caller's transaction.
-        as_of: Landing folder up to which records were counted.
-        model_version: The model behind `predicted_rau`.
-        run_id: A run that is open.
+        connection: Inside the publishing transaction.
+        as_of: Newest batch whose records were used.
+        model_version: Model of `predicted_rau`.
+        run_id: An open run.
         frame: damage, activity, method, estimate, ci_low, ci_high, confidence, n_visits, n_patients.
-
-    Returns:
-        new, updated and unchanged rows.
     """
     rows = frame.assign(
         as_of=as_of, model_version=model_version, run_id=str(run_id), computed_at=pd.Timestamp.now(tz="UTC")

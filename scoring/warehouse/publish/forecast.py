@@ -1,77 +1,54 @@
-"""Series of Rau scores to forecast, and where the forecasts go."""
+"""Writes the forecasts of Rau scores as of a date."""
 
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 import pandas as pd
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from scoring.warehouse.bulk import UpsertCounts, upsert
+from scoring.warehouse.statements import statement
 
-_WITHDRAW = """
-UPDATE analytics.rau_forecast AS f
-SET withdrawn = TRUE, run_id = CAST(:run_id AS uuid), computed_at = now()
-WHERE f.as_of = :as_of AND f.model_version = :model_version AND NOT f.withdrawn
-    AND NOT EXISTS (
-        SELECT
-        FROM unnest(CAST(:damages AS text[]), CAST(:patients AS text[])) AS kept (damage, patient_id)
-        WHERE kept.damage = f.damage AND kept.patient_id = f.patient_id
-    )
-"""
+_PAYLOAD = (
+    "last_visit",
+    "forecast_date",
+    "n_visits",
+    "n_scored",
+    "rau_last",
+    "rau_level",
+    "rau_expected",
+    "rau_median",
+    "rau_q05",
+    "rau_q95",
+    "p_beyond_sdc",
+    "n_patients",
+    "withdrawn",
+)
 
 
 def publish_forecast(
     connection: Connection, as_of: date, model_version: str, run_id: UUID | str, frame: pd.DataFrame
 ) -> UpsertCounts:
-    """Write the forecasts as of a date; those of an earlier look that are no longer among them are withdrawn.
+    """Write the forecasts as of a date; existing ones that are not in the frame are withdrawn.
 
     Args:
-        connection: Inside the caller's transaction.
-        as_of: Landing folder up to which records were counted.
-        model_version: The model behind `predicted_rau`.
-        run_id: A run that is open.
+        connection: Inside the publishing transaction.
+        as_of: Newest batch whose records were used.
+        model_version: Model of `predicted_rau`.
+        run_id: An open run.
         frame: damage, horizon_months, n_patients and the columns of `scoring.analysis.progression.forecast`.
-
-    Returns:
-        new, updated and unchanged rows.
     """
+    origin: dict[str, Any] = {"as_of": as_of, "model_version": model_version, "run_id": str(run_id)}
     connection.execute(
-        sa.text(_WITHDRAW),
-        {
-            "as_of": as_of,
-            "model_version": model_version,
-            "run_id": str(run_id),
-            "damages": list(frame["damage"]),
-            "patients": list(frame["patient_id"]),
-        },
-    )
-    rows = frame.assign(
-        as_of=as_of,
-        model_version=model_version,
-        withdrawn=False,
-        run_id=str(run_id),
-        computed_at=pd.Timestamp.now(tz="UTC"),
+        statement("withdraw_forecasts"),
+        {**origin, "damages": list(frame["damage"]), "patients": list(frame["patient_id"])},
     )
     return upsert(
         connection,
         "analytics.rau_forecast",
-        rows,
+        frame.assign(**origin, withdrawn=False, computed_at=pd.Timestamp.now(tz="UTC")),
         key=("model_version", "as_of", "damage", "patient_id", "horizon_months"),
-        payload=(
-            "last_visit",
-            "forecast_date",
-            "n_radiographs",
-            "n_scored",
-            "rau_last",
-            "rau_level",
-            "rau_expected",
-            "rau_median",
-            "rau_q05",
-            "rau_q95",
-            "p_beyond_sdc",
-            "n_patients",
-            "withdrawn",
-        ),
+        payload=_PAYLOAD,
         provenance=("run_id", "computed_at"),
     )

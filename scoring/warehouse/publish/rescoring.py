@@ -1,7 +1,7 @@
-"""The history under a newly promoted model: what waits for it, and how it is published beside the old predictions.
+"""Writes the predictions of a rescoring, next to those of the former champion.
 
-A model is complete when nothing of the history waits: every accepted image has a prediction of it, every radiograph and visit
-a Rau score of these, and every date for which the champion's correlations are kept has those of the new model.
+The history of a model is complete if every accepted image has a prediction by it, every radiograph and visit has a Rau
+score from these predictions, and every date with correlations of the former champion has correlations of the model.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ from scoring.warehouse.publish.predictions import PREDICTION_KEY, PredictionRun,
 
 @dataclass(frozen=True)
 class ShardCounts:
-    """Images of one shard by what became of them; they add up to `planned` unless the job lost some."""
+    """Numbers of images of a shard by outcome; they add up to `planned` if no image was lost."""
 
     planned: int
     scored: int
     already_scored: int
-    refused: int
+    rejected: int
 
 
 def publish_shard(
@@ -30,30 +30,26 @@ def publish_shard(
     run: PredictionRun,
     planned: pd.DataFrame,
     predictions: pd.DataFrame,
-    refused: Mapping[str, str],
+    rejected: Mapping[str, str],
 ) -> ShardCounts:
-    """Write the predictions of one shard that are new, and the images that it could not score.
+    """Write the new predictions of a shard, and the images that could not be scored.
 
     Args:
         connection: Inside the publishing transaction.
         run: The rescoring and its model.
-        planned: The shard's images, as `waiting_images` gives them.
-        predictions: Rows of the shard's Parquet with the `engine` that made them.
-        refused: Why an image could not be scored, by its SHA-256.
+        planned: The images of the shard, as from `queries.rescoring.waiting_images`.
+        predictions: Predictions of the shard, with the `engine` that made them.
+        rejected: Reason why an image could not be scored, by its SHA-256.
 
     Returns:
-        What became of the planned images; what this run scored on an earlier try counts as scored.
+        Numbers of planned images by outcome; images scored by an earlier attempt of this run count as scored.
     """
-    night = planned.set_index("image_sha256")["night"]
-    rows = joint_prediction_rows(predictions, run).assign(batch_date=predictions["image_sha256"].map(night))
+    batch_date = planned.set_index("image_sha256")["batch_date"]
+    rows = joint_prediction_rows(predictions, run).assign(batch_date=predictions["image_sha256"].map(batch_date))
     insert_missing(connection, "scoring.joint_prediction", rows, key=PREDICTION_KEY)
-    refusals = pd.DataFrame({"image_sha256": list(refused), "reason": list(refused.values())}, dtype="str")
-    insert_missing(
-        connection,
-        "scoring.rescoring_rejection",
-        refusals.assign(run_id=str(run.run_id)),
-        key=("run_id", "image_sha256"),
-    )
+    reasons = pd.DataFrame({"image_sha256": list(rejected), "reason": list(rejected.values())}, dtype="str")
+    key = ("run_id", "image_sha256")
+    insert_missing(connection, "scoring.rescoring_rejection", reasons.assign(run_id=str(run.run_id)), key=key)
     by_this_run, by_another = connection.execute(
         sa.text(
             "SELECT count(*) FILTER (WHERE run_id = CAST(:run_id AS uuid)),"
@@ -68,4 +64,4 @@ def publish_shard(
             "preprocessing_version": run.preprocessing_version,
         },
     ).one()
-    return ShardCounts(len(planned), by_this_run, by_another, len(refused))
+    return ShardCounts(len(planned), by_this_run, by_another, len(rejected))

@@ -1,7 +1,6 @@
-"""Runs and their books. A run is one attempt at one night; its rows are only ever added."""
+"""Writes runs, their row counts and their results. A run is one attempt to process a batch; rows are only added."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
@@ -12,19 +11,6 @@ from scoring.errors import WarehouseUnavailable
 from scoring.warehouse.engine import transaction
 
 PUBLISH_WAIT_S = 300
-
-
-@dataclass(frozen=True)
-class Count:
-    """One line of a run's books."""
-
-    dataset: str
-    """consultations, readings, disease_activity or images."""
-    outcome: str
-    """landed, new, updated, unchanged, superseded, scored, already_scored or quarantined."""
-    n: int
-    rule: str = ""
-    """The first critical rule that was broken, for what was quarantined."""
 
 
 def open_run(
@@ -38,33 +24,31 @@ def open_run(
     model_version: str | None,
     job: str = "nightly_scoring",
 ) -> bool:
-    """Write down that a run begins. Every row that it writes refers to this one.
-
-    A task that is tried again opens the same run again, which changes nothing.
+    """Record the start of a run, to which every row that it writes refers. Repeating it changes nothing.
 
     Returns:
-        False if the run was open already.
+        False if the run was open before.
 
     Raises:
         WarehouseUnavailable: The server cannot be reached.
     """
+    row = {
+        "run_id": str(run_id),
+        "batch_date": batch_date,
+        "job": job,
+        "trigger": trigger,
+        "triggered_by": triggered_by,
+        "code_revision": code_revision,
+        "model_version": model_version,
+    }
     with transaction(engine) as connection:
         inserted = connection.execute(
             sa.text(
-                "INSERT INTO scoring.run"
-                " (run_id, batch_date, job, trigger, triggered_by, code_revision, model_version)"
+                "INSERT INTO scoring.run (run_id, batch_date, job, trigger, triggered_by, code_revision, model_version)"
                 " VALUES (:run_id, :batch_date, :job, :trigger, :triggered_by, :code_revision, :model_version)"
                 " ON CONFLICT (run_id) DO NOTHING"
             ),
-            {
-                "run_id": str(run_id),
-                "batch_date": batch_date,
-                "job": job,
-                "trigger": trigger,
-                "triggered_by": triggered_by,
-                "code_revision": code_revision,
-                "model_version": model_version,
-            },
+            row,
         )
         return inserted.rowcount == 1
 
@@ -72,15 +56,15 @@ def open_run(
 def record_counts(
     connection: Connection, run_id: UUID | str, dataset: str, lines: Iterable[tuple[str, int, str]]
 ) -> None:
-    """Write a run's book of one dataset, in the transaction that wrote what it counts.
+    """Record the row counts of one dataset in the transaction that writes the rows.
 
-    A step that is cleared by hand and run again writes the book again; the latest one counts.
+    A step that is cleared and repeated records them again; the latest counts apply.
 
     Args:
         connection: The publishing transaction.
         run_id: The run.
         dataset: consultations, readings, disease_activity or images.
-        lines: outcome, n, and the rule of what was quarantined (else empty).
+        lines: Outcome, number of rows, and the rule of quarantined rows (otherwise empty).
     """
     connection.execute(
         sa.text(
@@ -94,25 +78,8 @@ def record_counts(
     )
 
 
-def counts_of(engine: Engine, run_id: UUID | str) -> list[Count]:
-    """The books of a run, in a fixed order: of each dataset the lines that were written last."""
-    with transaction(engine) as connection:
-        rows = connection.execute(
-            sa.text(
-                "SELECT dataset, outcome, n, rule FROM scoring.run_count AS c WHERE run_id = :run_id"
-                " AND recorded_at = (SELECT max(recorded_at) FROM scoring.run_count AS last"
-                " WHERE last.run_id = c.run_id AND last.dataset = c.dataset)"
-                " ORDER BY dataset, outcome, rule"
-            ),
-            {"run_id": str(run_id)},
-        )
-        return [Count(row.dataset, row.outcome, row.n, row.rule) for row in rows]
-
-
 def close_run(engine: Engine, run_id: UUID | str, status: str, message: str = "") -> None:
-    """Write down how a run ended: `succeeded` or `failed`, and for the latter why.
-
-    A run that is cleared and ends again gets another result; the latest counts.
+    """Record the result of a run: `succeeded`, or `failed` with a message. Of several results the latest applies.
 
     Raises:
         WarehouseUnavailable: The server cannot be reached.
@@ -125,11 +92,11 @@ def close_run(engine: Engine, run_id: UUID | str, status: str, message: str = ""
 
 
 def publish_lock(connection: Connection, wait_s: int = PUBLISH_WAIT_S) -> None:
-    """Wait until no other run publishes; then this transaction is the only one that does, until it ends.
+    """Wait until no other run publishes, and exclude other runs until the end of this transaction.
 
     Args:
-        connection: Inside the publishing transaction; the wait also bounds every later lock of it.
-        wait_s: Longest wait, in seconds.
+        connection: Inside the publishing transaction; the wait also limits its later locks.
+        wait_s: Maximum wait, in seconds.
 
     Raises:
         WarehouseUnavailable: Another run still publishes after that time.
@@ -137,10 +104,10 @@ def publish_lock(connection: Connection, wait_s: int = PUBLISH_WAIT_S) -> None:
     connection.execute(sa.text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": f"{wait_s}s"})
     try:
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended('scoring:publish', 0))"))
-    except sa.exc.OperationalError as kept_waiting:
-        if getattr(kept_waiting.orig, "pgcode", None) != "55P03":  # lock_not_available
+    except sa.exc.OperationalError as error:
+        if getattr(error.orig, "pgcode", None) != "55P03":  # lock_not_available
             raise
         raise WarehouseUnavailable(
-            f"Another run has been publishing to the warehouse for more than {wait_s} s. Nothing was written; "
-            "this run can be tried again when the other one has ended."
-        ) from kept_waiting
+            f"Another run has been publishing to the warehouse for more than {wait_s} s. Nothing was written. Try this "
+            "run again when the other one has ended."
+        ) from error

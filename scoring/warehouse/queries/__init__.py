@@ -1,1 +1,1 @@
-"""Readers: each module is named after the code that reads it."""
+"""Readers: each module is named after the code that uses it."""

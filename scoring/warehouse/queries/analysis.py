@@ -1,4 +1,8 @@
-"""Damage and activity as of a date: what the analyses read."""
+"""Reads damage and disease activity as of a date, and the predictions from which Rau scores are computed.
+
+`sql/functions/010_as_of.sql` defines "as of". In all functions, `as_of` is the newest batch whose records are used, and
+`model_version` is the model of `predicted_rau`. A connection sees what its own transaction has published.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -7,61 +11,34 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
-from scoring.warehouse.engine import transaction
-from scoring.warehouse.queries.as_of import ACTIVITY, PREDICTED, REPORTED
+from scoring.clinical.statistics import HALF_WIDTH_90
+from scoring.warehouse.statements import statement
 
-# Only visits with a measure of activity are taken, as only they can be correlated.
-_VISITS = f"""
-WITH {REPORTED},{PREDICTED},{ACTIVITY}
-SELECT patient_id, visit_date, reported_rau, predicted_rau, das28_esr4, das28_esr3, das28_crp4, das28_crp3,
-    physician_global, patient_global
-FROM activity
-LEFT JOIN reported USING (patient_id, visit_date)
-LEFT JOIN predicted USING (patient_id, visit_date)
-WHERE reported_rau IS NOT NULL OR predicted_rau IS NOT NULL
-ORDER BY patient_id, visit_date
-"""  # noqa: S608 - put together from the job's own text
+_FORMS = ("das28_esr4", "das28_esr3", "das28_crp4", "das28_crp3")
 
-
-def visits_for_correlation(source: Engine | Connection, as_of: date, model_version: str) -> pd.DataFrame:
-    """Damage and activity of each visit that has both, as far as delivered by a date.
-
-    Args:
-        source: The warehouse; a connection sees what its own transaction has published.
-        as_of: Landing folder up to which records count (`scoring.warehouse.queries.as_of`).
-        model_version: The model behind `predicted_rau`.
-
-    Returns:
-        One row for each patient and visit: patient_id, visit_date, reported_rau, predicted_rau (0-190 points),
-        das28_esr4, das28_esr3, das28_crp4, das28_crp3, physician_global, patient_global; NaN where missing.
-    """
-    if isinstance(source, Engine):
-        with transaction(source) as connection:
-            return visits_for_correlation(connection, as_of, model_version)
-    return pd.read_sql_query(
-        sa.text(_VISITS),
-        source,
-        params={"as_of": as_of, "model_version": model_version},
-        dtype=dict.fromkeys(
-            (
-                "reported_rau",
-                "predicted_rau",
-                "das28_esr4",
-                "das28_esr3",
-                "das28_crp4",
-                "das28_crp3",
-                "physician_global",
-                "patient_global",
-            ),
-            "float64",
-        ),
-    )
+_RADIOGRAPHS = (
+    "SELECT patient_id, visit_date, reported_rau, predicted_rau, n_scored FROM analytics.reported_rau_as_of(:as_of)"
+    " FULL JOIN analytics.predicted_rau_as_of(:as_of, :model_version) USING (patient_id, visit_date)"
+    " ORDER BY patient_id, visit_date"
+)
+_ACTIVITY = (
+    "SELECT patient_id, visit_date, das28_esr4, das28_esr3, das28_crp4, das28_crp3"
+    " FROM analytics.activity_as_of(:as_of) ORDER BY patient_id, visit_date"
+)
+_REPORTED = (
+    "SELECT patient_id, visit_date, reported_rau AS rau FROM analytics.reported_rau_as_of(:as_of)"
+    " ORDER BY patient_id, visit_date"
+)
+_PREDICTED = (
+    "SELECT patient_id, visit_date, predicted_rau AS rau, (rau_q95 - rau_q05) / (2 * :half_width) AS rau_sd, n_scored"
+    " FROM analytics.predicted_rau_as_of(:as_of, :model_version) ORDER BY patient_id, visit_date"
+)
 
 
 def newest_as_of(connection: Connection, model_version: str) -> date | None:
-    """The newest date for which correlations of a model were computed; None before the first."""
+    """Return the newest date with correlations of a model; None if there is none."""
     found: date | None = connection.scalar(
         sa.text("SELECT max(as_of) FROM analytics.correlation WHERE model_version = :model_version"),
         {"model_version": model_version},
@@ -69,64 +46,40 @@ def newest_as_of(connection: Connection, model_version: str) -> date | None:
     return found
 
 
-_RADIOGRAPHS = f"""
-WITH {REPORTED},{PREDICTED}
-SELECT patient_id, visit_date, reported_rau, predicted_rau, n_scored
-FROM reported
-FULL JOIN predicted USING (patient_id, visit_date)
-ORDER BY patient_id, visit_date
-"""  # noqa: S608 - put together from the job's own text
+def visits_for_correlation(connection: Connection, as_of: date, model_version: str) -> pd.DataFrame:
+    """Return damage and disease activity of each visit that has both.
 
-
-_ACTIVITY = f"""
-WITH {ACTIVITY}
-SELECT patient_id, visit_date, das28_esr4, das28_esr3, das28_crp4, das28_crp3
-FROM activity
-ORDER BY patient_id, visit_date
-"""  # noqa: S608 - put together from the job's own text
+    Returns:
+        One row per patient and visit: patient_id, visit_date, reported_rau, predicted_rau (0-190 points), das28_esr4,
+        das28_esr3, das28_crp4, das28_crp3, physician_global, patient_global (mm); NaN where missing.
+    """
+    figures = ("reported_rau", "predicted_rau", *_FORMS, "physician_global", "patient_global")
+    return pd.read_sql_query(
+        statement("visits_to_correlate"),
+        connection,
+        params={"as_of": as_of, "model_version": model_version},
+        dtype=dict.fromkeys(figures, "float64"),
+    )
 
 
 def radiographs_as_of(connection: Connection, as_of: date, model_version: str) -> pd.DataFrame:
-    """Damage at each visit with radiographs, as far as delivered by a date.
-
-    Args:
-        connection: Sees what its own transaction has published.
-        as_of: Landing folder up to which records count (`scoring.warehouse.queries.as_of`).
-        model_version: The model behind `predicted_rau`.
+    """Return the damage at each visit with radiographs.
 
     Returns:
-        One row for each patient and visit: patient_id, visit_date, reported_rau, predicted_rau (0-190 points),
-        n_scored (joints behind predicted_rau); NaN where missing.
+        One row per patient and visit: patient_id, visit_date, reported_rau, predicted_rau (0-190 points), n_scored
+        (joints of predicted_rau); NaN where missing.
     """
     return _read(connection, _RADIOGRAPHS, as_of, model_version=model_version)
 
 
 def activity_as_of(connection: Connection, as_of: date) -> pd.DataFrame:
-    """Disease activity at each visit, as far as delivered by a date.
-
-    Args:
-        connection: Sees what its own transaction has published.
-        as_of: Landing folder up to which records count (`scoring.warehouse.queries.as_of`).
+    """Return the disease activity at each visit.
 
     Returns:
-        One row for each patient and visit: patient_id, visit_date, das28_esr4, das28_esr3, das28_crp4, das28_crp3; NaN
-        where missing.
+        One row per patient and visit: patient_id, visit_date, das28_esr4, das28_esr3, das28_crp4, das28_crp3; NaN where
+        missing.
     """
     return _read(connection, _ACTIVITY, as_of)
-
-
-def association_table(engine: Engine, as_of: date, model_version: str, stratum_kind: str) -> pd.DataFrame:
-    """The associations as of a date in one kind of strata; columns as in `analyst.association`."""
-    with transaction(engine) as connection:
-        return pd.read_sql_query(
-            sa.text(
-                "SELECT * FROM analyst.association WHERE as_of = :as_of AND model_version = :model_version"
-                " AND stratum_kind = :stratum_kind"
-                " ORDER BY damage, activity, relation, lag_window, method, stratum"
-            ),
-            connection,
-            params={"as_of": as_of, "model_version": model_version, "stratum_kind": stratum_kind},
-        )
 
 
 def _read(connection: Connection, query: str, as_of: date, **params: str) -> pd.DataFrame:
@@ -134,35 +87,15 @@ def _read(connection: Connection, query: str, as_of: date, **params: str) -> pd.
     return frame.astype(dict.fromkeys(frame.columns[2:], "float64"))
 
 
-# Half of a 90 % interval in standard deviations of a normal distribution.
-_Q95 = 1.6449
-
-
-_REPORTED = f"WITH {REPORTED} SELECT patient_id, visit_date, reported_rau AS rau FROM reported ORDER BY 1, 2"  # noqa: S608 - put together from the job's own text
-
-
-_PREDICTED = f"""
-WITH {PREDICTED}
-SELECT patient_id, visit_date, predicted_rau AS rau, (rau_q95 - rau_q05) / (2 * :q95) AS rau_sd, n_scored
-FROM predicted
-ORDER BY patient_id, visit_date
-"""  # noqa: S608 - put together from the job's own text
-
-
 def series(connection: Connection, as_of: date, model_version: str) -> pd.DataFrame:
-    """Rau score of each visit, as far as delivered by a date.
-
-    Args:
-        connection: Inside the caller's transaction.
-        as_of: Landing folder up to which records count (`scoring.warehouse.queries.as_of`).
-        model_version: The model behind `predicted_rau`.
+    """Return the reported and the predicted Rau scores of each visit.
 
     Returns:
-        One row for each damage (reported_rau, predicted_rau), patient and visit: damage, patient_id, visit_date, rau
-        (0-190 points), rau_sd (from the interval of a predicted score, points; missing if reported), n_scored (missing
-        if reported: the registry does not tell which joints its score covers).
+        One row per damage (reported_rau, predicted_rau), patient and visit: damage, patient_id, visit_date, rau (0-190
+        points), rau_sd (from the interval of a predicted score, points), n_scored. The last two are missing for
+        reported scores, because the registry does not report which joints a score covers.
     """
-    params: dict[str, Any] = {"as_of": as_of, "model_version": model_version, "q95": _Q95}
+    params: dict[str, Any] = {"as_of": as_of, "model_version": model_version, "half_width": HALF_WIDTH_90}
     reported, predicted = (
         pd.read_sql_query(sa.text(query), connection, params=params) for query in (_REPORTED, _PREDICTED)
     )
@@ -177,37 +110,38 @@ def series(connection: Connection, as_of: date, model_version: str) -> pd.DataFr
     return found[columns].astype(dict.fromkeys(columns[3:], "float64"))
 
 
+def association_table(connection: Connection, as_of: date, model_version: str, stratum_kind: str) -> pd.DataFrame:
+    """Return the associations as of a date in one kind of strata; columns as in `analyst.association`."""
+    return pd.read_sql_query(
+        sa.text(
+            "SELECT * FROM analyst.association WHERE as_of = :as_of AND model_version = :model_version"
+            " AND stratum_kind = :stratum_kind ORDER BY damage, activity, relation, lag_window, method, stratum"
+        ),
+        connection,
+        params={"as_of": as_of, "model_version": model_version, "stratum_kind": stratum_kind},
+    )
+
+
 def radiograph_predictions(
     connection: Connection, model_version: str, preprocessing_version: str, sop_iuids: Sequence[str]
 ) -> pd.DataFrame:
-    """Predictions of all joints of the visits to which these radiographs belong, or belonged when they were last scored.
+    """Return all joint predictions of the visits to which these radiographs belong, or belonged when last scored.
 
-    A Rau score of a visit needs the joints of all its radiographs, also of those that came on earlier nights. A radiograph that the
-    registry has moved changes two visits: the one it came to, and what is left of the one it came from.
+    The Rau score of a visit needs the joints of all its radiographs, also of earlier batches, and a moved radiograph
+    changes two visits: the one that it left and the one that it joined.
 
     Args:
-        connection: Sees what its own transaction has published.
+        connection: Inside the publishing transaction.
         model_version: The model.
         preprocessing_version: Its preprocessing.
-        sop_iuids: The radiographs whose images or consultations were accepted.
+        sop_iuids: Radiographs with accepted images or consultations.
 
     Returns:
-        patient_id, visit_date (date), sop_iuid, joint, image_sha256, predicted_percent, predicted_grade, grade_probability
-        (list of six floats), batch_date (the prediction's night), in the order of patient, visit, radiograph and joint.
+        patient_id, visit_date (date), sop_iuid, joint, image_sha256, predicted_percent, predicted_grade,
+        grade_probability (list of six floats), batch_date; sorted by patient, visit, radiograph and joint.
     """
     return pd.read_sql_query(
-        sa.text(
-            "WITH affected AS (SELECT patient_id, visit_date FROM registry.radiograph WHERE sop_iuid = ANY(:sop_iuids)"
-            " UNION SELECT patient_id, visit_date FROM scoring.rau_prediction"
-            " WHERE scope = 'radiograph' AND sop_iuid = ANY(:sop_iuids) AND model_version = :model_version"
-            " AND preprocessing_version = :preprocessing_version)"
-            " SELECT r.patient_id, r.visit_date, p.sop_iuid, p.joint, p.image_sha256, p.predicted_percent,"
-            " p.predicted_grade, p.grade_probability, p.batch_date"
-            " FROM scoring.joint_prediction AS p INNER JOIN registry.radiograph AS r ON r.sop_iuid = p.sop_iuid"
-            " WHERE p.model_version = :model_version AND p.preprocessing_version = :preprocessing_version"
-            " AND (r.patient_id, r.visit_date) IN (SELECT patient_id, visit_date FROM affected)"
-            " ORDER BY r.patient_id, r.visit_date, p.sop_iuid, p.joint"
-        ),
+        statement("predictions_of_visits"),
         connection,
         params={
             "model_version": model_version,

@@ -1,7 +1,7 @@
-"""Checksums of the data tables, which show whether anything changed."""
+"""Computes checksums of the data tables, which show whether anything changed."""
 
 from psycopg2 import sql  # type: ignore[import-untyped]
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Engine
 
 from scoring.warehouse.engine import driver_connection, transaction
 
@@ -21,23 +21,20 @@ DATA_TABLES = (
     "analytics.model_comparison",
     "analytics.rau_forecast",
 )
+_CHECKSUM = (
+    "SELECT count(*), md5(coalesce(string_agg(hashed.line, '' ORDER BY hashed.line), ''))"
+    " FROM (SELECT md5(CAST(t.* AS text)) AS line FROM {table} AS t) AS hashed"
+)
 
 
 def checksums(engine: Engine) -> dict[str, tuple[int, str]]:
-    """Rows and MD5 of every data table, whatever the order of the rows; the append-only records of runs are left out.
+    """Return number of rows and MD5 of every data table, whatever the order of rows; records of runs are excluded.
 
-    Two equal digests mean that not a single value changed in between, audit columns included.
+    Equal checksums mean that no value changed, including the audit columns.
     """
-    with transaction(engine) as connection:
-        return {table: _checksum_of(connection, table) for table in DATA_TABLES}
-
-
-def _checksum_of(connection: Connection, table: str) -> tuple[int, str]:
-    query = sql.SQL(
-        "SELECT count(*), md5(coalesce(string_agg(hashed.line, '' ORDER BY hashed.line), ''))"
-        " FROM (SELECT md5(CAST(t.* AS text)) AS line FROM {table} AS t) AS hashed"
-    ).format(table=sql.Identifier(*table.split(".")))
-    with driver_connection(connection).cursor() as cursor:
-        cursor.execute(query)
-        rows, md5 = cursor.fetchone()
-    return rows, md5
+    found = {}
+    with transaction(engine) as connection, driver_connection(connection).cursor() as cursor:
+        for table in DATA_TABLES:
+            cursor.execute(sql.SQL(_CHECKSUM).format(table=sql.Identifier(*table.split("."))))
+            found[table] = cursor.fetchone()
+    return found

@@ -1,32 +1,16 @@
-"""Which model is promoted, and which is the champion that the views show."""
+"""Reads which model is promoted, and which one is the champion."""
 
 from datetime import datetime
 from typing import TypedDict
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
-
-from scoring.warehouse.engine import transaction
-
-_MODEL = (
-    "SELECT m.version, m.architecture, m.input_size, m.preprocessing_version, m.weights_sha256,"
-    " m.trained_on_synthetic, p.promoted_at, p.promoted_by, p.reason"
-    " FROM scoring.promotion AS p INNER JOIN scoring.model_version AS m ON m.version = p.version"
-)
-
-
-_PROMOTED = f"{_MODEL} ORDER BY p.promotion_id DESC LIMIT 1"
-
-
-_ACTIVE = f"{_MODEL} INNER JOIN scoring.activation AS a USING (promotion_id) ORDER BY a.activation_id DESC LIMIT 1"
+from sqlalchemy.engine import Connection
 
 
 class PromotedModel(TypedDict):
-    """A model, and who promoted it when and why."""
+    """A model with its promotion; columns as in `analyst.champion`."""
 
-    version: str
-    architecture: str
-    input_size: int
+    model_version: str
     preprocessing_version: str
     weights_sha256: str
     trained_on_synthetic: bool
@@ -35,19 +19,27 @@ class PromotedModel(TypedDict):
     reason: str
 
 
-def champion(source: Engine | Connection) -> PromotedModel | None:
-    """The model whose predictions the views show and with which nights are scored; None before the first promotion."""
-    return _found(source, _ACTIVE)
+class Champion(PromotedModel):
+    """The champion, with the time at which the views began to show it."""
+
+    activated_at: datetime
 
 
-def promoted(source: Engine | Connection) -> PromotedModel | None:
-    """The model of the last promotion: the champion, or the one that will be when the history has been rescored."""
-    return _found(source, _PROMOTED)
+_COLUMNS = "preprocessing_version, weights_sha256, trained_on_synthetic, promoted_at, promoted_by, reason"
+_CHAMPION = f"SELECT model_version, {_COLUMNS}, activated_at FROM analyst.champion"  # noqa: S608 - constants
+_PROMOTED = (
+    f"SELECT version AS model_version, {_COLUMNS} FROM scoring.promotion INNER JOIN scoring.model_version"  # noqa: S608 - constants
+    " USING (version) ORDER BY promotion_id DESC LIMIT 1"
+)
 
 
-def _found(source: Engine | Connection, query: str) -> PromotedModel | None:
-    if isinstance(source, Engine):
-        with transaction(source) as connection:
-            return _found(connection, query)
-    row = source.execute(sa.text(query)).mappings().one_or_none()
+def champion(connection: Connection) -> Champion | None:
+    """Return the model that the views show and nightly runs score with; None before the first promotion."""
+    row = connection.execute(sa.text(_CHAMPION)).mappings().one_or_none()
+    return None if row is None else Champion(**row)  # type: ignore[typeddict-item]
+
+
+def promoted(connection: Connection) -> PromotedModel | None:
+    """Return the model of the last promotion: the champion, or the one that replaces it after the rescoring."""
+    row = connection.execute(sa.text(_PROMOTED)).mappings().one_or_none()
     return None if row is None else PromotedModel(**row)  # type: ignore[typeddict-item]

@@ -1,5 +1,6 @@
 -- Title: Schemas
--- Description: One schema per kind of data. Schema scoring already exists because Alembic keeps its version table there.
+-- Description: One schema per kind of data. Schema scoring already exists because Alembic keeps its version table
+-- there.
 
 CREATE SCHEMA registry;
 CREATE SCHEMA imaging;

@@ -1,7 +1,7 @@
 -- Title: Models, promotions and runs
--- Description: A run is one attempt of a job at one batch. These tables are append-only, because the scheduler's own
--- record is not an audit trail: Airflow reuses the row of a run that is cleared or backfilled.
--- Every row that a run receives is counted once more under its outcome:
+-- Description: A run is one attempt of a job to process a batch. These tables are append-only, because the scheduler's
+-- own record is not an audit trail: Airflow reuses the row of a run that is cleared or backfilled. Each received row is
+-- counted a second time under its outcome:
 --   images:    received = scored + already_scored + quarantined
 --   tables:    received = new + updated + unchanged + superseded + quarantined
 --   rescoring: planned = scored + already_scored + rejected
@@ -57,7 +57,7 @@ CREATE TABLE scoring.run (
 
 CREATE INDEX run_by_batch_date ON scoring.run (batch_date, started_at);
 
-COMMENT ON TABLE scoring.run IS 'Runs: attempts of a job at a batch. Append-only.';
+COMMENT ON TABLE scoring.run IS 'Runs of the jobs: one row per attempt to process a batch. Append-only.';
 COMMENT ON COLUMN scoring.run.run_id IS 'Identifier of the run; rows written by the run refer to it.';
 COMMENT ON COLUMN scoring.run.batch_date IS 'Date of the batch (landing folder); for a rescoring, the newest batch of the history.';
 COMMENT ON COLUMN scoring.run.job IS 'Job: nightly_scoring, rescoring or retraining.';
@@ -99,7 +99,7 @@ CREATE TABLE scoring.run_count (
 );
 
 COMMENT ON TABLE scoring.run_count IS 'Row counts of each run by dataset and outcome. Append-only.';
-COMMENT ON COLUMN scoring.run_count.run_id IS 'Run.';
+COMMENT ON COLUMN scoring.run_count.run_id IS 'Run that the counts describe.';
 COMMENT ON COLUMN scoring.run_count.dataset IS 'consultations, readings, disease_activity or images.';
 COMMENT ON COLUMN scoring.run_count.outcome IS 'received (rescoring: planned), or the outcome of the rows. superseded: a newer batch had already delivered the record. rejected: the file is missing or has changed.';
 COMMENT ON COLUMN scoring.run_count.rule IS 'First critical rule that the quarantined rows broke; empty for other outcomes.';
@@ -115,7 +115,7 @@ CREATE TABLE scoring.run_result (
 );
 
 COMMENT ON TABLE scoring.run_result IS 'Results of runs. A run without a result is running or was killed. A run that was cleared has several results; the latest one applies. Append-only.';
-COMMENT ON COLUMN scoring.run_result.run_id IS 'Run.';
+COMMENT ON COLUMN scoring.run_result.run_id IS 'Run that ended.';
 COMMENT ON COLUMN scoring.run_result.finished_at IS 'Time at which the run ended.';
 COMMENT ON COLUMN scoring.run_result.status IS 'succeeded or failed.';
 COMMENT ON COLUMN scoring.run_result.message IS 'Error message for the operator; contains no patient data.';

@@ -1,13 +1,13 @@
 -- Title: Registry records
--- Description: Accepted records of the registry. Each row names the newest batch that delivered its values (batch_date),
--- the first batch that contained the record (first_batch_date), its file and line, and the run that wrote it.
--- The tables hold the newest values. Triggers copy the values that an update replaces to registry.correction.
+-- Description: Accepted records of the registry. Each row names the newest batch that delivered its values
+-- (batch_date), the first batch that contained the record (first_batch_date), its file and line, and the run that wrote
+-- it. The tables hold the newest values. Triggers copy the values that an update replaces to registry.correction.
 --
--- Ratingen grade of a joint: eroded share of the joint surface, in steps of 20 percent. The grades of 38 joints add up to
--- the Rau score, 0-190 points.
+-- Ratingen grade of a joint: eroded share of the joint surface, in steps of 20 percent. The grades of 38 joints add up
+-- to the Rau score, 0-190 points.
 --   Rau R, Wassenberg S, Herborn G, Stucki G, Gebler A. J Rheumatol 1998;25:2094-2107.
--- DAS28: 28 joints (tender and swollen), ESR or CRP, with or without the patient's global assessment. The four forms are
--- not interchangeable. https://www.das-score.nl, "alternative validated formulae".
+-- DAS28: 28 joints (tender and swollen), ESR or CRP, with or without the patient's global assessment. The four forms
+-- are not interchangeable. https://www.das-score.nl, "alternative validated formulae".
 
 CREATE TABLE registry.radiograph (
     sop_iuid text PRIMARY KEY CHECK (sop_iuid <> ''),
@@ -63,7 +63,7 @@ ON registry.consultation (patient_id, visit_date, read_on DESC NULLS LAST, id_x 
 INCLUDE (reported_rau)
 WHERE reported_rau IS NOT NULL;
 
-COMMENT ON TABLE registry.consultation IS 'Consultations: one row per row of consultations.csv, without the joint readings.';
+COMMENT ON TABLE registry.consultation IS 'Consultations: one row per line of consultations.csv, without the joint readings.';
 COMMENT ON COLUMN registry.consultation.id_x IS 'Registry key of the consultation.';
 COMMENT ON COLUMN registry.consultation.patient_id IS 'Patient pseudonym from the registry; text, so that leading zeros are kept.';
 COMMENT ON COLUMN registry.consultation.visit_date IS 'Date of the visit (date_x); if the consultation names a radiograph, the date of that radiograph.';
@@ -83,7 +83,8 @@ CREATE TABLE registry.joint_reading (
     sop_iuid text,
     patient_id text NOT NULL CHECK (patient_id <> ''),
     reading_percent double precision NOT NULL CHECK (reading_percent BETWEEN 0 AND 100),
-    -- The definition of scoring.clinical.ratingen.grade. Predicted grades follow the read-out rule of their model instead.
+    -- The definition of scoring.clinical.ratingen.grade. Predicted grades follow the read-out rule of their model
+    -- instead.
     reading_grade smallint GENERATED ALWAYS AS (
         CASE
             WHEN reading_percent = 0 THEN 0

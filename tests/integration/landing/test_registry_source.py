@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from scoring.errors import BadInput, LandingNotReady
-from scoring.landing.readers import stage_consultations
 from scoring.landing.registry_source import read_registry
+from scoring.landing.tables import stage_table
 from scoring.settings import sql_dir
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 QUERIES = sql_dir() / "extract"
 WINDOW = {"window_start": date(2026, 11, 14), "window_end": date(2026, 11, 22)}
 
-# As a registry types its columns: numbers as numeric, dates as dates and timestamps, identifiers as text.
+# Column types of a typical registry: numeric numbers, dates and timestamps, identifiers as text.
 TABLES = """
 CREATE TABLE consultations (
     id_x text, patient_id varchar(8), date_x date, date_y timestamp, sop_iuid text, body_part char(4),
@@ -43,17 +43,18 @@ INSERT INTO consultations (
 
 @pytest.fixture
 def registry(warehouse: "Warehouse") -> str:
-    """A registry of its own beside the warehouse's schemas."""
+    """Registry tables in the database of the warehouse, outside its schemas."""
     with warehouse.engine(warehouse.superuser_url).begin() as connection:
         connection.exec_driver_sql(TABLES)
     return warehouse.superuser_url
 
 
-def test_what_a_registry_types_reaches_staging_unchanged(registry: str) -> None:
+def test_read_registry_keeps_typed_values_unchanged(registry: str) -> None:
     frames = read_registry(registry, **WINDOW, queries=QUERIES)
-    staged, readings = stage_consultations(
-        frames["consultations"], source_file="sql:consultations", batch_date=date(2026, 11, 21)
+    tables = stage_table(
+        "consultations", frames["consultations"], source_file="sql:consultations", batch_date=date(2026, 11, 21)
     )
+    staged, readings = tables["consultations"], tables["readings"]
     row = staged.iloc[0]
     assert staged["id_x"].tolist() == ["c1", "c3", "c4"]
     assert (staged.loc[1, "date_x"], staged.loc[1, "date_y"]) == (date(2026, 11, 19), None)
@@ -67,23 +68,23 @@ def test_what_a_registry_types_reaches_staging_unchanged(registry: str) -> None:
     assert frames["disease_activity"].empty
 
 
-def test_a_missing_table_is_bad_input(registry: str, warehouse: "Warehouse") -> None:
+def test_read_registry_reports_a_missing_table(registry: str, warehouse: "Warehouse") -> None:
     with warehouse.engine(warehouse.superuser_url).begin() as connection:
         connection.exec_driver_sql("DROP TABLE disease_activity")
     with pytest.raises(BadInput, match=r'disease_activity\.sql does not fit the registry: relation "disease_activity"'):
         read_registry(registry, **WINDOW, queries=QUERIES)
 
 
-def test_a_value_that_a_query_cannot_convert_is_not_told(registry: str, tmp_path: Path) -> None:
+def test_read_registry_reports_a_failed_conversion_without_the_value(registry: str, tmp_path: Path) -> None:
     for query in QUERIES.glob("*.sql"):
         text = query.read_text(encoding="utf-8").replace("c.sop_iuid", "cast(c.sop_iuid || 'Meier' AS integer)")
         (tmp_path / query.name).write_text(text, encoding="utf-8")
-    with pytest.raises(BadInput, match=r"consultations\.sql meets a value that does not fit") as refused:
+    with pytest.raises(BadInput, match=r"consultations\.sql cannot convert a value") as rejected:
         read_registry(registry, **WINDOW, queries=tmp_path)
-    assert "Meier" not in "".join(traceback.format_exception(refused.value))
+    assert "Meier" not in "".join(traceback.format_exception(rejected.value))
 
 
-def test_a_database_that_does_not_exist_can_be_retried(registry: str) -> None:
+def test_read_registry_raises_a_retryable_error_if_the_database_does_not_exist(registry: str) -> None:
     elsewhere = sa.make_url(registry).set(database="nowhere").render_as_string(hide_password=False)
-    with pytest.raises(LandingNotReady, match="registry's database cannot be reached"):
+    with pytest.raises(LandingNotReady, match="database of the registry cannot be reached"):
         read_registry(elsewhere, **WINDOW, queries=QUERIES)

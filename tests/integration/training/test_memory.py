@@ -1,46 +1,47 @@
-"""Memory of a training, in a process of its own: what other tests allocate and free beside it would drown it."""
+"""Memory of a training, in a process of its own, where no other test allocates memory."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.lib.processes import run_in_process
+
 STATM = Path("/proc/self/statm")
 
-TRAINED = """
+TRAINING = """
 import json, resource
 from pathlib import Path
 
 import numpy as np
 
-from scoring.training import fit
-from scoring.training.data.joint_set import JointSet
+from scoring.progress import no_progress
+from scoring.training.devices import strategy_for
+from scoring.training.fit import TrainingRun
+from scoring.training.recipes import TrainingRecipe
+from tests.lib.joint_sets import joint_set
 
 def joints(n, first_patient):
     rng = np.random.default_rng(first_patient)
-    reading = rng.choice([0, 10, 30, 50], n).astype(np.float32)
-    names = np.array([f"{first_patient + i:05d}" for i in range(n)])
-    images = rng.integers(0, 255, (n, 128, 128), dtype=np.uint8)
-    return JointSet(images, reading, reading, names, names, names, np.full(n, 2016))
+    return joint_set(
+        rng.choice([0, 10, 30, 50], n),
+        images=rng.integers(0, 255, (n, 128, 128), dtype=np.uint8),
+        patient_id=np.array([f"{first_patient + i:05d}" for i in range(n)]),
+    )
 
-recipe = fit.TrainingRecipe(
-    epochs=8, patience=8, precision="float32", arguments={"side": 128, "filters": [2] * 5, "dense": [4], "dropout": 0.0}
-)
+recipe = TrainingRecipe(epochs=8, arguments={"side": 128, "filters": [], "dense": [], "dropout": 0.0, "shrink": 2})
+run = TrainingRun(recipe, joints(256, 0), joints(32, 1000), strategy_for([], recipe.batch_size))
 resident = []
-def look(epoch):
+while len(run.history) < recipe.epochs:
+    run.run_epoch(no_progress)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     resident.append(pages * resource.getpagesize() / 2**20)
-fit.train(recipe, joints(256, 0), joints(32, 1000), on_epoch=look)
 print(json.dumps(resident))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not STATM.exists(), reason="asks Linux how much memory is resident")
-def test_memory_stays_flat_over_the_epochs():
-    """An epoch's batches are 16 MiB: if they were kept, those of the last five epochs would be 80."""
-    done = subprocess.run([sys.executable, "-c", TRAINED], capture_output=True, text=True, check=True)
-    resident = json.loads(done.stdout.splitlines()[-1])
+@pytest.mark.skipif(not STATM.exists(), reason="reads the resident memory from Linux's /proc")
+def test_training_run_keeps_memory_constant_over_epochs():
+    """The batches of an epoch take 16 MiB: if they were kept, those of the last five epochs would take 80."""
+    resident = run_in_process(TRAINING, timeout=400)
     assert resident[-1] - resident[2] < 40, resident

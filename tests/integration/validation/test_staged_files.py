@@ -1,4 +1,4 @@
-"""Validation of what landing really stages: CSV bytes and image rows through Parquet and back."""
+"""Validation of files as they are staged: CSV bytes and image rows, written to Parquet and read again."""
 
 from datetime import date
 
@@ -8,10 +8,11 @@ import pytest
 from upath import UPath
 
 from scoring.landing import schema
-from scoring.landing.readers import read_table, stage_consultations, stage_disease_activity
+from scoring.landing.readers import read_table
+from scoring.landing.tables import stage_table
 from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
 
-NIGHT = date(2026, 11, 21)
+BATCH_DATE = date(2026, 11, 21)
 THRESHOLDS = Thresholds(max_bad_share=0.25, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
 NOTHING_KNOWN = Known(
     pd.DataFrame(columns=["sop_iuid", "patient_id"], dtype="str"),
@@ -33,39 +34,31 @@ def write_parquet(frame, path, table_schema):
         writer.write_table(pa.Table.from_pandas(frame, schema=table_schema, preserve_index=False))
 
 
-def night(folder, consultations="", activity="", images=()):
-    """Stage tables given as CSV lines and images given as rows, and read them back as the pipeline does."""
-    source = f"{NIGHT}/consultations.csv"
-    text = read_table(f"{HEADER}\n{consultations}".encode(), dataset="consultations", source_file=source)
-    frames = dict(
-        zip(("consultations", "readings"), stage_consultations(text, source_file=source, batch_date=NIGHT), strict=True)
-    )
-    source = f"{NIGHT}/disease_activity.csv"
-    text = read_table(f"{ACTIVITY_HEADER}\n{activity}".encode(), dataset="disease_activity", source_file=source)
-    frames["disease_activity"] = stage_disease_activity(text, source_file=source, batch_date=NIGHT)
+def validated(folder, consultations="", activity="", images=()):
+    """Stage and validate CSV lines and image rows, as the pipeline does."""
+    frames = {}
+    tables = {"consultations": f"{HEADER}\n{consultations}", "disease_activity": f"{ACTIVITY_HEADER}\n{activity}"}
+    for dataset, csv in tables.items():
+        source = f"{BATCH_DATE}/{dataset}.csv"
+        text = read_table(csv.encode(), dataset=dataset, source_file=source)
+        frames |= stage_table(dataset, text, source_file=source, batch_date=BATCH_DATE)
     frames["images"] = pa.Table.from_pylist([image(**each) for each in images], schema=schema.IMAGES).to_pandas()
-    schemas = {
-        "consultations": schema.CONSULTATIONS,
-        "readings": schema.READINGS,
-        "disease_activity": schema.DISEASE_ACTIVITY,
-        "images": schema.IMAGES,
-    }
     for name, frame in frames.items():
-        write_parquet(frame, UPath(folder) / f"{name}.parquet", schemas[name])
-    staged = Staged(**{name: schema.read_parquet(UPath(folder) / f"{name}.parquet") for name in schemas})
-    return validate_batch(staged, NOTHING_KNOWN, THRESHOLDS, NIGHT)
+        write_parquet(frame, UPath(folder) / f"{name}.parquet", schema.SCHEMAS[name])
+    staged = Staged(**{name: schema.read_parquet(UPath(folder) / f"{name}.parquet") for name in schema.SCHEMAS})
+    return validate_batch(staged, NOTHING_KNOWN, THRESHOLDS, BATCH_DATE)
 
 
 def image(name, **facts):
-    source = f"{NIGHT}/joints/{name}"
-    origin = {"source_file": source, "row_key": source, "row_number": 0, "batch_date": NIGHT}
+    source = f"{BATCH_DATE}/joints/{name}"
+    origin = {"source_file": source, "row_key": source, "row_number": 0, "batch_date": BATCH_DATE}
     good = {"sha256": name, "decodes": True, "color_space": "Gray", "width": 128, "height": 96, "contrast": 30.0}
     shares = {"brightness": 80.0, "dark_share": 0.1, "bright_share": 0.0}
     return {**origin, "file_name": name, "uri": source, "size_bytes": 1, "late": False, **good, **shares, **facts}
 
 
-def test_a_night_as_hospitals_send_it(tmp_path):
-    verdict = night(
+def test_validate_batch_quarantines_the_faults_of_real_exports(tmp_path):
+    verdict = validated(
         tmp_path,
         "c1;00123;2026-11-01T00:00:00;2026-11-10;1.2.1;HAND_LEFT;0;5;7,5;;120;n/a;-5;0;0;0;19,5\n"
         "c2;00124;01.11.2026;;1.2.2;HAND_LEFT;0;0;0;0;0;0;0;0;0;0;0\n"
@@ -98,14 +91,14 @@ def test_a_night_as_hospitals_send_it(tmp_path):
     write_parquet(verdict.images.accepted, UPath(tmp_path) / "accepted.parquet", schema.IMAGES)
 
 
-def test_a_night_without_rows(tmp_path):
-    assert all(each.n_rows == 0 and each.success for each in night(tmp_path).all)
+def test_validate_batch_accepts_a_staged_batch_without_rows(tmp_path):
+    assert all(each.n_rows == 0 and each.success for each in validated(tmp_path).all)
 
 
 @pytest.mark.parametrize("name", ["..%2F1.2.1_hand_left_1.jpg", "thumbs.db"])
-def test_columns_without_any_value(tmp_path, name):
-    """A Parquet column of nulls only comes back with a type of its own."""
-    verdict = night(tmp_path, ";;;;;HAND_LEFT;;;;;;;;;;;\n" * 2, ";;20;;;\n", [{"name": name}])
+def test_validate_batch_accepts_columns_of_nulls(tmp_path, name):
+    """A Parquet column that contains only nulls is read with a different type."""
+    verdict = validated(tmp_path, ";;;;;HAND_LEFT;;;;;;;;;;;\n" * 2, ";;20;;;\n", [{"name": name}])
     assert verdict.consultations.counts == {"consultations.id_present": 2}
     assert verdict.disease_activity.counts == {"disease_activity.patient_present": 1}
     assert verdict.images.counts == {"images.name_matches": 1}

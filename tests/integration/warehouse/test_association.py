@@ -145,7 +145,7 @@ def test_what_was_computed_is_what_the_frames_say(engine, followed):
     expected = associate(followed.radiographs, followed.visits).set_index(key)
     found = table(engine, FIRST).set_index(key).loc[expected.index]
     shown = found[~found["suppressed"]]
-    for name in ("estimate", "ci_low", "ci_high", "q_value", "n_visits"):
+    for name in ("estimate", "ci_low", "ci_high", "q_value", "n_observations"):
         assert shown[name].to_numpy(dtype=float) == pytest.approx(
             expected.loc[shown.index, name].to_numpy(dtype=float), abs=1e-7, nan_ok=True
         )
@@ -158,7 +158,7 @@ def test_an_analyst_sees_no_figure_of_fewer_than_five_patients(engine, warehouse
     seen = table(warehouse.engine(warehouse.analyst_url), FIRST)
     assert len(seen) > 0
     assert seen["suppressed"].all()
-    figures = ["estimate", "ci_low", "ci_high", "p_value", "q_value", "n_visits", "n_patients"]
+    figures = ["estimate", "ci_low", "ci_high", "p_value", "q_value", "n_observations", "n_patients"]
     assert seen[figures].isna().all(axis=None)
     assert set(seen["unit"]) == {
         "correlation",
@@ -185,7 +185,7 @@ def test_rows_that_no_longer_arise_are_emptied_not_deleted(engine):
         "confidence": 0.95,
         "p_value": 0.05,
         "q_value": np.nan,
-        "n_visits": 20,
+        "n_observations": 20,
         "n_patients": 10,
     }
     both = pd.DataFrame([row, row | {"stratum": "2011"}])

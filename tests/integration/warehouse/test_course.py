@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from scoring.analysis import progression as growth
-from scoring.commands import analytics_page
+from scoring.commands import analytics_report
 from scoring.errors import InvalidRequest
 from scoring.pipeline import course
 from scoring.settings import Settings, sql_dir
@@ -173,7 +173,7 @@ def test_a_backfilled_day_gives_what_that_day_would_have_given(engine):
 
     pd.testing.assert_frame_equal(shown(engine).drop(columns=["computed_at", "is_newest"]), then)
     newest = shown(engine, NEXT_NIGHT)
-    assert (newest["n_radiographs"] == 4).all()
+    assert (newest["n_visits"] == 4).all()
     assert newest["is_newest"].all()
     assert not shown(engine)["is_newest"].any()
 
@@ -184,7 +184,7 @@ def test_too_few_patients_have_no_forecast_and_the_log_says_so(engine, caplog):
     with caplog.at_level("INFO", logger="scoring.pipeline.course"):
         assert publish(engine) == 0
     assert read(engine, "SELECT count(*) AS n FROM analytics.rau_forecast")["n"].item() == 0
-    assert "29 patients have two radiographs or more" in caplog.text
+    assert "29 patients have two or more radiographs" in caplog.text
     assert publish(engine, NIGHT - timedelta(days=1)) == 0, "an empty warehouse"
 
 
@@ -194,7 +194,7 @@ def test_the_back_test_of_a_warehouse_has_both_series(warehouse, engine, tmp_pat
     settings = Settings(
         var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None
     )  # fmt: skip
-    with pytest.raises(InvalidRequest, match="0 patients have two radiographs or more"):
+    with pytest.raises(InvalidRequest, match="0 patients have two or more radiographs"):
         course.back_test(settings, None)
     with transaction(engine) as connection:
         deliver(connection, radiographs(80, range(4)), NIGHT)
@@ -205,7 +205,12 @@ def test_the_back_test_of_a_warehouse_has_both_series(warehouse, engine, tmp_pat
         "predicted Rau (model trained on synthetic phantoms)",
     ]
     figures_of_readers, differences = tables[0][1], tables[1][1]
-    assert [row["method"] for row in figures_of_readers] == ["last value", "linear trend", "mixed model", "course"]
+    assert [row["method"] for row in figures_of_readers] == [
+        "last value",
+        "linear trend",
+        "mixed model",
+        "progression model",
+    ]
     assert all(0.7 < row["coverage"] <= 1 for row in figures_of_readers)
     # The radiographs grow by a tenth of the patient's severity a year, which the last value cannot know.
     (mae,) = [row for row in differences if (row["against"], row["measure"]) == ("last value", "mae")]
@@ -247,7 +252,7 @@ def test_the_page_of_analytics_is_drawn_from_the_views(warehouse, engine, tmp_pa
     with pytest.MonkeyPatch.context() as patch:
         # An analyst may not read the migrations' own records.
         patch.setattr("scoring.warehouse.migrate.check_current", lambda _: None)
-        written = analytics_page.write(settings, NIGHT, None)
+        written = analytics_report.write(settings, NIGHT, None)
     from scoring.warehouse import connect
 
     connect._engine.cache_clear()

@@ -10,16 +10,17 @@ from scoring.settings import Settings, sql_dir
 from scoring.warehouse import connect
 from scoring.warehouse.engine import transaction
 from scoring.warehouse.queries.analysis import visits_for_correlation
+from tests.lib.warehouse import fill_with_predictions
 
 N = 20_000
 QUERIES = sorted((sql_dir() / "queries").glob("*.sql"))
 
 
 @pytest.fixture(scope="module")
-def filled(new_warehouse, fill_warehouse, tmp_path_factory):
+def filled(new_warehouse, tmp_path_factory):
     """A warehouse of a small registry over ten years, after the analyses of its last night."""
     with new_warehouse() as warehouse:
-        fill_warehouse(warehouse, N)
+        fill_with_predictions(warehouse, N)
         settings = Settings(
             var_dir=tmp_path_factory.mktemp("var"),
             warehouse_url=warehouse.job_url,

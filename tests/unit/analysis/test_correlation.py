@@ -12,15 +12,15 @@ from scoring.analysis.correlation import ACTIVITIES, COLUMNS, DAMAGES, METHODS, 
 SCIPY = {"pearson": stats.pearsonr, "spearman": stats.spearmanr, "kendall": stats.kendalltau}
 CONFIDENCE = 0.95
 
-# Whole numbers, so that ties are frequent, as they are in Rau scores.
+# Integers, so that ties are frequent, as in Rau scores.
 tied_pairs = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=5, max_size=25).filter(
     lambda pairs: len({x for x, _ in pairs}) > 1 and len({y for _, y in pairs}) > 1
 )
 
 
-def clustered_normal(rng, n_patients, visits_a_patient, rho, shared=0.8):
-    """Pairs with correlation rho, of whose variance the share `shared` is the patient's and not the visit's."""
-    patient = np.repeat(np.arange(n_patients), visits_a_patient)
+def clustered_normal(rng, n_patients, visits_per_patient, rho, shared=0.8):
+    """Draw pairs with correlation rho; `shared` is the share of their variance between patients."""
+    patient = np.repeat(np.arange(n_patients), visits_per_patient)
     covariance = [[1, rho], [rho, 1]]
     of_patient = rng.multivariate_normal([0, 0], covariance, n_patients)[patient]
     of_visit = rng.multivariate_normal([0, 0], covariance, len(patient))
@@ -46,7 +46,7 @@ def visits_of(n_visits, n_patients, seed=0, missing=0.0):
 
 @pytest.mark.parametrize("method", METHODS)
 @given(pairs=tied_pairs)
-def test_estimate_is_that_of_scipy(method, pairs):
+def test_methods_agree_with_scipy(method, pairs):
     x, y = np.array(pairs, dtype=float).T
     estimate, influence = METHODS[method](x, y)
     assert estimate == pytest.approx(SCIPY[method](x, y).statistic, abs=1e-12)
@@ -55,8 +55,8 @@ def test_estimate_is_that_of_scipy(method, pairs):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("grid", [0, 1], ids=["tied", "continuous"])
-def test_influence_is_what_a_little_more_weight_on_one_visit_does(method, grid):
-    # Weight by repetition: 200 copies of everything, and one more of visit i, move the estimate by influence / n.
+def test_methods_have_the_influence_of_a_little_more_weight_on_one_visit(method, grid):
+    # Weight by repetition: with 200 copies of all visits, one more of visit i changes the estimate by influence / n.
     rng = np.random.default_rng(3)
     x = rng.gamma(2, 2, 12)
     y = 0.4 * x + rng.normal(size=12)
@@ -71,10 +71,10 @@ def test_influence_is_what_a_little_more_weight_on_one_visit_does(method, grid):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_interval_agrees_with_a_bootstrap_of_patients(method):
+def test_cluster_correlation_agrees_with_a_bootstrap_over_patients(method):
     rng = np.random.default_rng(11)
     x, y, patient = clustered_normal(rng, 120, 5, 0.3)
-    x = np.round(np.exp(x), 1)  # skewed and tied, as Rau is
+    x = np.round(np.exp(x), 1)  # skewed and tied, as Rau scores are
     found = cluster_correlation(x, y, patient, method, CONFIDENCE)
     rows = np.arange(len(x)).reshape(120, 5)
     drawn = [rows[rng.integers(0, 120, 120)].ravel() for _ in range(600)]
@@ -84,24 +84,24 @@ def test_interval_agrees_with_a_bootstrap_of_patients(method):
     assert half == pytest.approx(bootstrap_half, rel=0.12)
 
 
-def coverage(n_patients, visits_a_patient, rho, repetitions, seed):
-    """Share of intervals that hold the truth, for each method, and for the textbook's Pearson interval."""
+def coverage(n_patients, visits_per_patient, rho, repetitions, seed):
+    """Return the share of intervals that contain the truth, per method and for the textbook Pearson interval."""
     rng = np.random.default_rng(seed)
     truth = {"pearson": rho, "spearman": 6 / np.pi * np.arcsin(rho / 2), "kendall": 2 / np.pi * np.arcsin(rho)}
-    held = dict.fromkeys([*METHODS, "naive"], 0)
+    covered = dict.fromkeys([*METHODS, "naive"], 0)
     for _ in range(repetitions):
-        x, y, patient = clustered_normal(rng, n_patients, visits_a_patient, rho)
+        x, y, patient = clustered_normal(rng, n_patients, visits_per_patient, rho)
         for method in METHODS:
             found = cluster_correlation(x, y, patient, method, CONFIDENCE)
-            held[method] += int(found.ci_low <= truth[method] <= found.ci_high)
+            covered[method] += int(found.ci_low <= truth[method] <= found.ci_high)
         naive = stats.pearsonr(x, y).confidence_interval(CONFIDENCE)
-        held["naive"] += int(naive.low <= rho <= naive.high)
-    return {method: count / repetitions for method, count in held.items()}
+        covered["naive"] += int(naive.low <= rho <= naive.high)
+    return {method: count / repetitions for method, count in covered.items()}
 
 
-def test_interval_covers_the_truth_where_the_naive_one_does_not():
-    # 300 repetitions know a coverage of 95 % to within 1.3 points (one standard error).
-    covered = coverage(n_patients=50, visits_a_patient=8, rho=0.2, repetitions=300, seed=5)
+def test_cluster_correlation_covers_the_truth_where_the_naive_interval_does_not():
+    # With 300 repetitions, the standard error of a coverage of 95 % is 1.3 points.
+    covered = coverage(n_patients=50, visits_per_patient=8, rho=0.2, repetitions=300, seed=5)
     for method in METHODS:
         assert 0.915 <= covered[method] <= 0.985, method
     assert covered["naive"] < 0.75
@@ -109,8 +109,8 @@ def test_interval_covers_the_truth_where_the_naive_one_does_not():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n_patients", "rho"), [(20, 0.15), (100, 0.15), (100, 0.6), (400, -0.3)])
-def test_interval_covers_the_truth_in_many_settings(n_patients, rho):
-    covered = coverage(n_patients=n_patients, visits_a_patient=6, rho=rho, repetitions=2000, seed=n_patients)
+def test_cluster_correlation_covers_the_truth_in_many_settings(n_patients, rho):
+    covered = coverage(n_patients=n_patients, visits_per_patient=6, rho=rho, repetitions=2000, seed=n_patients)
     lowest = 0.90 if n_patients < 50 else 0.93
     for method in METHODS:
         assert lowest <= covered[method] <= 0.97, method
@@ -120,7 +120,7 @@ def test_interval_covers_the_truth_in_many_settings(n_patients, rho):
 @pytest.mark.parametrize("method", METHODS)
 @given(pairs=tied_pairs, patients=st.integers(5, 8), copies=st.integers(2, 4))
 @settings(max_examples=40)
-def test_copied_visits_of_a_patient_bring_no_certainty(method, pairs, patients, copies):
+def test_cluster_correlation_gains_nothing_from_copied_visits(method, pairs, patients, copies):
     x, y = np.array(pairs, dtype=float).T
     patient = np.arange(len(x)) % patients
     once = cluster_correlation(x, y, patient, method, CONFIDENCE)
@@ -132,7 +132,7 @@ def test_copied_visits_of_a_patient_bring_no_certainty(method, pairs, patients, 
 @pytest.mark.parametrize("method", METHODS)
 @given(pairs=tied_pairs, patients=st.integers(5, 8))
 @settings(max_examples=40)
-def test_interval_holds_the_estimate_and_mirrors_with_the_sign(method, pairs, patients):
+def test_cluster_correlation_interval_contains_the_estimate_and_mirrors_with_the_sign(method, pairs, patients):
     x, y = np.array(pairs, dtype=float).T
     patient = np.arange(len(x)) % patients
     found = cluster_correlation(x, y, patient, method, CONFIDENCE)
@@ -145,13 +145,13 @@ def test_interval_holds_the_estimate_and_mirrors_with_the_sign(method, pairs, pa
 
 
 @pytest.mark.parametrize("method", ["spearman", "kendall"])
-def test_rank_correlations_do_not_change_with_a_rising_transformation(method):
+def test_cluster_correlation_of_ranks_is_invariant_under_rising_transformations(method):
     x, y, patient = clustered_normal(np.random.default_rng(2), 20, 3, 0.4)
-    as_is = cluster_correlation(x, y, patient, method, CONFIDENCE)
-    assert cluster_correlation(np.exp(x), y**3, patient, method, CONFIDENCE) == as_is
+    unchanged = cluster_correlation(x, y, patient, method, CONFIDENCE)
+    assert cluster_correlation(np.exp(x), y**3, patient, method, CONFIDENCE) == unchanged
 
 
-def test_one_row_a_pair_and_method_with_its_own_n():
+def test_correlate_returns_one_row_per_pair_and_method_with_its_own_n():
     visits = visits_of(200, 40)
     visits.loc[:49, "das28_crp3"] = np.nan
     visits.loc[100:149, "reported_rau"] = np.nan
@@ -172,13 +172,13 @@ def test_one_row_a_pair_and_method_with_its_own_n():
     )
 
 
-def test_same_visits_in_another_order_give_the_same_table():
+def test_correlate_does_not_depend_on_the_order_of_visits():
     visits = visits_of(150, 30, missing=0.2)
     shuffled = visits.sample(frac=1, random_state=1)
     pd.testing.assert_frame_equal(correlate(shuffled), correlate(visits), rtol=1e-9)
 
 
-def test_wider_confidence_is_a_wider_interval():
+def test_correlate_has_wider_intervals_for_higher_confidence():
     visits = visits_of(150, 30)
     narrow, wide = correlate(visits, 0.8), correlate(visits, 0.99)
     assert (wide["ci_low"] < narrow["ci_low"]).all()
@@ -193,9 +193,9 @@ def test_wider_confidence_is_a_wider_interval():
         (visits_of(30, 9).assign(predicted_rau=12.0, reported_rau=0.0), 30, 9),
         (visits_of(30, 9).assign(predicted_rau=None, reported_rau=None), 0, 0),
     ],
-    ids=["no visits", "four patients", "damage never varies", "no damage known"],
+    ids=["no visits", "four patients", "constant damage", "unknown damage"],
 )
-def test_what_cannot_be_estimated_keeps_its_row_and_its_n(visits, n_visits, n_patients):
+def test_correlate_keeps_rows_and_n_without_an_estimate(visits, n_visits, n_patients):
     found = correlate(visits)
     assert len(found) == 36
     assert found[["estimate", "ci_low", "ci_high"]].isna().all(axis=None)
@@ -204,7 +204,7 @@ def test_what_cannot_be_estimated_keeps_its_row_and_its_n(visits, n_visits, n_pa
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_perfect_correlation_has_no_interval(method):
+def test_cluster_correlation_of_exactly_1_has_no_interval(method):
     x = np.arange(6.0)
     found = cluster_correlation(x, 2 * x + 1, np.arange(6), method, CONFIDENCE)
     assert found.estimate == pytest.approx(1)
@@ -215,12 +215,12 @@ def test_a_perfect_correlation_has_no_interval(method):
     ("visits", "confidence", "message"),
     [
         (visits_of(9, 4).drop(columns=["das28_esr3", "visit_date"]), 0.95, "lack the columns visit_date, das28_esr3"),
-        (visits_of(9, 4).assign(visit_date=dt.date(2020, 1, 1)), 0.95, "visits are there more than once"),
-        (visits_of(9, 4).assign(patient_id=None), 0.95, "9 visits have no patient_id"),
+        (visits_of(9, 4).assign(visit_date=dt.date(2020, 1, 1)), 0.95, "Repeated visits"),
+        (visits_of(9, 4).assign(patient_id=None), 0.95, "Visits without patient_id: 9"),
         (visits_of(9, 4), 1.0, "confidence must be between 0 and 1"),
         (visits_of(9, 4), 95, "confidence must be between 0 and 1"),
     ],
 )
-def test_visits_that_would_mislead_are_refused(visits, confidence, message):
+def test_correlate_rejects_invalid_input(visits, confidence, message):
     with pytest.raises(ValueError, match=message):
         correlate(visits, confidence)

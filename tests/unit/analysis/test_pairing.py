@@ -3,11 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.analysis.pairing import DAYS_PER_YEAR, Series, nearest, summed
+from scoring.analysis.frames import DAYS_PER_YEAR
+from scoring.analysis.pairing import Series, nearest, summed
 
-# Two patients with visits on few days, so that ties, windows' ends and equal days are frequent.
+# Two patients with visits on few days, so that ties, ends of windows and equal days are frequent.
 visits = st.lists(st.tuples(st.integers(0, 1), st.integers(-40, 40)), max_size=12, unique=True).map(sorted)
-asked = st.lists(st.tuples(st.integers(0, 1), st.integers(-60, 60)), min_size=1, max_size=6)
+days = st.lists(st.tuples(st.integers(0, 1), st.integers(-60, 60)), min_size=1, max_size=6)
 
 
 def series(rows):
@@ -15,22 +16,20 @@ def series(rows):
     return Series(patient, day, 2.0 + np.arange(len(rows)) % 3)
 
 
-@given(
-    rows=visits, radiographs=asked, window=st.sampled_from([(-9, 9), (0, 0), (-20, -1), (-20, -8), (1, 20), (8, 20)])
-)
-def test_the_nearest_visit_is_that_of_a_search_through_all(rows, radiographs, window):
+@given(rows=visits, radiographs=days, window=st.sampled_from([(-9, 9), (0, 0), (-20, -1), (-20, -8), (1, 20), (8, 20)]))
+def test_nearest_agrees_with_a_search_through_all_visits(rows, radiographs, window):
     known = series(rows)
     patient, day = np.array(radiographs, dtype=np.int64).T
     found = nearest(known, patient, day, *window)
-    for place, (who, when) in zip(found, radiographs, strict=True):
+    for index, (who, when) in zip(found, radiographs, strict=True):
         inside = [
             (abs(d - when), d, i) for i, (p, d) in enumerate(rows) if p == who and window[0] <= d - when <= window[1]
         ]
-        assert place == (min(inside)[2] if inside else -1)
+        assert index == (min(inside)[2] if inside else -1)
 
 
-@given(rows=visits, radiographs=asked, length=st.integers(0, 50))
-def test_summed_activity_is_the_area_under_the_line(rows, radiographs, length):
+@given(rows=visits, radiographs=days, length=st.integers(0, 50))
+def test_summed_is_the_area_under_the_line(rows, radiographs, length):
     known = series(rows)
     patient, start = np.array(radiographs, dtype=np.int64).T
     found = summed(known, patient, start.astype(float), start + float(length))
@@ -45,7 +44,7 @@ def test_summed_activity_is_the_area_under_the_line(rows, radiographs, length):
             assert area == pytest.approx(np.trapezoid(line, grid) / DAYS_PER_YEAR, abs=1e-9)
 
 
-def test_activity_over_a_long_gap_is_unknown():
+def test_summed_is_nan_across_a_long_gap():
     known = Series(np.zeros(4, dtype=np.int64), np.array([0, 100, 500, 600]), np.array([4.0, 4.0, 4.0, 4.0]))
     start, end = np.array([0.0, 0.0, 500.0, 90.0, 490.0]), np.array([100.0, 101.0, 600.0, 510.0, 600.0])
     found = summed(known, np.zeros(5, dtype=np.int64), start, end)

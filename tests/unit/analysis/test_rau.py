@@ -14,7 +14,7 @@ DAY = dt.date(2026, 11, 21)
 
 
 def predictions(radiographs, seed=0):
-    """Joint predictions of radiographs given as (sop_iuid, patient_id, visit_date, joints)."""
+    """Make joint predictions of radiographs given as (sop_iuid, patient_id, visit_date, joints)."""
     rng = np.random.default_rng(seed)
     rows = []
     for sop_iuid, patient_id, visit_date, joints in radiographs:
@@ -37,7 +37,7 @@ radiographs = st.lists(
 
 
 def one_by_one(joint_predictions):
-    """The same table by the plainest loops."""
+    """Group the joints of each row of the table with simple loops."""
     rows = []
     for key, radiograph in joint_predictions.groupby(["patient_id", "visit_date", "sop_iuid"]):
         rows.append(("radiograph", *key, radiograph))
@@ -50,7 +50,7 @@ def one_by_one(joint_predictions):
 
 @given(radiographs, st.randoms(use_true_random=False))
 @settings(max_examples=60)
-def test_table_equals_the_plain_loops_in_any_order_of_rows(drawn, random):
+def test_rau_predictions_agree_with_simple_loops_in_any_order_of_rows(drawn, random):
     joint_predictions = predictions(drawn)
     shuffled = joint_predictions.iloc[random.sample(range(len(joint_predictions)), len(joint_predictions))]
     found = rau_predictions(shuffled)
@@ -69,7 +69,7 @@ def test_table_equals_the_plain_loops_in_any_order_of_rows(drawn, random):
 
 @given(radiographs)
 @settings(max_examples=40)
-def test_a_row_does_not_depend_on_who_else_came_that_night_to_the_last_digit(drawn):
+def test_rau_predictions_do_not_depend_on_other_patients_to_the_last_digit(drawn):
     joint_predictions = predictions(drawn)
     together = rau_predictions(joint_predictions)
     alone = [rau_predictions(own) for _, own in joint_predictions.groupby("patient_id")]
@@ -77,29 +77,29 @@ def test_a_row_does_not_depend_on_who_else_came_that_night_to_the_last_digit(dra
     pd.testing.assert_frame_equal(together, apart, check_exact=True)
 
 
-def test_order_of_the_rows_changes_no_digit():
-    # Ten joints, so that another order of convolution would round differently.
+def test_rau_predictions_do_not_depend_on_the_order_of_rows_to_the_last_digit():
+    # With ten joints, another order of convolution would round differently.
     joint_predictions = predictions([(f"1.{i}", f"{i:05d}", DAY, JOINTS[:10]) for i in range(20)])
     shuffled = joint_predictions.sample(frac=1, random_state=3)
     pd.testing.assert_frame_equal(rau_predictions(shuffled), rau_predictions(joint_predictions), check_exact=True)
 
 
-def test_a_joint_on_two_radiographs_counts_once_from_the_fuller_radiograph():
+def test_rau_predictions_count_a_joint_once_from_the_radiograph_with_more_joints():
     joint_predictions = predictions([("1.1", "7", DAY, ["hand_left_1"]), ("1.2", "7", DAY, JOINTS[:2])])
     joint_predictions["predicted_grade"] = [5, 0, 1]
     visit = rau_predictions(joint_predictions).query("scope == 'visit'").iloc[0]
     assert (visit["n_scored"], visit["rau_from_grades"]) == (2, 19)
 
 
-def test_among_radiographs_equally_full_the_smaller_uid_counts():
+def test_rau_predictions_prefer_the_smaller_uid_of_radiographs_with_equally_many_joints():
     joint_predictions = predictions([("1.9", "7", DAY, ["hand_left_1"]), ("1.10", "7", DAY, ["hand_left_1"])])
     joint_predictions["predicted_grade"] = [5, 2]
     visit = rau_predictions(joint_predictions).query("scope == 'visit'").iloc[0]
-    # Smaller as text, as the warehouse sorts it.
+    # Smaller as text, which is how the warehouse sorts.
     assert visit["rau_from_grades"] == 2 * 38
 
 
-def test_radiographs_of_both_hands_make_one_visit_and_32_joints_are_not_extrapolated():
+def test_rau_predictions_combine_radiographs_to_a_visit_and_flag_fewer_than_32_joints():
     found = rau_predictions(predictions([("1.1", "7", DAY, JOINTS[:10]), ("1.2", "7", DAY, JOINTS[10:])]))
     assert found[["scope", "sop_iuid", "n_scored", "extrapolated"]].values.tolist() == [
         ["radiograph", "1.1", 10, True],
@@ -108,7 +108,7 @@ def test_radiographs_of_both_hands_make_one_visit_and_32_joints_are_not_extrapol
     ]
 
 
-def test_no_predictions_make_an_empty_table_with_all_columns():
+def test_rau_predictions_of_no_joints_are_empty_with_all_columns():
     found = rau_predictions(predictions([]))
     assert found.empty
     assert tuple(found.columns) == COLUMNS
@@ -119,20 +119,26 @@ def test_no_predictions_make_an_empty_table_with_all_columns():
     ("change", "message"),
     [
         (lambda frame: frame.drop(columns="joint"), "lack the columns joint"),
-        (lambda frame: frame.assign(patient_id=None), "2 joint predictions have no patient_id"),
-        (lambda frame: frame.assign(predicted_grade=[1, None]), "1 joint predictions have no predicted_grade"),
-        (lambda frame: frame.assign(grade_probability=[None, [1, 0, 0, 0, 0, 0]]), "have no grade_probability"),
-        (lambda frame: frame.assign(joint="hand_left_1"), "1 joint predictions repeat a joint of a radiograph"),
+        (lambda frame: frame.assign(patient_id=None), "Joint predictions without patient_id: 2"),
+        (lambda frame: frame.assign(predicted_grade=[1, None]), "Joint predictions without predicted_grade: 1"),
+        (
+            lambda frame: frame.assign(grade_probability=[None, [1, 0, 0, 0, 0, 0]]),
+            "without grade_probability: 1",
+        ),
+        (
+            lambda frame: frame.assign(joint="hand_left_1"),
+            r"Repeated joint predictions .*: 1. Select",
+        ),
         (lambda frame: frame.assign(grade_probability=[[0.5] * 6] * 2), "sum to 1"),
-        (lambda frame: frame.assign(predicted_grade=6), "grade must be within 0 to 5"),
+        (lambda frame: frame.assign(predicted_grade=6), "grade must be between 0 and 5"),
     ],
 )
-def test_predictions_that_make_no_score_are_refused(change, message):
+def test_rau_predictions_reject_invalid_input(change, message):
     with pytest.raises(ValueError, match=message):
         rau_predictions(change(predictions([("1.1", "7", DAY, JOINTS[:2])])))
 
 
-def test_probabilities_as_the_warehouse_keeps_them_are_accepted():
+def test_rau_predictions_accept_float32_probabilities_from_the_warehouse():
     joint_predictions = predictions([("1.1", "7", DAY, JOINTS[:10])])
     exact = rau_predictions(joint_predictions)
     in_float32 = [np.asarray(row, dtype=np.float32) for row in joint_predictions["grade_probability"]]

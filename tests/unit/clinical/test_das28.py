@@ -25,18 +25,18 @@ scores = st.integers(0, 1000).map(lambda hundredths: hundredths / 100)
         (das28_crp(0, 0, 0), 1.15),
     ],
 )
-def test_formulas_by_hand(score, expected):
+def test_das28_equals_the_formula_computed_by_hand(score, expected):
     assert score == pytest.approx(expected, abs=1e-12)
     assert isinstance(score, float)
 
 
 @pytest.mark.parametrize("esr", [0, 0.3, 1])
-def test_esr_below_the_floor_counts_as_1(esr):
+def test_das28_esr_counts_an_esr_below_1_as_1(esr):
     assert das28_esr(3, 2, esr) == das28_esr(3, 2, 1)
 
 
 @pytest.mark.parametrize("form", [das28_esr, das28_crp])
-def test_missing_in_missing_out(form):
+def test_das28_of_a_missing_value_is_missing(form):
     for missing in range(4):
         arguments = [2.0, 3.0, 4.0, 5.0]
         arguments[missing] = math.nan
@@ -45,12 +45,12 @@ def test_missing_in_missing_out(form):
 
 
 @pytest.mark.parametrize("form", [das28_esr, das28_crp])
-def test_a_missing_assessment_never_slips_into_the_three_variable_form(form):
+def test_das28_with_a_missing_assessment_does_not_become_the_three_variable_form(form):
     assert np.isnan(form([2, 2], [3, 3], [4, 4], [50, math.nan])).tolist() == [False, True]
 
 
 @given(counts, counts, st.floats(0, 300), st.floats(0, 100))
-def test_arrays_agree_with_scalars_and_stay_within_the_scale(tender, swollen, marker, patient_global):
+def test_das28_of_arrays_equals_that_of_scalars_and_is_between_0_and_10(tender, swollen, marker, patient_global):
     for form in (das28_esr, das28_crp):
         for arguments in ((tender, swollen, marker), (tender, swollen, marker, patient_global)):
             score = form(*arguments)
@@ -59,7 +59,7 @@ def test_arrays_agree_with_scalars_and_stay_within_the_scale(tender, swollen, ma
 
 
 @given(counts, counts, st.floats(1, 299), st.floats(0, 99), st.integers(0, 3))
-def test_more_disease_is_a_higher_score(tender, swollen, marker, patient_global, worsened):
+def test_das28_increases_with_each_component(tender, swollen, marker, patient_global, worsened):
     arguments = [min(tender, 27), min(swollen, 27), marker, patient_global]
     worse = list(arguments)
     worse[worsened] += 1
@@ -70,21 +70,21 @@ def test_more_disease_is_a_higher_score(tender, swollen, marker, patient_global,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([0, 29], [0, 0], [5, 5]), "tender must be within 0 to 28: the value at index 1"),
-        ((0, -1, 5), "swollen must be within 0 to 28: the value given"),
-        (([0], [0], [5], [101]), "patient_global must be within 0 to 100: the value at index 0"),
+        (([0, 29], [0, 0], [5, 5]), "tender must be between 0 and 28: the value at index 1"),
+        ((0, -1, 5), "swollen must be between 0 and 28: the value is not"),
+        (([0], [0], [5], [101]), "patient_global must be between 0 and 100: the value at index 0"),
     ],
 )
 @pytest.mark.parametrize("form", [das28_esr, das28_crp])
-def test_outside_its_range_is_refused(form, arguments, message):
+def test_das28_rejects_values_outside_their_range(form, arguments, message):
     with pytest.raises(ValueError, match=message):
         form(*arguments)
 
 
-def test_marker_outside_its_range_is_refused():
-    with pytest.raises(ValueError, match="esr must be within 0 to 300"):
+def test_das28_rejects_a_marker_outside_its_range():
+    with pytest.raises(ValueError, match="esr must be between 0 and 300"):
         das28_esr(0, 0, 301)
-    with pytest.raises(ValueError, match="crp must be within 0 to 1000"):
+    with pytest.raises(ValueError, match="crp must be between 0 and 1000"):
         das28_crp(0, 0, -0.1)
 
 
@@ -103,14 +103,14 @@ def test_marker_outside_its_range_is_refused():
         (math.nan, None),
     ],
 )
-def test_activity_classes(value, expected):
+def test_activity_returns_the_class(value, expected):
     assert activity(value) == expected
     assert activity([value]).tolist() == [expected]
 
 
 @pytest.mark.parametrize("value", [-0.1, 10.1])
-def test_activity_of_what_is_no_das28_is_refused(value):
-    with pytest.raises(ValueError, match="DAS28 must be within 0 to 10: the value at index 1"):
+def test_activity_rejects_values_outside_0_to_10(value):
+    with pytest.raises(ValueError, match="DAS28 must be between 0 and 10: the value at index 1"):
         activity([2, value])
 
 
@@ -118,7 +118,7 @@ def test_activity_of_what_is_no_das28_is_refused(value):
     ("baseline", "follow_up", "expected"),
     [
         (4.41, 3.2, "good"),
-        (4.4, 3.2, "moderate"),  # a fall of 1.2 is not more than 1.2
+        (4.4, 3.2, "moderate"),  # a decrease of 1.2 is not more than 1.2
         (5.0, 3.8, "moderate"),  # 5.0 - 3.8 > 1.2 in binary
         (7.0, 5.2, "moderate"),
         (5.8, 5.1, "moderate"),
@@ -130,13 +130,13 @@ def test_activity_of_what_is_no_das28_is_refused(value):
         (2.0, math.nan, None),
     ],
 )
-def test_eular_response(baseline, follow_up, expected):
+def test_eular_response_returns_the_class(baseline, follow_up, expected):
     assert eular_response(baseline, follow_up) == expected
     assert eular_response([baseline], [follow_up]).tolist() == [expected]
 
 
 @given(scores, scores, scores)
-def test_ending_lower_is_never_a_worse_response(baseline, a, b):
+def test_eular_response_is_not_worse_for_a_lower_follow_up(baseline, a, b):
     rank = {"none": 0, "moderate": 1, "good": 2}
     lower, higher = sorted((a, b))
     assert rank[eular_response(baseline, lower)] >= rank[eular_response(baseline, higher)]

@@ -5,7 +5,7 @@ import pytest
 from scoring.clinical.joints import COLUMNS, LEFT_HAND, RATINGEN_JOINTS, REGISTRY_JOINTS, joint_by_column
 
 
-def test_left_hand_columns_name_the_joints_that_the_registry_means():
+def test_left_hand_assigns_columns_as_the_registry_does():
     assert [(joint.column, joint.name) for joint in LEFT_HAND] == [
         ("hand_left_1", "PIP5"),
         ("hand_left_2", "MCP5"),
@@ -20,7 +20,7 @@ def test_left_hand_columns_name_the_joints_that_the_registry_means():
     ]
 
 
-def test_feet_and_wrists():
+def test_registry_joints_assign_columns_of_feet_and_wrists():
     assert [joint.name for joint in REGISTRY_JOINTS if joint.column.startswith("foot_right")] == [
         "MTP5",
         "MTP4",
@@ -32,7 +32,7 @@ def test_feet_and_wrists():
     assert (wrist.side, wrist.limb, wrist.kind) == ("left", "hand", "wrist")
 
 
-def test_registry_has_16_joints_a_side_each_with_its_own_column():
+def test_registry_joints_are_16_per_side_with_one_column_each():
     assert len(REGISTRY_JOINTS) == len(set(COLUMNS)) == 32
     assert Counter((joint.side, joint.kind) for joint in REGISTRY_JOINTS) == {
         (side, kind): n
@@ -41,20 +41,20 @@ def test_registry_has_16_joints_a_side_each_with_its_own_column():
     }
 
 
-def test_original_score_has_38_joints_that_differ_from_the_registry_only_at_the_wrist():
+def test_ratingen_joints_are_38_and_differ_from_the_registry_only_at_the_wrist():
     assert len(set(RATINGEN_JOINTS)) == 38
     assert {joint.column for joint in RATINGEN_JOINTS} == set(COLUMNS)
-    beyond_the_registry = set(RATINGEN_JOINTS) - set(REGISTRY_JOINTS)
-    assert {joint.name for joint in beyond_the_registry} == {"scaphoid", "lunate", "distal radius", "distal ulna"}
-    assert len(beyond_the_registry) == 8
+    only_in_ratingen = set(RATINGEN_JOINTS) - set(REGISTRY_JOINTS)
+    assert {joint.name for joint in only_in_ratingen} == {"scaphoid", "lunate", "distal radius", "distal ulna"}
+    assert len(only_in_ratingen) == 8
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_every_column_finds_its_joint(column):
+def test_joint_by_column_finds_every_joint(column):
     assert joint_by_column(column).column == column
 
 
 @pytest.mark.parametrize("column", ["hand_left_11", "HAND_LEFT_1", "wrist", ""])
-def test_unknown_column_is_refused_and_the_known_ones_are_named(column):
-    with pytest.raises(ValueError, match=r"is not a joint column; .*hand_left_1, .*wrist_right"):
+def test_joint_by_column_rejects_an_unknown_column_and_lists_the_known_ones(column):
+    with pytest.raises(ValueError, match=r"is not a joint column. Use one of hand_left_1, .*wrist_right"):
         joint_by_column(column)

@@ -28,18 +28,18 @@ percents = st.floats(0, 100) | st.just(math.nan)
         (100, 5),
     ],
 )
-def test_a_border_belongs_to_the_lower_grade(erosion_percent, expected):
+def test_grade_assigns_a_border_to_the_lower_grade(erosion_percent, expected):
     assert grade(erosion_percent) == expected
     assert isinstance(grade(erosion_percent), int)
 
 
-def test_missing_stays_missing():
+def test_grade_of_a_missing_value_is_missing():
     assert math.isnan(grade(math.nan))
     np.testing.assert_array_equal(grade([5, math.nan]), [1, math.nan])
 
 
 @given(arrays(np.float64, st.tuples(st.integers(0, 3), st.integers(0, 4)), elements=percents))
-def test_array_agrees_with_scalars_and_keeps_shape_and_type(erosion_percent):
+def test_grade_of_an_array_equals_that_of_scalars_and_keeps_its_shape(erosion_percent):
     graded = grade(erosion_percent)
     assert graded.shape == erosion_percent.shape
     assert graded.dtype == np.float64
@@ -47,19 +47,19 @@ def test_array_agrees_with_scalars_and_keeps_shape_and_type(erosion_percent):
 
 
 @given(st.floats(0, 100), st.floats(0, 100))
-def test_more_erosion_is_never_a_lower_grade(a, b):
+def test_grade_is_not_lower_for_more_erosion(a, b):
     assert (grade(a) <= grade(b)) or a > b
 
 
 @pytest.mark.parametrize(
     ("erosion_percent", "where"),
     [
-        (-5, "the value given"),
-        (math.inf, "the value given"),
+        (-5, "the value"),
+        (math.inf, "the value"),
         ([0, 120, -5], "the value at index 1"),
         ([[0, 1], [math.nan, 100.1]], r"the value at index \(1, 1\)"),
     ],
 )
-def test_outside_the_range_is_refused_with_range_and_index_and_without_the_value(erosion_percent, where):
-    with pytest.raises(ValueError, match=f"^erosion_percent must be within 0 to 100: {where} is not$"):
+def test_grade_rejects_values_outside_0_to_100_with_the_index_but_without_the_value(erosion_percent, where):
+    with pytest.raises(ValueError, match=rf"^erosion_percent must be between 0 and 100: {where} is not\.$"):
         grade(erosion_percent)

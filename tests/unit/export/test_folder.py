@@ -1,5 +1,3 @@
-"""An export is there as a whole, or not at all."""
-
 import os
 import signal
 import subprocess
@@ -12,7 +10,7 @@ from scoring.errors import InvalidRequest, StorageUnavailable
 from scoring.export.folder import MANIFEST, export_folder, read_manifest, write_manifest
 
 
-def write(url, text="whole", *, overwrite=False):
+def write(url, text="complete", *, overwrite=False):
     with export_folder(str(url), overwrite=overwrite) as folder:
         (folder / "view").mkdir()
         (folder / "view" / "part.parquet").write_text(text)
@@ -29,22 +27,22 @@ def parent(request, tmp_path):
     root.fs.rm("/", recursive=True)
 
 
-def test_the_folder_appears_with_its_manifest(parent):
+def test_export_folder_appears_with_its_manifest(parent):
     write(parent / "a" / "out")
-    assert (parent / "a" / "out" / "view" / "part.parquet").read_text() == "whole"
+    assert (parent / "a" / "out" / "view" / "part.parquet").read_text() == "complete"
     assert read_manifest(parent / "a" / "out") == {"made_by": "scoring export", "rows": 1}
     assert [path.name for path in (parent / "a").iterdir()] == ["out"]
 
 
-def test_a_block_that_fails_leaves_nothing(parent):
+def test_export_folder_leaves_nothing_after_an_error(parent):
     with pytest.raises(ZeroDivisionError), export_folder(str(parent / "out"), overwrite=False) as folder:
         (folder / "part.parquet").write_text(f"{1 / 0}")
     assert not parent.exists() or list(parent.iterdir()) == []
 
 
-def test_an_export_is_replaced_when_asked_only(parent):
+def test_export_folder_replaces_an_export_only_on_request(parent):
     write(parent / "out", "old")
-    with pytest.raises(InvalidRequest, match="--overwrite replaces it"):
+    with pytest.raises(InvalidRequest, match="Use --overwrite to replace it"):
         write(parent / "out", "new")
     assert (parent / "out" / "view" / "part.parquet").read_text() == "old"
     write(parent / "out", "new", overwrite=True)
@@ -52,15 +50,15 @@ def test_an_export_is_replaced_when_asked_only(parent):
     assert [path.name for path in parent.iterdir()] == ["out"]
 
 
-def test_a_replacement_that_fails_leaves_the_former_export(parent):
+def test_export_folder_keeps_the_previous_export_if_the_replacement_fails(parent):
     write(parent / "out", "old")
     with pytest.raises(KeyError), export_folder(str(parent / "out"), overwrite=True):
         raise KeyError
     assert (parent / "out" / "view" / "part.parquet").read_text() == "old"
 
 
-@pytest.mark.parametrize("manifest", [None, "{}", "no json", '{"made_by": "somebody"}'])
-def test_what_is_no_export_is_never_replaced(tmp_path, manifest):
+@pytest.mark.parametrize("manifest", [None, "{}", "no json", '{"made_by": "another tool"}'])
+def test_export_folder_never_replaces_other_content(tmp_path, manifest):
     (tmp_path / "thesis.txt").write_text("years of work")
     if manifest is not None:
         (tmp_path / MANIFEST).write_text(manifest)
@@ -69,19 +67,19 @@ def test_what_is_no_export_is_never_replaced(tmp_path, manifest):
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_an_empty_folder_is_filled(tmp_path):
+def test_export_folder_accepts_an_empty_folder(tmp_path):
     (tmp_path / "out").mkdir()
     write(tmp_path / "out")
     assert read_manifest(UPath(tmp_path / "out"))
 
 
-def test_a_storage_that_refuses_is_named(tmp_path):
+def test_export_folder_reports_a_failed_storage(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageUnavailable, match="could not be written"):
         write(tmp_path / "file" / "out")
 
 
-def test_a_killed_export_leaves_nothing_that_looks_whole(tmp_path):
+def test_export_folder_leaves_no_manifest_after_a_kill(tmp_path):
     code = (
         "import os, signal, sys; from scoring.export.folder import export_folder\n"
         "with export_folder(sys.argv[1], overwrite=False) as folder:\n"

@@ -1,5 +1,3 @@
-"""Measurements of the OMOP common data model."""
-
 from datetime import date
 
 import pytest
@@ -15,7 +13,7 @@ PATIENTS = st.lists(st.text(min_size=1, max_size=4), unique=True, max_size=8)
 
 
 @given(earlier=PATIENTS, later=PATIENTS)
-def test_a_person_keeps_the_number_and_nobody_shares_one(earlier, later):
+def test_number_persons_keeps_known_numbers_and_never_repeats_one(earlier, later):
     before = omop.number_persons(earlier, {})
     after = omop.number_persons(later, before)
     assert {name: after[name] for name in before} == before
@@ -24,7 +22,7 @@ def test_a_person_keeps_the_number_and_nobody_shares_one(earlier, later):
 
 
 @given(PATIENTS)
-def test_the_map_of_persons_is_read_as_it_was_written(tmp_path_factory, patients):
+def test_read_persons_returns_what_write_persons_wrote(tmp_path_factory, patients):
     path = UPath(tmp_path_factory.mktemp("map") / "person_map.csv")
     persons = omop.number_persons(patients, {})
     omop.write_persons(persons, path)
@@ -34,17 +32,17 @@ def test_the_map_of_persons_is_read_as_it_was_written(tmp_path_factory, patients
 @pytest.mark.parametrize(
     "text", ["", "person_id,patient_id\none,a\n", "a,b\n1,2\n", "person_id,patient_id\n1,a\n1,b\n"]
 )
-def test_another_file_is_no_map_of_persons(tmp_path, text):
+def test_read_persons_rejects_other_files(tmp_path, text):
     path = UPath(tmp_path / "map.csv")
     path.write_text(text)
     if text:
-        with pytest.raises(BadInput, match=r"map of persons|twice"):
+        with pytest.raises(BadInput, match=r"not a person map|twice"):
             omop.read_persons(path)
     else:
         assert omop.read_persons(path) == {}
 
 
-def test_the_forms_of_das28_are_measurements_of_their_own():
+def test_das28_rows_are_one_measurement_per_form():
     visit = {
         "patient_id": "p", "visit_date": DAY, "das28_esr4": 4.0, "das28_esr4_origin": "reported", "das28_esr3": None,
         "das28_crp4": 3.5, "das28_crp3": 3.0, "das28_crp3_origin": "computed",
@@ -57,7 +55,7 @@ def test_the_forms_of_das28_are_measurements_of_their_own():
     ]
 
 
-def test_a_rau_score_says_its_interval_its_joints_and_that_it_is_synthetic():
+def test_rau_rows_contain_interval_number_of_joints_and_synthetic_model():
     score = {
         "patient_id": "p", "visit_date": DAY, "rau_expected": 12.34, "rau_q05": 3.0, "rau_q95": 20.0, "n_scored": 10,
         "trained_on_synthetic": True,

@@ -1,5 +1,3 @@
-"""Rows to Parquet and CSV and back."""
-
 from datetime import UTC, date, datetime
 from itertools import pairwise
 
@@ -41,16 +39,16 @@ def view(**types: str) -> Relation:
         ("jsonb", pa.string()),
     ],
 )
-def test_types_are_kept(postgres, arrow):
+def test_arrow_type_keeps_the_type(postgres, arrow):
     assert arrow_type(postgres) == arrow
 
 
-def test_comment_and_unit_travel_with_the_column():
+def test_table_schema_has_comment_and_unit_of_each_column():
     field = table_schema(view(x="real"), "parquet").field("x")
     assert field.metadata == {b"comment": b"Days, percent.", b"unit": b"percent"}
 
 
-def test_the_first_date_partitions():
+def test_partition_column_is_the_first_date():
     assert partition_column(view(a="text", b="date", c="date")) == "b"
     assert partition_column(view(a="timestamp with time zone")) is None
 
@@ -59,7 +57,7 @@ def test_the_first_date_partitions():
     years=st.lists(st.one_of(st.none(), st.integers(1990, 1993)), max_size=12),
     cuts=st.lists(st.integers(0, 12), max_size=3),
 )
-def test_a_year_is_one_file_whatever_the_batches(tmp_path_factory, years, cuts):
+def test_write_parquet_writes_one_file_per_year_for_any_batches(tmp_path_factory, years, cuts):
     folder = UPath(tmp_path_factory.mktemp("view"))
     years = sorted(years, key=lambda year: (year is None, year))
     rows = [(str(n), year and date(year, 1, 1 + n), [n / 2]) for n, year in enumerate(years)]
@@ -76,7 +74,7 @@ def test_a_year_is_one_file_whatever_the_batches(tmp_path_factory, years, cuts):
     assert sorted(back, key=lambda row: int(row[0])) == rows
 
 
-def test_csv_keeps_zeros_in_front_and_leaves_missing_values_empty(tmp_path):
+def test_write_csv_keeps_leading_zeros_and_leaves_missing_values_empty(tmp_path):
     schema = pa.schema(
         [("patient_id", pa.string()), ("day", pa.date32()), ("at", pa.timestamp("us", tz="UTC")), ("x", pa.float64())]
     )

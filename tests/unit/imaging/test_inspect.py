@@ -17,7 +17,7 @@ def jpeg(grey: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def test_facts_of_a_good_image() -> None:
+def test_inspect_image_measures_a_good_image() -> None:
     grey = np.full((64, 80), 100, np.uint8)
     grey[:, :40] = 0
     grey[:32, 40:] = 255
@@ -33,7 +33,7 @@ def test_facts_of_a_good_image() -> None:
     assert facts.bright_share == pytest.approx(0.25, abs=0.02)
 
 
-def test_a_truncated_image_keeps_its_header_facts() -> None:
+def test_inspect_image_reads_the_header_of_a_truncated_image() -> None:
     facts = inspect_image(jpeg(np.zeros((64, 80), np.uint8))[:-10])
     assert not facts.decodes
     assert facts.decode_error is not None
@@ -41,18 +41,18 @@ def test_a_truncated_image_keeps_its_header_facts() -> None:
     assert (facts.width, facts.height, facts.brightness) == (80, 64, None)
 
 
-def test_not_an_image() -> None:
+def test_inspect_image_of_an_empty_file_has_no_size() -> None:
     facts = inspect_image(b"")
     assert (facts.decodes, facts.size_bytes, facts.width) == (False, 0, None)
 
 
-def test_larger_than_a_joint_but_safe_is_measured() -> None:
+def test_inspect_image_measures_an_image_larger_than_a_joint() -> None:
     facts = inspect_image(jpeg(np.full((40, 1500), 90, np.uint8)))
     assert facts.decodes
     assert facts.width == 1500
 
 
-def test_a_bomb_is_not_decoded() -> None:
+def test_inspect_image_does_not_decode_a_decompression_bomb() -> None:
     data = jpeg(np.zeros((16, 16), np.uint8))
     at = data.index(b"\xff\xc0") + 5
     facts = inspect_image(data[:at] + b"\xff\xdc\xff\xdc" + data[at + 4 :])
@@ -60,7 +60,7 @@ def test_a_bomb_is_not_decoded() -> None:
     assert facts.width == 65500
 
 
-def test_no_setting_lets_validation_accept_what_scoring_would_refuse() -> None:
+def test_settings_limit_image_sides_to_those_that_can_be_decoded() -> None:
     assert Settings(max_image_side=MAX_SIDE).max_image_side == MAX_SIDE
     with pytest.raises(ValidationError, match="max_image_side"):
         Settings(max_image_side=MAX_SIDE + 1)

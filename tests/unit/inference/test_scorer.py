@@ -1,4 +1,4 @@
-"""Streaming: with a network that costs nothing, so that what is tested is the scorer."""
+"""The scorer, with an engine that takes no time: order, rejected images, files and memory."""
 
 import hashlib
 import tracemalloc
@@ -16,7 +16,7 @@ from scoring.networks.readout import read_out
 
 
 class BrightnessEngine:
-    """Calls a joint the more eroded, the brighter its image is."""
+    """Predicts more erosion for brighter images."""
 
     name = "brightness"
     precision = "float32"
@@ -38,7 +38,7 @@ def _jpeg(level, size=(40, 40)):
 
 
 @pytest.fixture
-def night(tmp_path):
+def images(tmp_path):
     files = {}
     for i in range(10):
         path = tmp_path / f"1.2.{i}_hand_left_{i % 10 + 1}.jpg"
@@ -54,27 +54,28 @@ def _rows(files):
     ]
 
 
-def test_every_row_is_scored_in_order(night, tmp_path):
-    engine, done, out = BrightnessEngine(), [], tmp_path / "staging" / "shard.parquet"
-    result = score_images(_rows(night), engine, str(out), batch_size=4, on_scored=done.append)
+def test_score_images_scores_every_row_in_order(images, tmp_path):
+    engine, progress, out = BrightnessEngine(), [], tmp_path / "staging" / "shard.parquet"
+    result = score_images(_rows(images), engine, str(out), batch_size=4, progress=lambda *args: progress.append(args))
     table = pq.read_table(out)
     assert result.n_scored == table.num_rows == 10
-    assert (result.path, result.refused) == (str(out), ())
+    assert (result.path, result.rejected) == (str(out), ())
     assert table.schema.equals(PREDICTION_SCHEMA)
-    assert table["uri"].to_pylist() == list(night)
-    assert engine.batches == done == [4, 4, 2]
+    assert table["uri"].to_pylist() == list(images)
+    assert engine.batches == [4, 4, 2]
+    assert progress == [("scoring joints", n, None) for n in (4, 8, 10)]
     expected = [np.ceil(100 * 25 * i / 255) for i in range(10)]
     assert table["predicted_percent"].to_pylist() == pytest.approx(expected, abs=1)
     assert sorted(table["predicted_grade"].to_pylist()) == table["predicted_grade"].to_pylist()
 
 
-def test_what_is_stored_is_what_the_distribution_says(night, tmp_path):
+def test_score_images_stores_the_read_out_of_the_distribution(images, tmp_path):
     class Wavering(BrightnessEngine):
         def predict(self, batch):
             return np.random.default_rng(len(batch)).random((len(batch), 101), dtype=np.float32)
 
     out = tmp_path / "shard.parquet"
-    score_images(_rows(night), Wavering(), str(out))
+    score_images(_rows(images), Wavering(), str(out))
     frame = pq.read_table(out).to_pandas()
     cdf = np.stack(frame["cdf"])
     assert cdf.dtype == np.float32
@@ -88,21 +89,21 @@ def test_what_is_stored_is_what_the_distribution_says(night, tmp_path):
     np.testing.assert_allclose(np.stack(frame["grade_probability"]).sum(axis=1), 1, atol=1e-6)
 
 
-def test_no_rows_make_an_empty_file_with_columns(tmp_path):
+def test_score_images_writes_an_empty_file_without_rows(tmp_path):
     result = score_images([], BrightnessEngine(), str(tmp_path / "shard.parquet"))
     assert result.n_scored == 0
     assert pq.read_table(result.path).schema.equals(PREDICTION_SCHEMA)
 
 
-def test_one_changed_file_does_not_stop_the_others(night, tmp_path):
-    rows = _rows(night)
+def test_score_images_rejects_a_changed_file_and_scores_the_others(images, tmp_path):
+    rows = _rows(images)
     engine, out = BrightnessEngine(), tmp_path / "shard.parquet"
     uri = rows[6][3]
-    result = score_images(rows, engine, str(out), batch_size=4, read=lambda u: _jpeg(1) if u == uri else night[u])
-    (refused,) = result.refused
-    assert (refused.image_sha256, refused.uri) == (rows[6][0], uri)
-    assert refused.reason.startswith("changed since it was validated")
-    assert hashlib.sha256(_jpeg(1)).hexdigest()[:12] in refused.reason
+    result = score_images(rows, engine, str(out), batch_size=4, read=lambda u: _jpeg(1) if u == uri else images[u])
+    (rejected,) = result.rejected
+    assert (rejected.image_sha256, rejected.uri) == (rows[6][0], uri)
+    assert rejected.reason.startswith("changed since validation")
+    assert hashlib.sha256(_jpeg(1)).hexdigest()[:12] in rejected.reason
     assert result.n_scored == 9
     assert pq.read_table(out)["uri"].to_pylist() == [row[3] for row in rows if row[3] != uri]
     assert engine.batches == [4, 4, 1]
@@ -111,63 +112,63 @@ def test_one_changed_file_does_not_stop_the_others(night, tmp_path):
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (FileNotFoundError("x"), "gone since it was validated"),
-        (NotADirectoryError("x"), "gone since it was validated"),
-        (IsADirectoryError("x"), "gone since it was validated"),
-        (PermissionError("x"), "may not be read any more"),
+        (FileNotFoundError("x"), "missing since validation"),
+        (NotADirectoryError("x"), "missing since validation"),
+        (IsADirectoryError("x"), "missing since validation"),
+        (PermissionError("x"), "not readable"),
     ],
 )
-def test_files_that_are_gone_or_closed_are_refused_in_order(night, tmp_path, error, reason):
-    rows = _rows(night)
+def test_score_images_rejects_missing_or_unreadable_files_in_order(images, tmp_path, error, reason):
+    rows = _rows(images)
     missing = {rows[0][3], rows[9][3]}
 
     def read(uri):
         if uri in missing:
             raise error
-        return night[uri]
+        return images[uri]
 
     result = score_images(rows, BrightnessEngine(), str(tmp_path / "a"), batch_size=3, read=read)
-    assert [refused.uri for refused in result.refused] == [rows[0][3], rows[9][3]]
-    assert all(refused.reason.startswith(reason) for refused in result.refused)
+    assert [rejected.uri for rejected in result.rejected] == [rows[0][3], rows[9][3]]
+    assert all(rejected.reason.startswith(reason) for rejected in result.rejected)
     assert result.n_scored == 8
 
 
-def test_a_file_really_taken_away_is_refused(night, tmp_path):
-    rows = _rows(night)
+def test_score_images_rejects_a_deleted_file(images, tmp_path):
+    rows = _rows(images)
     (tmp_path / "1.2.4_hand_left_5.jpg").unlink()
     result = score_images(rows, BrightnessEngine(), str(tmp_path / "a"))
-    assert [refused.image_sha256 for refused in result.refused] == [rows[4][0]]
+    assert [rejected.image_sha256 for rejected in result.rejected] == [rows[4][0]]
     assert pq.read_table(result.path).num_rows == 9
 
 
-def test_a_file_that_does_not_decode_is_refused(tmp_path):
+def test_score_images_rejects_a_file_that_does_not_decode(tmp_path):
     buffer = BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)).save(buffer, "JPEG")
     data = buffer.getvalue()[:-40]
     sha256 = hashlib.sha256(data).hexdigest()
     rows = [(sha256, "1.2.3", "hand_left_1", "memory/broken.jpg")]
     result = score_images(rows, BrightnessEngine(), str(tmp_path / "a"), read=lambda _: data)
-    (refused,) = result.refused
-    assert (refused.image_sha256, refused.uri) == (sha256, "memory/broken.jpg")
-    assert "truncated or damaged" in refused.reason
+    (rejected,) = result.rejected
+    assert (rejected.image_sha256, rejected.uri) == (sha256, "memory/broken.jpg")
+    assert "truncated or damaged" in rejected.reason
 
 
-def test_a_shard_of_which_nothing_is_left_makes_an_empty_file(tmp_path):
+def test_score_images_writes_an_empty_file_if_all_images_are_rejected(tmp_path):
     rows = [("0" * 64, "1", f"hand_left_{i}", f"nowhere/{i}.jpg") for i in range(1, 10)]
     result = score_images(rows, BrightnessEngine(), str(tmp_path / "a"), batch_size=2)
-    assert (result.n_scored, len(result.refused)) == (0, 9)
-    assert isinstance(result.refused[0], RejectedImage)
+    assert (result.n_scored, len(result.rejected)) == (0, 9)
+    assert isinstance(result.rejected[0], RejectedImage)
     assert pq.read_table(result.path).schema.equals(PREDICTION_SCHEMA)
 
 
-def test_a_storage_that_does_not_answer_is_not_a_missing_file(night, tmp_path):
-    rows = _rows(night)
+def test_score_images_raises_if_the_storage_fails(images, tmp_path):
+    rows = _rows(images)
     out = tmp_path / "shard.parquet"
 
     def read(uri):
         if uri == rows[6][3]:
             raise TimeoutError("share timed out")
-        return night[uri]
+        return images[uri]
 
     with pytest.raises(StorageUnavailable, match=r"1.2.6_hand_left_7.jpg could not be read \(share timed out\)"):
         score_images(rows, BrightnessEngine(), str(out), batch_size=2, read=read)
@@ -175,30 +176,30 @@ def test_a_storage_that_does_not_answer_is_not_a_missing_file(night, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_an_earlier_file_stays_if_scoring_fails(night, tmp_path):
+def test_score_images_keeps_an_existing_file_if_scoring_fails(images, tmp_path):
     def fail(_uri):
         raise ConnectionResetError("storage went away")
 
     out = tmp_path / "shard.parquet"
-    score_images(_rows(night)[:3], BrightnessEngine(), str(out))
+    score_images(_rows(images)[:3], BrightnessEngine(), str(out))
     before = out.read_bytes()
     with pytest.raises(StorageUnavailable):
-        score_images(_rows(night)[:1], BrightnessEngine(), str(out), read=fail)
+        score_images(_rows(images)[:1], BrightnessEngine(), str(out), read=fail)
     assert out.read_bytes() == before
-    score_images(_rows(night)[:1], BrightnessEngine(), str(out))
+    score_images(_rows(images)[:1], BrightnessEngine(), str(out))
     assert pq.read_table(out).num_rows == 1
 
 
-def test_it_works_on_another_file_system(night):
-    result = score_images(_rows(night), BrightnessEngine(), "memory://staging/shard.parquet")
+def test_score_images_writes_to_another_file_system(images):
+    result = score_images(_rows(images), BrightnessEngine(), "memory://staging/shard.parquet")
     from upath import UPath
 
     with UPath(result.path).open("rb") as file:
         assert pq.read_table(file).num_rows == 10
 
 
-def test_reading_never_runs_far_ahead():
-    """Images read but not yet scored: at most the prefetch of two batches and the batch in the making."""
+def test_score_images_reads_at_most_two_batches_ahead():
+    """Images read but not yet scored: at most two batches ahead, and the current batch."""
     data = _jpeg(100, (130, 130))
     sha256 = hashlib.sha256(data).hexdigest()
     state = {"read": 0, "scored": 0, "most": 0}
@@ -219,7 +220,7 @@ def test_reading_never_runs_far_ahead():
     assert state["most"] <= 30
 
 
-def test_memory_does_not_grow_with_the_night(tmp_path):
+def test_score_images_uses_constant_memory(tmp_path):
     data = _jpeg(100, (130, 130))
     sha256 = hashlib.sha256(data).hexdigest()
 
@@ -233,5 +234,5 @@ def test_memory_does_not_grow_with_the_night(tmp_path):
 
     peak(200)
     small, large = peak(300), peak(3000)
-    # 2700 more images are 44 MB as pixels and 177 MB as floats.
+    # 2700 more images have 44 MB as pixels and 177 MB as floats.
     assert large < small + 3e6

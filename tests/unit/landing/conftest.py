@@ -12,7 +12,7 @@ from scoring.contract import column_names
 
 @pytest.fixture(scope="session")
 def csv_bytes() -> Callable[..., bytes]:
-    """One dataset as CSV: the required columns, then whatever else the rows name."""
+    """Write a table as CSV, with the required columns and all further columns of the rows."""
 
     def write(dataset: str, *rows: dict[str, str], delimiter: str = ",", newline: str = "\n") -> bytes:
         header = list(dict.fromkeys([*column_names(dataset, required=True), *(name for row in rows for name in row)]))
@@ -40,11 +40,11 @@ def landing(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def write_night(landing: Path) -> Callable[..., Path]:
-    """Write a folder of the landing zone; file names are relative to it."""
+def write_batch(landing: Path) -> Callable[..., Path]:
+    """Write a batch folder with files by their path in the folder."""
 
-    def write(night: date, files: dict[str, bytes], *, closed: bool = True) -> Path:
-        folder = landing / night.isoformat()
+    def write(batch_date: date, files: dict[str, bytes], *, closed: bool = True) -> Path:
+        folder = landing / batch_date.isoformat()
         folder.mkdir(exist_ok=True)
         for name, data in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

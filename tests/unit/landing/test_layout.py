@@ -24,7 +24,7 @@ PATTERN = re.compile(IMAGE_PATTERN)
         ("radiograph-07_wrist_left.jpg", "radiograph-07", "wrist_left"),
     ],
 )
-def test_a_name_says_radiograph_and_joint(file_name: str, radiograph: str, joint: str) -> None:
+def test_parse_image_name_returns_radiograph_and_joint(file_name: str, radiograph: str, joint: str) -> None:
     assert parse_image_name(file_name, PATTERN) == (radiograph, joint)
 
 
@@ -45,25 +45,25 @@ def test_a_name_says_radiograph_and_joint(file_name: str, radiograph: str, joint
         "1" * 300 + "_hand_left_1.jpg",
     ],
 )
-def test_other_names_say_nothing(file_name: str) -> None:
+def test_parse_image_name_of_other_names_is_none(file_name: str) -> None:
     assert parse_image_name(file_name, PATTERN) is None
 
 
 @given(st.text(max_size=40), st.sampled_from(["..", "/", "\\", "%", "\0", "\n"]), st.text(max_size=40))
-def test_no_pattern_lets_a_name_leave_its_folder(before: str, unsafe: str, after: str) -> None:
+def test_parse_image_name_rejects_unsafe_names_with_any_pattern(before: str, unsafe: str, after: str) -> None:
     anything = re.compile(r"(?P<sop_iuid>[\s\S]*)(?P<joint>)")
     assert parse_image_name(before + unsafe + after, anything) is None
 
 
-def test_a_local_landing_folder_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_landing_root_is_absolute_if_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert landing_root("var/landing").path == str(tmp_path / "var/landing")
 
 
-def test_a_password_in_the_url_is_refused_without_repeating_it() -> None:
-    with pytest.raises(InvalidRequest, match="SCORING_LANDING_URL carries a password") as refused:
+def test_landing_root_rejects_a_password_without_repeating_it() -> None:
+    with pytest.raises(InvalidRequest, match="SCORING_LANDING_URL contains a password") as rejected:
         landing_root("sftp://extractor:hunter2@pacs.example/landing")
-    assert "hunter2" not in str(refused.value)
+    assert "hunter2" not in str(rejected.value)
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,14 @@ def test_a_password_in_the_url_is_refused_without_repeating_it() -> None:
         ("sftp://pacs.example/landing", r"pip install bone-erosion-scoring\[sftp\]"),
         ("ssh://pacs.example/landing", r"pip install bone-erosion-scoring\[sftp\]"),
         ("gs://bucket/landing", "gcsfs"),
-        ("nowhere://bucket/landing", "no such storage"),
+        ("nowhere://bucket/landing", "no storage has this protocol"),
     ],
 )
 @pytest.mark.parametrize("opens", [landing_root, lambda url: closed_batches(url, "_SUCCESS")])
-def test_a_file_system_that_is_not_installed_is_named(
+def test_landing_root_and_closed_batches_report_a_missing_file_system(
     url: str, remedy: str, opens: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Whether or not they are installed here.
+    # The packages may be installed on this machine.
     for module in ("s3fs", "gcsfs", "paramiko", "fsspec.implementations.sftp"):
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.delitem(_registry, url.partition(":")[0], raising=False)
@@ -88,10 +88,10 @@ def test_a_file_system_that_is_not_installed_is_named(
         opens(url)
 
 
-def test_closed_nights_are_the_dated_folders_with_a_marker(landing: Path, write_night: Callable[..., Path]) -> None:
-    write_night(date(2026, 11, 21), {})
-    write_night(date(2026, 11, 3), {"joints/a.jpg": b""})
-    write_night(date(2026, 11, 20), {}, closed=False)
+def test_closed_batches_are_the_dated_folders_with_a_marker(landing: Path, write_batch: Callable[..., Path]) -> None:
+    write_batch(date(2026, 11, 21), {})
+    write_batch(date(2026, 11, 3), {"joints/a.jpg": b""})
+    write_batch(date(2026, 11, 20), {}, closed=False)
     for name in ("20261119", "2026-11-31", "archive"):
         (landing / name).mkdir()
         (landing / name / "_SUCCESS").touch()

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from scoring.contract import COLUMNS
 from scoring.errors import BadInput, LandingNotReady
-from scoring.landing.readers import REQUIRED_COLUMNS, stage_consultations
 from scoring.landing.registry_source import read_registry
+from scoring.landing.tables import stage_table
 from scoring.settings import sql_dir
 
 WINDOW = {"window_start": date(2026, 11, 14), "window_end": date(2026, 11, 22)}
@@ -19,9 +20,8 @@ def registry(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path / 'registry.db'}"
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.begin() as connection:
-        for dataset, columns in REQUIRED_COLUMNS.items():
-            optional = ", swollen_28, tender_28, esr, crp" if dataset == "disease_activity" else ""
-            connection.execute(sa.text(f"CREATE TABLE {dataset} ({', '.join(columns)}{optional})"))
+        for dataset, columns in COLUMNS.items():
+            connection.execute(sa.text(f"CREATE TABLE {dataset} ({', '.join(column.name for column in columns)})"))
         connection.execute(
             sa.text(
                 "INSERT INTO consultations (id_x, patient_id, date_x, date_y, sop_iuid, hand_left_1, rau_score) VALUES "
@@ -41,7 +41,7 @@ def registry(tmp_path: Path) -> str:
     return url
 
 
-def test_the_window_is_half_open_and_ids_stay_text(registry: str) -> None:
+def test_read_registry_uses_a_half_open_window_and_keeps_ids_as_text(registry: str) -> None:
     frames = read_registry(registry, **WINDOW)
     consultations = frames["consultations"]
     assert consultations["id_x"].tolist() == ["c1", "c2", "read late", "unread"]
@@ -50,25 +50,31 @@ def test_the_window_is_half_open_and_ids_stay_text(registry: str) -> None:
     assert frames["disease_activity"]["esr"].tolist() == ["12"]
 
 
-def test_the_frames_stage_like_those_of_files(registry: str) -> None:
+def test_read_registry_gives_frames_that_can_be_staged(registry: str) -> None:
     text = read_registry(registry, **WINDOW, queries=QUERIES)["consultations"]
-    staged, readings = stage_consultations(text, source_file="sql:consultations", batch_date=date(2026, 11, 21))
-    assert staged["date_y"].tolist() == [date(2026, 11, 14), date(2026, 11, 21), date(2026, 11, 15), None]
-    assert readings["reading_percent"].tolist() == [12.5, 5]
+    tables = stage_table("consultations", text, source_file="sql:consultations", batch_date=date(2026, 11, 21))
+    assert tables["consultations"]["date_y"].tolist() == [
+        date(2026, 11, 14),
+        date(2026, 11, 21),
+        date(2026, 11, 15),
+        None,
+    ]
+    assert tables["readings"]["reading_percent"].tolist() == [12.5, 5]
 
 
-def test_a_radiograph_that_nobody_has_read_arrives_by_the_day_it_was_taken(registry: str) -> None:
+def test_read_registry_finds_an_unread_radiograph_by_the_date_it_was_taken(registry: str) -> None:
     text = read_registry(registry, **WINDOW)["consultations"]
-    staged, readings = stage_consultations(text, source_file="sql:consultations", batch_date=date(2026, 11, 21))
+    tables = stage_table("consultations", text, source_file="sql:consultations", batch_date=date(2026, 11, 21))
+    staged = tables["consultations"]
     unread = staged.set_index("id_x").loc["unread"]
     assert (unread["date_x"], unread["date_y"]) == (date(2026, 11, 19), None)
-    assert "unread" not in set(readings["id_x"])
+    assert "unread" not in set(tables["readings"]["id_x"])
     assert not {"unread before", "unread after"} & set(staged["id_x"])
 
 
 @pytest.fixture
 def adapted(tmp_path: Path) -> Callable[..., Path]:
-    """The shipped queries with one text replaced, as a site would adapt them."""
+    """The shipped queries with a replaced text, as adapted by a site."""
 
     def write(old: str, new: str) -> Path:
         for query in QUERIES.glob("*.sql"):
@@ -78,12 +84,14 @@ def adapted(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def test_a_column_left_out_is_named(registry: str, adapted: Callable[..., Path]) -> None:
+def test_read_registry_reports_a_missing_column(registry: str, adapted: Callable[..., Path]) -> None:
     with pytest.raises(BadInput, match="sql:consultations has no column sop_iuid"):
         read_registry(registry, **WINDOW, queries=adapted("    c.sop_iuid,\n", ""))
 
 
-def test_a_query_that_fails_is_named_without_its_values(registry: str, adapted: Callable[..., Path]) -> None:
+def test_read_registry_reports_a_failing_query_without_its_parameters(
+    registry: str, adapted: Callable[..., Path]
+) -> None:
     with pytest.raises(
         BadInput, match=r"consultations\.sql does not fit the registry: no such column: c\.rau"
     ) as failed:
@@ -91,11 +99,11 @@ def test_a_query_that_fails_is_named_without_its_values(registry: str, adapted: 
     assert "2026-11-14" not in str(failed.value)
 
 
-def test_a_query_without_the_window_is_refused(registry: str, adapted: Callable[..., Path]) -> None:
+def test_read_registry_rejects_a_query_without_the_window(registry: str, adapted: Callable[..., Path]) -> None:
     with pytest.raises(BadInput, match="must use :window_start and :window_end"):
         read_registry(registry, **WINDOW, queries=adapted(":window_end", "'2026-11-22'"))
 
 
-def test_a_registry_out_of_reach_can_be_retried(tmp_path: Path) -> None:
-    with pytest.raises(LandingNotReady, match="registry's database cannot be reached"):
+def test_read_registry_raises_a_retryable_error_if_the_database_is_unreachable(tmp_path: Path) -> None:
+    with pytest.raises(LandingNotReady, match="database of the registry cannot be reached"):
         read_registry(f"sqlite:///{tmp_path / 'no_such_folder' / 'registry.db'}", **WINDOW, queries=QUERIES)

@@ -28,7 +28,7 @@ def write(frame: pd.DataFrame, path: UPath) -> None:
         writer.write_table(pa.Table.from_pandas(frame, schema=READINGS, preserve_index=False))
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_read_parquet_reads_what_parquet_writer_wrote(tmp_path: Path) -> None:
     path = UPath(tmp_path / "run" / "readings.parquet")
     write(pd.DataFrame([READING]), path)
     row = read_parquet(path).iloc[0]
@@ -38,18 +38,18 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert np.isnan(row["reading_percent"])
 
 
-def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
+def test_parquet_writer_keeps_the_columns_of_an_empty_table(tmp_path: Path) -> None:
     path = UPath(tmp_path / "readings.parquet")
     write(pd.DataFrame(columns=READINGS.names), path)
     assert list(read_parquet(path)) == READINGS.names
 
 
-def test_a_row_without_its_origin_is_a_programming_error(tmp_path: Path) -> None:
+def test_parquet_writer_rejects_a_row_without_a_required_value(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="joint"):
         write(pd.DataFrame([READING | {"joint": None}]), UPath(tmp_path / "r.parquet"))
 
 
-def test_a_broken_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_parquet_writer_keeps_the_old_file_if_writing_fails(tmp_path: Path) -> None:
     path = UPath(tmp_path / "readings.parquet")
     write(pd.DataFrame([READING]), path)
     before = path.read_bytes()

@@ -18,12 +18,12 @@ from scoring.landing.schema import CONSULTATIONS, DISEASE_ACTIVITY, IMAGES, READ
 from scoring.landing.staging import ImageKey, StagedBatch, stage_batch
 from scoring.settings import IMAGE_PATTERN
 
-NIGHT = date(2026, 11, 21)
-YESTERDAY = date(2026, 11, 20)
+BATCH_DATE = date(2026, 11, 21)
+EARLIER = date(2026, 11, 20)
 
 CsvBytes = Callable[..., bytes]
 Jpeg = Callable[..., bytes]
-WriteNight = Callable[..., Path]
+WriteBatch = Callable[..., Path]
 
 
 def nothing_accepted(_keys: Sequence[ImageKey]) -> set[ImageKey]:
@@ -31,7 +31,7 @@ def nothing_accepted(_keys: Sequence[ImageKey]) -> set[ImageKey]:
 
 
 def stage(landing: Path | str, **options: Any) -> StagedBatch:
-    files = discover(str(landing), NIGHT, lookback_days=7, success_marker="_SUCCESS")
+    files = discover(str(landing), BATCH_DATE, lookback_days=7, success_marker="_SUCCESS")
     defaults: dict[str, Any] = {"already_accepted": nothing_accepted, "threads": 2}
     return stage_batch(files, staging_of(landing), image_pattern=IMAGE_PATTERN, **(defaults | options))
 
@@ -41,33 +41,35 @@ def staging_of(landing: Path | str) -> str:
 
 
 def table(landing: Path | str, name: str) -> pd.DataFrame:
-    """A table as the last `stage` left it."""
+    """Read a staged table."""
     return read_parquet(UPath(staging_of(landing)) / f"{name}.parquet")
 
 
 @pytest.fixture
-def two_images(landing: Path, write_night: WriteNight, jpeg: Jpeg) -> Path:
-    write_night(NIGHT, {"joints/1.2_hand_left_1.jpg": jpeg(), "joints/1.2_hand_left_2.jpg": jpeg()})
+def two_images(landing: Path, write_batch: WriteBatch, jpeg: Jpeg) -> Path:
+    write_batch(BATCH_DATE, {"joints/1.2_hand_left_1.jpg": jpeg(), "joints/1.2_hand_left_2.jpg": jpeg()})
     return landing
 
 
-def test_a_night(landing: Path, write_night: WriteNight, csv_bytes: CsvBytes, jpeg: Jpeg) -> None:
+def test_stage_batch_writes_tables_and_images(
+    landing: Path, write_batch: WriteBatch, csv_bytes: CsvBytes, jpeg: Jpeg
+) -> None:
     consultations = csv_bytes("consultations", {"id_x": "c1", "hand_left_1": "5", "sop_iuid": "1.2"}, delimiter=";")
     image = jpeg(level=120, side=80)
-    write_night(
-        NIGHT,
+    write_batch(
+        BATCH_DATE,
         {
             "consultations.csv": consultations,
             "disease_activity.csv": csv_bytes("disease_activity", {"patient_id": "007"}),
             "joints/1.2_hand_left_1.jpg": image,
         },
     )
-    progressed: list[int] = []
-    staged = stage(landing, progress=progressed.append)
+    progressed: list[tuple[object, ...]] = []
+    staged = stage(landing, progress=lambda *step: progressed.append(step))
 
     assert staged.counts == {"consultations": 1, "readings": 1, "disease_activity": 1, "images": 1}
     assert staged.file_sha256["2026-11-21/consultations.csv"] == hashlib.sha256(consultations).hexdigest()
-    assert sum(progressed) == 1
+    assert progressed == [("reading images", 1, 1)]
     assert list(table(landing, "consultations")) == CONSULTATIONS.names
     assert list(table(landing, "readings")) == READINGS.names
     assert list(table(landing, "disease_activity")) == DISEASE_ACTIVITY.names
@@ -83,17 +85,17 @@ def test_a_night(landing: Path, write_night: WriteNight, csv_bytes: CsvBytes, jp
     assert not row["late"]
 
 
-def test_an_empty_night(landing: Path, write_night: WriteNight) -> None:
-    write_night(NIGHT, {})
+def test_stage_batch_of_an_empty_folder_writes_empty_tables(landing: Path, write_batch: WriteBatch) -> None:
+    write_batch(BATCH_DATE, {})
     staged = stage(landing)
     assert staged.counts == {"consultations": 0, "readings": 0, "disease_activity": 0, "images": 0}
     assert all(table(landing, name).empty for name in staged.counts)
 
 
-def test_bad_images_become_rows_that_say_why(landing: Path, write_night: WriteNight, jpeg: Jpeg) -> None:
+def test_stage_batch_records_why_an_image_does_not_decode(landing: Path, write_batch: WriteBatch, jpeg: Jpeg) -> None:
     good = jpeg()
-    write_night(
-        NIGHT,
+    write_batch(
+        BATCH_DATE,
         {
             "joints/1.2_hand_left_1.jpg": good,
             "joints/1.2_hand_left_2.jpg": b"",
@@ -113,11 +115,11 @@ def test_bad_images_become_rows_that_say_why(landing: Path, write_night: WriteNi
     assert images.loc[["..%2F..%2Fpasswd_hand_left_5.jpg", "Thumbs.db"], ["sop_iuid", "joint"]].isna().all(axis=None)
 
 
-def test_files_that_may_not_be_opened_are_not(
-    landing: Path, write_night: WriteNight, tmp_path: Path, jpeg: Jpeg
+def test_stage_batch_does_not_open_rejected_files(
+    landing: Path, write_batch: WriteBatch, tmp_path: Path, jpeg: Jpeg
 ) -> None:
     (tmp_path / "outside.jpg").write_bytes(jpeg())
-    joints = write_night(NIGHT, {"joints/1.2_hand_left_1.jpg": jpeg()}) / "joints"
+    joints = write_batch(BATCH_DATE, {"joints/1.2_hand_left_1.jpg": jpeg()}) / "joints"
     (joints / "1.2_hand_left_2.jpg").symlink_to(tmp_path / "outside.jpg")
     os.mkfifo(joints / "1.2_hand_left_3.jpg")
     stage(landing)
@@ -128,9 +130,9 @@ def test_files_that_may_not_be_opened_are_not(
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"), [(FileNotFoundError(), "vanished"), (PermissionError(), "may not be read; give")]
+    ("error", "reason"), [(FileNotFoundError(), "disappeared"), (PermissionError(), "not readable; give")]
 )
-def test_a_single_file_that_cannot_be_opened(
+def test_stage_batch_records_why_a_single_image_is_unreadable(
     two_images: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
 ) -> None:
     break_reading(monkeypatch, "1.2_hand_left_1.jpg", error)
@@ -140,37 +142,37 @@ def test_a_single_file_that_cannot_be_opened(
     assert reason in images.loc[0, "decode_error"]
 
 
-def test_a_failing_storage_fails_the_step_and_leaves_no_half_table(
-    landing: Path, write_night: WriteNight, jpeg: Jpeg, monkeypatch: pytest.MonkeyPatch
+def test_stage_batch_fails_without_a_partial_table_if_the_storage_fails(
+    landing: Path, write_batch: WriteBatch, jpeg: Jpeg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_night(NIGHT, {f"joints/1.2_hand_left_{n}.jpg": jpeg() for n in range(1, 5)})
-    break_reading(monkeypatch, "1.2_hand_left_3.jpg", ConnectionResetError("storage went away"))
+    write_batch(BATCH_DATE, {f"joints/1.2_hand_left_{n}.jpg": jpeg() for n in range(1, 5)})
+    break_reading(monkeypatch, "1.2_hand_left_3.jpg", ConnectionResetError("storage lost"))
     with pytest.raises(ConnectionResetError):
         stage(landing)
-    left = {file.name for file in (landing.parent / "landing-staging" / "run-1").iterdir()}
-    assert left == {"consultations.parquet", "readings.parquet", "disease_activity.parquet"}
+    written = {file.name for file in (landing.parent / "landing-staging" / "run-1").iterdir()}
+    assert written == {"consultations.parquet", "readings.parquet", "disease_activity.parquet"}
 
 
-def test_a_huge_file_is_hashed_but_never_held(
-    landing: Path, write_night: WriteNight, jpeg: Jpeg, monkeypatch: pytest.MonkeyPatch
+def test_stage_batch_hashes_a_huge_file_in_pieces(
+    landing: Path, write_batch: WriteBatch, jpeg: Jpeg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(staging, "MAX_IMAGE_BYTES", 100)
     image = jpeg()
-    write_night(NIGHT, {"joints/1.2_hand_left_1.jpg": image})
+    write_batch(BATCH_DATE, {"joints/1.2_hand_left_1.jpg": image})
     break_reading(monkeypatch, "1.2_hand_left_1.jpg", AssertionError("was read as a whole"))
     stage(landing)
     row = table(landing, "images").iloc[0]
     assert (row["decodes"], row["size_bytes"]) == (False, len(image))
     assert row["sha256"] == hashlib.sha256(image).hexdigest()
-    assert "expected is the crop of one joint" in row["decode_error"]
+    assert "deliver the crop of a single joint" in row["decode_error"]
 
 
-def test_row_groups_lose_and_repeat_nothing(
-    landing: Path, write_night: WriteNight, jpeg: Jpeg, monkeypatch: pytest.MonkeyPatch
+def test_stage_batch_writes_every_image_once_across_row_groups(
+    landing: Path, write_batch: WriteBatch, jpeg: Jpeg, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(staging, "_IMAGES_PER_ROW_GROUP", 4)
     names = [f"1.{n:02}_hand_left_1.jpg" for n in range(11)]
-    write_night(NIGHT, {f"joints/{name}": jpeg(level=10 * n) for n, name in enumerate(names)})
+    write_batch(BATCH_DATE, {f"joints/{name}": jpeg(level=10 * n) for n, name in enumerate(names)})
     stage(landing)
     images = table(landing, "images")
     assert images["file_name"].tolist() == names
@@ -178,19 +180,19 @@ def test_row_groups_lose_and_repeat_nothing(
 
 
 class TestLookBack:
-    def test_late_images_count_unless_accepted_from_the_same_place(
-        self, landing: Path, write_night: WriteNight, jpeg: Jpeg
+    def test_stage_batch_skips_late_images_accepted_from_the_same_place(
+        self, landing: Path, write_batch: WriteBatch, jpeg: Jpeg
     ) -> None:
         known, changed, new = jpeg(50), jpeg(60), jpeg(70)
-        write_night(
-            YESTERDAY,
+        write_batch(
+            EARLIER,
             {
                 "joints/1.1_hand_left_1.jpg": known,
                 "joints/1.1_hand_left_2.jpg": changed,
                 "joints/1.1_hand_left_3.jpg": new,
             },
         )
-        write_night(NIGHT, {"joints/1.2_hand_left_1.jpg": known})
+        write_batch(BATCH_DATE, {"joints/1.2_hand_left_1.jpg": known})
         accepted = {
             ("2026-11-20/joints/1.1_hand_left_1.jpg", hashlib.sha256(known).hexdigest()),
             ("2026-11-20/joints/1.1_hand_left_2.jpg", hashlib.sha256(b"before it was changed").hexdigest()),
@@ -213,41 +215,41 @@ class TestLookBack:
         assert (staged.counts["images"], staged.images_known) == (3, 1)
         assert all(source_file.startswith("2026-11-20") for source_file, _ in asked)
 
-    def test_table_files_are_read_again_only_if_they_changed(
-        self, landing: Path, write_night: WriteNight, csv_bytes: CsvBytes
+    def test_stage_batch_reads_late_tables_only_if_they_changed(
+        self, landing: Path, write_batch: WriteBatch, csv_bytes: CsvBytes
     ) -> None:
-        old, tonight = csv_bytes("consultations", {"id_x": "old"}), csv_bytes("consultations", {"id_x": "new"})
-        write_night(YESTERDAY, {"consultations.csv": old})
-        write_night(NIGHT, {"consultations.csv": tonight})
+        old, current = csv_bytes("consultations", {"id_x": "old"}), csv_bytes("consultations", {"id_x": "new"})
+        write_batch(EARLIER, {"consultations.csv": old})
+        write_batch(BATCH_DATE, {"consultations.csv": current})
         first = stage(landing)
         assert table(landing, "consultations")["id_x"].tolist() == ["old", "new"]
-        assert table(landing, "consultations")["batch_date"].tolist() == [YESTERDAY, NIGHT]
+        assert table(landing, "consultations")["batch_date"].tolist() == [EARLIER, BATCH_DATE]
 
         stage(landing, seen_files=first.file_sha256)
         assert table(landing, "consultations")["id_x"].tolist() == ["new"]
 
-        write_night(YESTERDAY, {"consultations.csv": old + b"\n"})
+        write_batch(EARLIER, {"consultations.csv": old + b"\n"})
         assert stage(landing, seen_files=first.file_sha256).counts["consultations"] == 2
 
-    def test_a_broken_table_stops_its_own_night_only(
-        self, landing: Path, write_night: WriteNight, csv_bytes: CsvBytes
+    def test_stage_batch_rejects_a_broken_table_only_in_its_own_batch(
+        self, landing: Path, write_batch: WriteBatch, csv_bytes: CsvBytes
     ) -> None:
-        write_night(YESTERDAY, {"consultations.csv": b""})
-        write_night(NIGHT, {"consultations.csv": csv_bytes("consultations", {"id_x": "new"})})
+        write_batch(EARLIER, {"consultations.csv": b""})
+        write_batch(BATCH_DATE, {"consultations.csv": csv_bytes("consultations", {"id_x": "new"})})
         staged = stage(landing)
         assert staged.counts["consultations"] == 1
         assert "is empty" in staged.unreadable_late_files["2026-11-20/consultations.csv"]
 
-        write_night(NIGHT, {"consultations.csv": b""})
+        write_batch(BATCH_DATE, {"consultations.csv": b""})
         with pytest.raises(BadInput, match=r"2026-11-21/consultations\.csv is empty"):
             stage(landing)
 
-    def test_what_discovery_left_out_and_what_cannot_be_read_are_told_together(
-        self, landing: Path, write_night: WriteNight, csv_bytes: CsvBytes
+    def test_stage_batch_returns_all_unusable_late_files(
+        self, landing: Path, write_batch: WriteBatch, csv_bytes: CsvBytes
     ) -> None:
-        write_night(date(2026, 11, 19), {"consultations.csv": b"", "consultations.parquet": b""})
-        write_night(YESTERDAY, {"disease_activity.csv": b""})
-        write_night(NIGHT, {"consultations.csv": csv_bytes("consultations", {"id_x": "new"})})
+        write_batch(date(2026, 11, 19), {"consultations.csv": b"", "consultations.parquet": b""})
+        write_batch(EARLIER, {"disease_activity.csv": b""})
+        write_batch(BATCH_DATE, {"consultations.csv": csv_bytes("consultations", {"id_x": "new"})})
         staged = stage(landing)
         assert staged.counts["consultations"] == 1
         assert set(staged.unreadable_late_files) == {
@@ -257,42 +259,44 @@ class TestLookBack:
         }
 
     @pytest.mark.parametrize(
-        ("error", "reason"), [(FileNotFoundError(), "vanished"), (PermissionError(), "may not be read")]
+        ("error", "reason"), [(FileNotFoundError(), "disappeared"), (PermissionError(), "not readable")]
     )
-    def test_a_table_that_cannot_be_opened_stops_its_own_night_only(
-        self, landing: Path, write_night: WriteNight, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
+    def test_stage_batch_rejects_an_unreadable_table_only_in_its_own_batch(
+        self, landing: Path, write_batch: WriteBatch, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
     ) -> None:
         measures = b"physician_global_disease_activity,global_patient_estimate_disease_activity"
-        write_night(YESTERDAY, {"consultations.csv": b"never read"})
-        write_night(NIGHT, {"disease_activity.csv": b"patient_id,date,%b,das28bsr_score,das283crp_score" % measures})
+        write_batch(EARLIER, {"consultations.csv": b"never read"})
+        write_batch(
+            BATCH_DATE, {"disease_activity.csv": b"patient_id,date,%b,das28bsr_score,das283crp_score" % measures}
+        )
         break_reading(monkeypatch, "consultations.csv", error)
         assert reason in stage(landing).unreadable_late_files["2026-11-20/consultations.csv"]
         break_reading(monkeypatch, "disease_activity.csv", error)
-        with pytest.raises(BadInput, match=rf"2026-11-21/disease_activity\.csv {reason}"):
+        with pytest.raises(BadInput, match=rf"2026-11-21/disease_activity\.csv cannot be read: {reason}"):
             stage(landing)
 
 
-def test_a_table_may_not_be_a_link_out_of_the_landing_folder(
-    landing: Path, write_night: WriteNight, tmp_path: Path, csv_bytes: CsvBytes
+def test_stage_batch_rejects_a_table_that_is_a_link_out_of_the_landing_folder(
+    landing: Path, write_batch: WriteBatch, tmp_path: Path, csv_bytes: CsvBytes
 ) -> None:
     (tmp_path / "outside.csv").write_bytes(csv_bytes("consultations", {"id_x": "c1"}))
-    (write_night(NIGHT, {}) / "consultations.csv").symlink_to(tmp_path / "outside.csv")
+    (write_batch(BATCH_DATE, {}) / "consultations.csv").symlink_to(tmp_path / "outside.csv")
     with pytest.raises(BadInput, match="a symbolic link that leaves the landing folder"):
         stage(landing)
 
 
-def test_a_registry_by_sql_is_staged_like_a_file(landing: Path, write_night: WriteNight) -> None:
+def test_stage_batch_stages_a_registry_read_by_sql(landing: Path, write_batch: WriteBatch) -> None:
     text = pd.DataFrame({"row_number": [2], "patient_id": ["007"], "date": ["2026-11-20"], "esr": ["12"]})
     measures = ("physician_global_disease_activity", "global_patient_estimate_disease_activity")
     text[[*measures, "das28bsr_score", "das283crp_score"]] = None
-    write_night(NIGHT, {})
+    write_batch(BATCH_DATE, {})
     stage(landing, registry={"disease_activity": text.astype({"patient_id": "str"}).astype("str")})
     row = table(landing, "disease_activity").iloc[0]
     assert row["row_key"] == "sql:disease_activity/2026-11-21:2"
-    assert (row["batch_date"], row["date"], row["esr"]) == (NIGHT, YESTERDAY, 12)
+    assert (row["batch_date"], row["date"], row["esr"]) == (BATCH_DATE, EARLIER, 12)
 
 
-def test_any_file_system(jpeg: Jpeg, csv_bytes: CsvBytes) -> None:
+def test_stage_batch_reads_and_writes_any_file_system(jpeg: Jpeg, csv_bytes: CsvBytes) -> None:
     root = f"/{uuid4().hex}"
     memory = fsspec.filesystem("memory")
     memory.pipe(f"{root}/2026-11-21/joints/1.2_hand_left_1.jpg", jpeg())
@@ -303,27 +307,29 @@ def test_any_file_system(jpeg: Jpeg, csv_bytes: CsvBytes) -> None:
     assert images["uri"].tolist() == [f"memory:/{root}/2026-11-21/joints/1.2_hand_left_1.jpg"]
     assert UPath(images.loc[0, "uri"]).read_bytes() == jpeg()
     assert staged.counts["consultations"] == 1
-    assert not [path for path in memory.find(f"{root}-staging") if "unfinished" in path]
+    assert not [path for path in memory.find(f"{root}-staging") if path.endswith(".part")]
     memory.rm(root, recursive=True)
     memory.rm(f"{root}-staging", recursive=True)
 
 
-def test_a_staging_folder_whose_file_system_is_not_installed(landing: Path, write_night: WriteNight) -> None:
-    write_night(NIGHT, {})
-    files = discover(str(landing), NIGHT, lookback_days=0, success_marker="_SUCCESS")
+def test_stage_batch_reports_a_missing_file_system_of_the_staging_folder(
+    landing: Path, write_batch: WriteBatch
+) -> None:
+    write_batch(BATCH_DATE, {})
+    files = discover(str(landing), BATCH_DATE, lookback_days=0, success_marker="_SUCCESS")
     with pytest.raises(InvalidRequest, match=r"SCORING_STAGING_URL is a nowhere:// URL"):
         stage_batch(files, "nowhere://x/run-1", image_pattern=IMAGE_PATTERN, already_accepted=nothing_accepted)
 
 
 def break_reading(monkeypatch: pytest.MonkeyPatch, file_name: str, error: BaseException) -> None:
-    """Let the local file system fail for one file."""
+    """Make the local file system fail for one file."""
     local = type(fsspec.filesystem("file"))
-    whole = local.cat_file
+    original_cat_file = local.cat_file
 
     def cat_file(self: Any, path: str, *args: Any, **kwargs: Any) -> bytes:
         if path.endswith(file_name):
             raise error
-        data: bytes = whole(self, path, *args, **kwargs)
+        data: bytes = original_cat_file(self, path, *args, **kwargs)
         return data
 
     monkeypatch.setattr(local, "cat_file", cat_file)

@@ -1,4 +1,4 @@
-"""The network, its loss, its weights and its OpenVINO graph: the modules here that need keras."""
+"""The network, its loss, its weights and its OpenVINO graph; needs keras."""
 
 import numpy as np
 import pytest
@@ -17,17 +17,17 @@ keras = pytest.importorskip("keras")
 def small_network():
     network = erosion_cdf_network(side=17, filters=(3, 5), dense=(7, 6), dropout=0.5)
     rng = np.random.default_rng(0)
-    # Fresh batch normalisation is the identity and would hide a wrong order of axes.
+    # New batch normalisation is the identity and would hide a wrong order of axes.
     values = {name: rng.uniform(0.2, 1.5, array.shape) for name, array in get_weights(network).items()}
     set_weights(network, round_to_half({name: v if "norm" in name else v - 0.8 for name, v in values.items()}))
     return network
 
 
-def test_thesis_configuration_has_the_published_number_of_parameters():
+def test_erosion_cdf_network_has_the_published_number_of_parameters():
     assert erosion_cdf_network(side=150, dense=(1024, 512)).count_params() == 1_785_605
 
 
-def test_shapes_and_range(small_network):
+def test_erosion_cdf_network_returns_101_probabilities_per_image(small_network):
     images = np.random.default_rng(1).random((4, 17, 17, 1), dtype=np.float32)
     cdf = np.asarray(small_network(images))
     assert cdf.shape == (4, N_POINTS)
@@ -35,17 +35,17 @@ def test_shapes_and_range(small_network):
     assert cdf.max() <= 1
 
 
-def test_an_image_too_small_for_its_poolings_is_refused():
+def test_erosion_cdf_network_rejects_an_image_too_small_for_its_poolings():
     with pytest.raises(ValueError, match="must be >= 64"):
         erosion_cdf_network(side=63)
 
 
-def test_an_unknown_architecture_is_named():
-    with pytest.raises(ValueError, match="unknown architecture 'resnet'; this code builds erosion_cdf_network"):
+def test_build_rejects_an_unknown_architecture():
+    with pytest.raises(ValueError, match=r"Unknown architecture 'resnet'\. Use one of erosion_cdf_network"):
         build("resnet", {})
 
 
-def test_output_is_float32_under_mixed_precision():
+def test_erosion_cdf_network_returns_float32_under_mixed_precision():
     previous = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
     try:
@@ -56,7 +56,7 @@ def test_output_is_float32_under_mixed_precision():
     assert np.asarray(network(np.zeros((1, 8, 8, 1), np.float32))).dtype == np.float32
 
 
-def test_target_is_a_step_at_the_reading():
+def test_cdf_target_is_a_step_at_the_reading():
     target = np.asarray(cdf_target(np.array([0.0, 20.0, 57.5, 100.0], np.float32)))
     assert target.shape == (4, N_POINTS)
     assert target[0].all()
@@ -67,7 +67,7 @@ def test_target_is_a_step_at_the_reading():
     assert target[3].sum() == 1
 
 
-def test_loss_is_the_crps_of_the_metrics():
+def test_crps_loss_equals_the_crps_of_the_metrics():
     rng = np.random.default_rng(2)
     cdf = rng.random((32, N_POINTS)).astype(np.float32)
     readings = rng.uniform(0, 100, 32).astype(np.float32)
@@ -76,7 +76,7 @@ def test_loss_is_the_crps_of_the_metrics():
     assert loss.mean() == pytest.approx(metrics.crps(cdf, readings), rel=1e-5)
 
 
-def test_weights_survive_a_file_bit_for_bit(small_network):
+def test_set_weights_restores_weights_from_a_file_bit_for_bit(small_network):
     weights = round_to_half(get_weights(small_network))
     other = erosion_cdf_network(side=17, filters=(3, 5), dense=(7, 6))
     set_weights(other, from_npz(to_npz(weights)))
@@ -84,17 +84,17 @@ def test_weights_survive_a_file_bit_for_bit(small_network):
     np.testing.assert_array_equal(np.asarray(other(images)), np.asarray(small_network(images)))
 
 
-def test_weights_of_another_network_are_refused_by_name(small_network):
+def test_set_weights_names_a_weight_that_does_not_fit(small_network):
     weights = dict(get_weights(small_network))
     moved = weights.pop("dense1/bias")
-    with pytest.raises(ValueError, match="dense1/bias in only one"):
+    with pytest.raises(ValueError, match="only one of them has dense1/bias"):
         set_weights(small_network, weights)
     with pytest.raises(ValueError, match=r"dense1/bias has shape \(6,\)"):
         set_weights(small_network, weights | {"dense1/bias": moved[:-1]})
 
 
-def test_weights_beyond_half_precision_are_refused():
-    with pytest.raises(ValueError, match="a, b; the training diverged"):
+def test_round_to_half_rejects_weights_beyond_half_precision():
+    with pytest.raises(ValueError, match=r"diverged: not finite in half precision are a, b\."):
         round_to_half({"a": np.array([1e6]), "b": np.array([np.nan]), "c": np.array([1.0])})
 
 
@@ -103,17 +103,17 @@ def assert_openvino_agrees(network):
     compiled = (
         import_openvino().Core().compile_model(build_graph(network, 3), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     )
-    # Random weights give logits in the tens, so float32 rounds at the fifth digit; a wrong order of axes is off by 1.
+    # With random weights, logits are in the tens and float32 rounds at the fifth digit; wrong axes give errors up to 1.
     np.testing.assert_allclose(compiled(images)[0], np.asarray(network(images)), atol=1e-4)
 
 
-def test_openvino_graph_is_the_same_network(small_network):
+def test_build_graph_computes_the_same_as_keras(small_network):
     assert_openvino_agrees(small_network)
 
 
 @pytest.mark.parametrize("head", ["sigmoids", "grades", "grid", "ordinal"])
-def test_openvino_knows_every_head_that_scores(head):
-    # The same weights every time: some draws give logits so large that float32 rounds at the fourth digit.
+def test_build_graph_supports_every_head_of_a_distribution(head):
+    # Fixed weights, because some draws give logits so large that float32 rounds at the fourth digit.
     keras.utils.set_random_seed(5)
     assert_openvino_agrees(residual_network(side=17, stages=((4, 1), (6, 1)), dense=(), head=head, shrink=2))
 
@@ -122,17 +122,17 @@ def test_openvino_knows_every_head_that_scores(head):
     ("layer", "message"),
     [
         (lambda: keras.layers.Conv2D(2, 5, padding="same", name="odd"), "odd: only 3x3"),
-        (lambda: keras.layers.MaxPooling2D(3, name="odd"), "odd: only 2x2"),
-        (lambda: keras.layers.ZeroPadding2D(2, name="odd"), "odd is a ZeroPadding2D; the OpenVINO graph knows"),
+        (lambda: keras.layers.MaxPooling2D(3, name="odd"), "odd: the OpenVINO graph supports only 2x2"),
+        (lambda: keras.layers.ZeroPadding2D(2, name="odd"), "odd is a ZeroPadding2D; the OpenVINO graph supports"),
     ],
 )
-def test_a_layer_that_the_graph_does_not_know_is_named(layer, message):
+def test_build_graph_names_an_unsupported_layer(layer, message):
     network = keras.Sequential([keras.Input((9, 9, 1)), layer()])
     with pytest.raises(ValueError, match=message):
         build_graph(network, 1)
 
 
-def test_a_dense_activation_that_the_graph_does_not_know_is_named():
+def test_build_graph_names_an_unsupported_activation():
     network = keras.Sequential([keras.Input((9, 9, 1)), keras.layers.Flatten(), keras.layers.Dense(2, "tanh")])
     with pytest.raises(ValueError, match="activation tanh"):
         build_graph(network, 1)

@@ -5,7 +5,7 @@ import pytest
 from scoring.errors import InvalidRequest
 from scoring.phantom.longitudinal import DAYS_PER_YEAR, Planted, simulate_followed
 
-# Without a reader's error and without leaving, so that what is planted stands out.
+# Without reading error and without patients who leave, the planted relations are clearest.
 CLEAN = Planted(reader_error=0.0, stay=1e9)
 
 
@@ -15,20 +15,20 @@ def clean():
 
 
 def wide(frame, name, keep):
-    """One row a patient, one column a place in his series, for patients whose series is complete."""
-    place = frame.groupby("patient_id").cumcount()
-    table = frame.assign(place=place).pivot(index="patient_id", columns="place", values=name)
+    """Return one row per patient with a complete series and one column per visit, counted from 0."""
+    visit = frame.groupby("patient_id").cumcount()
+    table = frame.assign(visit=visit).pivot(index="patient_id", columns="visit", values=name)
     return table.dropna()[keep]
 
 
-def test_the_same_seed_gives_the_same_registry():
+def test_simulate_followed_is_reproducible():
     once, again, other = (simulate_followed(20, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(once.radiographs, again.radiographs)
     pd.testing.assert_frame_equal(once.visits, again.visits)
     assert not once.visits.equals(other.visits)
 
 
-def test_it_looks_like_a_registry():
+def test_simulate_followed_resembles_a_registry():
     followed = simulate_followed(500, seed=1)
     radiographs, visits = followed.radiographs, followed.visits
     for frame in (radiographs, visits):
@@ -45,7 +45,7 @@ def test_it_looks_like_a_registry():
     assert 0.65 < len(with_visit) / len(radiographs) < 0.8
 
 
-def test_mean_progression_is_the_planted_one(clean):
+def test_simulate_followed_has_the_planted_progression(clean):
     radiographs = clean.radiographs
     by = radiographs.groupby("patient_id")
     gained = by["reported_rau"].last() - by["reported_rau"].first()
@@ -55,8 +55,8 @@ def test_mean_progression_is_the_planted_one(clean):
     assert rate.mean() == pytest.approx(CLEAN.progression, abs=4 * rate.std() / np.sqrt(len(rate)))
 
 
-def test_covariances_are_those_of_the_algebra(clean):
-    """Of activity half a year apart, and of activity with the damage gained until then."""
+def test_simulate_followed_has_the_derived_covariances(clean):
+    """Of activities half a year apart, and of activity and the damage gained until then."""
     between, within, memory = CLEAN.activity_between**2, CLEAN.activity_within**2, CLEAN.activity_memory
     activity = wide(clean.visits, "das28_esr4", [9, 10])
     assert np.cov(activity.T)[0, 1] == pytest.approx(between + within * np.exp(-0.5 / memory), abs=0.07)
@@ -68,7 +68,7 @@ def test_covariances_are_those_of_the_algebra(clean):
     years = (radiographs["visit_date"] - first["visit_date"]).dt.days / DAYS_PER_YEAR
     late = radiographs[np.rint(years) == 6]
     gained = late["reported_rau"] - first.loc[late.index, "reported_rau"]
-    # Of the continuous process: the integral of exp(-t / memory) over the six years before, and shifted by a year.
+    # Integrals of exp(-t / memory) over the six years before, and over the same years shifted by one.
     lagged = memory * (np.exp(-1 / memory) - np.exp(-7 / memory))
     now = memory * (1 - np.exp(-6 / memory))
     expected = (CLEAN.lead + CLEAN.during) * 6 * between + within * (CLEAN.lead * lagged + CLEAN.during * now)
@@ -78,6 +78,6 @@ def test_covariances_are_those_of_the_algebra(clean):
 
 
 @pytest.mark.parametrize(("n_patients", "years"), [(0, 10), (10, 0)])
-def test_a_registry_without_patients_or_years_is_refused(n_patients, years):
+def test_simulate_followed_rejects_registries_without_patients_or_years(n_patients, years):
     with pytest.raises(InvalidRequest, match="must be 1 or more"):
         simulate_followed(n_patients, seed=1, years=years)

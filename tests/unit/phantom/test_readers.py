@@ -12,7 +12,7 @@ difficulties = st.sampled_from([PLAIN, LIFELIKE, replace(LIFELIKE, name="confuse
 
 
 @given(radiographs, st.integers(0, 1000), difficulties)
-def test_a_reading_is_a_multiple_of_five_within_the_range(
+def test_read_radiograph_returns_multiples_of_5_from_0_to_100(
     truth: list[float], seed: int, difficulty: Difficulty
 ) -> None:
     read = read_radiograph(np.array(truth), np.random.default_rng(seed), seed, "2.25.1", difficulty)
@@ -20,7 +20,7 @@ def test_a_reading_is_a_multiple_of_five_within_the_range(
 
 
 @given(radiographs, st.integers(0, 1000))
-def test_a_reading_uses_as_many_random_numbers_at_any_difficulty(truth: list[float], seed: int) -> None:
+def test_read_radiograph_uses_equally_many_random_numbers_at_any_difficulty(truth: list[float], seed: int) -> None:
     after = []
     for difficulty in (PLAIN, LIFELIKE):
         rng = np.random.default_rng(seed)
@@ -29,13 +29,13 @@ def test_a_reading_uses_as_many_random_numbers_at_any_difficulty(truth: list[flo
     assert after[0] == after[1]
 
 
-def test_readers_err_least_at_the_ends() -> None:
+def test_read_erosion_errs_least_at_0_and_100_percent() -> None:
     rng = np.random.default_rng(1)
     spread = [read_erosion(np.full(4000, percent), rng).std() for percent in (0.0, 50.0, 100.0)]
     assert spread[1] > 3 * max(spread[0], spread[2])
 
 
-def test_the_halo_pulls_a_joint_towards_its_radiograph() -> None:
+def test_read_radiograph_with_halo_shifts_readings_towards_the_mean() -> None:
     def mean_reading(others: float, halo: float) -> float:
         truth = np.array([30.0] + [others] * 9)
         difficulty = replace(PLAIN, name="halo", halo=halo)
@@ -46,7 +46,7 @@ def test_the_halo_pulls_a_joint_towards_its_radiograph() -> None:
     assert abs(mean_reading(90, 0.0) - mean_reading(0, 0.0)) < 2
 
 
-def test_small_erosions_are_overlooked_and_large_ones_are_not() -> None:
+def test_read_radiograph_overlooks_small_erosions_only() -> None:
     difficulty = replace(PLAIN, name="overlooking", overlooked=5.0)
 
     def zeros(percent: float) -> float:
@@ -59,15 +59,15 @@ def test_small_erosions_are_overlooked_and_large_ones_are_not() -> None:
     assert zeros(40) < 0.01
 
 
-def _readings(truth: list[float], **knobs: float) -> np.ndarray:
-    difficulty = replace(PLAIN, name="confused", **knobs)
+def _readings(truth: list[float], **parameters: float) -> np.ndarray:
+    difficulty = replace(PLAIN, name="confused", **parameters)
     rng = np.random.default_rng(1)
     return np.array(
         [read_radiograph(np.array(truth), rng, 1, str(radiograph), difficulty) for radiograph in range(600)]
     )
 
 
-def test_a_copied_reading_is_that_of_another_joint_of_the_radiograph() -> None:
+def test_read_radiograph_copies_readings_within_the_radiograph() -> None:
     half_destroyed = [0.0] * 5 + [100.0] * 5
     clear, copied = _readings(half_destroyed), _readings(half_destroyed, copied=0.4)
     assert (clear[:, :5] > 80).mean() == 0
@@ -75,7 +75,7 @@ def test_a_copied_reading_is_that_of_another_joint_of_the_radiograph() -> None:
     assert (_readings([0.0] * 10, copied=0.4) == _readings([0.0] * 10)).mean() > 0.95
 
 
-def test_a_blunder_has_nothing_to_do_with_the_joint() -> None:
+def test_read_radiograph_blunders_do_not_depend_on_the_joint() -> None:
     changed = _readings([0.0] * 10, blunders=0.2) != _readings([0.0] * 10)
     assert 0.15 < changed.mean() < 0.25
     blunders = _readings([0.0] * 10, blunders=0.2)[changed]
@@ -83,7 +83,7 @@ def test_a_blunder_has_nothing_to_do_with_the_joint() -> None:
     assert (blunders % 5 == 0).all()
 
 
-def test_each_reader_has_a_bias_of_his_own_on_all_radiographs() -> None:
+def test_reader_bias_is_constant_per_reader() -> None:
     biases = [reader_bias(1, str(radiograph), LIFELIKE) for radiograph in range(400)]
     assert len(set(biases)) == N_READERS
     assert 0.4 * LIFELIKE.reader_bias < np.std(biases) < 1.6 * LIFELIKE.reader_bias

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 from scoring.clinical.ratingen import grade
 from scoring.errors import InvalidRequest
 from scoring.phantom.difficulty import LIFELIKE
+from scoring.phantom.patients import LIMB_JOINTS, Limb
 from scoring.phantom.registry import (
     ACTIVITY_COLUMNS,
     CONSULTATION_COLUMNS,
     JOINT_COLUMNS,
-    LIMB_JOINTS,
-    Limb,
     PhantomRegistry,
     simulate_radiographs,
     simulate_registry,
@@ -42,7 +41,7 @@ def _assert_published_prevalence(joints: pd.DataFrame) -> None:
     assert (np.abs(prevalence - PUBLISHED_PREVALENCE) <= tolerance).all(), prevalence
 
 
-def test_prevalence_of_read_grades_is_near_the_published_one(
+def test_simulate_registry_has_the_published_prevalence_of_grades(
     registry: PhantomRegistry, lifelike: PhantomRegistry
 ) -> None:
     for simulated in (registry, lifelike):
@@ -51,7 +50,9 @@ def test_prevalence_of_read_grades_is_near_the_published_one(
 
 
 @pytest.mark.parametrize("limb", ["hand_right", "wrists", "feet"])
-def test_other_limbs_have_the_same_prevalence_and_the_same_patients(limb: Limb, registry: PhantomRegistry) -> None:
+def test_simulate_radiographs_of_other_limbs_has_the_same_prevalence_and_patients(
+    limb: Limb, registry: PhantomRegistry
+) -> None:
     joints = simulate_radiographs(2000, 11, FIRST, YEARS, limb=limb)
     assert set(joints["joint"]) == {joint.column for joint in LIMB_JOINTS[limb]}
     _assert_published_prevalence(joints)
@@ -61,18 +62,18 @@ def test_other_limbs_have_the_same_prevalence_and_the_same_patients(limb: Limb, 
     assert here.corr(there) > 0.6
 
 
-def test_radiographs_of_left_hands_are_those_of_the_registry() -> None:
+def test_simulate_radiographs_of_left_hands_equals_the_registry() -> None:
     radiographs = simulate_radiographs(4, 11, FIRST, 3, limb="hand_left", difficulty=LIFELIKE)
     pd.testing.assert_frame_equal(radiographs, simulate_registry(4, 11, FIRST, 3, LIFELIKE).joints)
 
 
-def test_fully_eroded_joints_are_a_small_peak_of_their_own(registry: PhantomRegistry) -> None:
+def test_simulate_registry_has_a_small_peak_of_fully_eroded_joints(registry: PhantomRegistry) -> None:
     counts = registry.joints["erosion_read"].value_counts()
     assert counts[100] > 3 * counts[[85, 90, 95]].max()
     assert counts[100] < 0.03 * counts.sum()
 
 
-def test_damage_has_the_published_weak_relation_to_disease_activity(registry: PhantomRegistry) -> None:
+def test_simulate_registry_has_the_published_weak_relation_of_damage_to_activity(registry: PhantomRegistry) -> None:
     visits = registry.visits.rename(columns={"visit_date": "date_x"})
     both = registry.consultations.merge(visits, on=["patient_id", "date_x"], validate="one_to_one")
     esr, crp = (both["rau_score"].corr(both[form]) for form in ("das28_esr4", "das28_crp3"))
@@ -81,14 +82,14 @@ def test_damage_has_the_published_weak_relation_to_disease_activity(registry: Ph
     assert esr > crp
 
 
-def test_erosion_never_heals(registry: PhantomRegistry) -> None:
+def test_simulate_registry_never_heals_erosions(registry: PhantomRegistry) -> None:
     in_order = registry.joints.sort_values(["patient_id", "joint", "visit_date"])
     change = in_order.groupby(["patient_id", "joint"])["erosion_true"].diff().dropna()
     assert (change >= 0).all()
     assert (change > 1).any()
 
 
-def test_readings_are_on_the_grid_and_some_are_missing(registry: PhantomRegistry) -> None:
+def test_simulate_registry_has_readings_on_the_5_percent_grid_and_gaps(registry: PhantomRegistry) -> None:
     read = registry.joints["erosion_read"]
     assert (read.dropna() % 5 == 0).all()
     unread_radiographs = registry.joints.groupby("sop_iuid")["erosion_read"].count().eq(0).mean()
@@ -97,7 +98,7 @@ def test_readings_are_on_the_grid_and_some_are_missing(registry: PhantomRegistry
     assert 0.005 < read_radiographs[list(JOINT_COLUMNS)].isna().to_numpy().mean() < 0.03
 
 
-def test_consultations_have_the_landing_columns_and_possible_dates(registry: PhantomRegistry) -> None:
+def test_simulate_registry_has_valid_consultations(registry: PhantomRegistry) -> None:
     radiographs = registry.consultations
     assert tuple(radiographs.columns) == CONSULTATION_COLUMNS
     assert radiographs["id_x"].is_unique
@@ -109,14 +110,16 @@ def test_consultations_have_the_landing_columns_and_possible_dates(registry: Pha
     assert radiographs["date_x"].min() >= FIRST
 
 
-def test_rau_is_the_scaled_sum_of_the_read_grades(registry: PhantomRegistry) -> None:
+def test_simulate_registry_scales_the_rau_score_to_38_joints(registry: PhantomRegistry) -> None:
     radiograph = registry.consultations.dropna(subset="rau_score").sort_values("rau_score").iloc[-1]
     read = radiograph[list(JOINT_COLUMNS)].astype(float).dropna().to_numpy()
     assert radiograph["rau_score"] == pytest.approx(grade(read).sum() * 38 / len(read), abs=0.01)
     assert registry.consultations.loc[lambda radiographs: radiographs["date_y"].isna(), "rau_score"].isna().all()
 
 
-def test_disease_activity_has_gaps_in_both_directions(registry: PhantomRegistry) -> None:
+def test_simulate_registry_has_scores_without_components_and_components_without_scores(
+    registry: PhantomRegistry,
+) -> None:
     activity = registry.disease_activity
     assert tuple(activity.columns) == ACTIVITY_COLUMNS
     components = activity[["swollen_28", "tender_28", "esr", "global_patient_estimate_disease_activity"]]
@@ -127,7 +130,7 @@ def test_disease_activity_has_gaps_in_both_directions(registry: PhantomRegistry)
     assert not activity.duplicated(["patient_id", "date"]).any()
 
 
-def test_a_difficulty_changes_readings_and_operations_and_nothing_else(
+def test_simulate_registry_of_a_difficulty_changes_only_readings_and_operations(
     registry: PhantomRegistry, lifelike: PhantomRegistry
 ) -> None:
     pd.testing.assert_frame_equal(registry.visits, lifelike.visits)
@@ -139,7 +142,7 @@ def test_a_difficulty_changes_readings_and_operations_and_nothing_else(
     assert registry.joints["operation"].isna().all()
 
 
-def test_operated_joints_are_missing_never_grade_5_and_stay_operated(
+def test_simulate_registry_keeps_operated_joints_operated_and_without_erosion(
     registry: PhantomRegistry, lifelike: PhantomRegistry
 ) -> None:
     operated = lifelike.joints[lifelike.joints["operation"].notna()]
@@ -149,18 +152,18 @@ def test_operated_joints_are_missing_never_grade_5_and_stay_operated(
     would_be = registry.joints["erosion_true"][operated.index]
     assert (would_be > 50).mean() > 0.7
     in_order = lifelike.joints.sort_values(["patient_id", "joint", "visit_date"])
-    was = in_order.groupby(["patient_id", "joint"])["operation"].shift()
-    assert (in_order["operation"][was.notna()] == was[was.notna()]).all()
+    previous = in_order.groupby(["patient_id", "joint"])["operation"].shift()
+    assert (in_order["operation"][previous.notna()] == previous[previous.notna()]).all()
 
 
-def test_visits_are_half_a_year_to_a_year_apart(registry: PhantomRegistry) -> None:
+def test_simulate_registry_has_visits_half_a_year_to_a_year_apart(registry: PhantomRegistry) -> None:
     days = pd.to_datetime(registry.visits["visit_date"]).groupby(registry.visits["patient_id"]).diff().dt.days.dropna()
     assert days.between(170, 390).all()
 
 
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000), n_patients=st.integers(1, 6), years=st.floats(0.3, 6))
-def test_a_larger_registry_contains_the_smaller_one(seed: int, n_patients: int, years: float) -> None:
+def test_simulate_registry_contains_every_smaller_registry(seed: int, n_patients: int, years: float) -> None:
     small = simulate_registry(n_patients, seed, FIRST, years)
     large = simulate_registry(n_patients + 2, seed, FIRST, years)
     for name in ("patients", "visits", "consultations", "disease_activity", "joints"):
@@ -169,12 +172,12 @@ def test_a_larger_registry_contains_the_smaller_one(seed: int, n_patients: int, 
 
 
 @pytest.mark.parametrize(("n_patients", "years"), [(0, 1), (100_000, 1), (3, 0)])
-def test_impossible_registries_are_refused(n_patients: int, years: float) -> None:
+def test_simulate_registry_rejects_invalid_sizes(n_patients: int, years: float) -> None:
     with pytest.raises(InvalidRequest):
         simulate_registry(n_patients, 1, FIRST, years)
 
 
-def test_a_registry_without_any_radiograph_is_a_registry() -> None:
+def test_simulate_registry_works_without_any_radiograph() -> None:
     without = next(
         registry
         for registry in (simulate_registry(1, seed, FIRST, 0.3) for seed in range(200))

@@ -1,5 +1,3 @@
-"""Dictionary and diagrams of a catalogue made by hand."""
-
 from scoring.report.dictionary import anchor, diagrams, dictionary
 from scoring.warehouse.catalogue import Column, Constraint, Relation
 
@@ -34,10 +32,10 @@ READING = Relation(
         ),
     ),
 )
-VIEW = Relation("analyst", "seen", "view", "What is seen.", RADIOGRAPH.columns, ())
+VIEW = Relation("analyst", "seen", "view", "Visible radiographs.", RADIOGRAPH.columns, ())
 
 
-def test_every_column_has_its_meaning_unit_and_key():
+def test_dictionary_shows_meaning_unit_and_key_of_every_column():
     text = dictionary({"registry": "The registry.", "analyst": "Views."}, [RADIOGRAPH, READING, VIEW])
     assert "| `erosion` | double precision | yes |  | percent | Eroded share, percent. (default 0) |" in text
     assert "| `uid` | text | no | PK, FK |  | The radiograph. |" in text
@@ -45,18 +43,18 @@ def test_every_column_has_its_meaning_unit_and_key():
     assert "## Schema `analyst`\n\nViews." in text
 
 
-def test_text_of_a_comment_ends_no_cell_and_is_no_markup():
+def test_dictionary_escapes_markup_in_comments():
     assert r"| UID a\|b, \<18>, 2 \* 3. |" in dictionary({"registry": "", "analyst": ""}, [RADIOGRAPH])
 
 
-def test_links_lead_to_the_headings_as_github_names_them():
+def test_anchor_is_that_of_github():
     assert anchor(VIEW) == "view-analystseen"
     assert "[seen](#view-analystseen)" in dictionary({"analyst": ""}, [VIEW])
 
 
-def test_a_line_of_a_diagram_says_how_many_of_each():
+def test_diagrams_show_the_number_of_rows_at_each_end_of_a_reference():
     drawn = diagrams([RADIOGRAPH, READING, VIEW])
-    # A key that is also the child's own key belongs to one row at most; a column that may be null, to one or none.
+    # A foreign key that is unique belongs to at most one row; a nullable one references one row or none.
     assert '"registry.radiograph" ||--o| "registry.reading" : "uid"' in drawn
     assert '"registry.radiograph" |o--o{ "registry.reading" : "second"' in drawn
     assert "text uid PK, FK" in drawn

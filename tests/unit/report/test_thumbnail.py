@@ -18,5 +18,5 @@ def test_data_url_shrinks_to_the_side_and_never_enlarges(width, height, expected
     assert Image.open(io.BytesIO(base64.b64decode(body, validate=True))).size == expected
 
 
-def test_data_url_of_no_image_is_none():
+def test_data_url_is_none_without_an_image():
     assert thumbnail.data_url(None) is None

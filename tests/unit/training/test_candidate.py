@@ -1,5 +1,3 @@
-"""Which recipes a model can be made by: what no engine could score as it was trained is refused beforehand."""
-
 import pytest
 
 from scoring.errors import InvalidRequest
@@ -8,7 +6,7 @@ from scoring.training.recipes import BEST, recipe_named
 
 
 @pytest.mark.parametrize("name", [BEST, "ordinal-residual", "classification-weighted", "regression-plain"])
-def test_recipes_that_can_score(name):
+def test_check_recipe_accepts_recipes_that_can_score(name):
     assert check_recipe(recipe_named(name, seed=1)) is None
 
 
@@ -16,10 +14,10 @@ def test_recipes_that_can_score(name):
     ("name", "why"),
     [
         ("regression-stretched", "stretches grey levels"),
-        ("regression-of-the-mean", "layer cdf is a Point"),
-        ("inception-regression", "layer rgb is a Concatenate"),
+        ("regression-of-the-mean", "Layer cdf is a Point"),
+        ("inception-regression", "Layer rgb is a Concatenate"),
     ],
 )
-def test_recipes_for_comparison_are_refused_before_anything_is_trained(name, why):
+def test_check_recipe_rejects_recipes_for_comparison_only(name, why):
     with pytest.raises(InvalidRequest, match=why):
         check_recipe(recipe_named(name, seed=1))

@@ -7,11 +7,10 @@ from scoring.errors import InvalidRequest
 from scoring.networks.heads import HEADS
 from scoring.networks.losses import LOSSES
 from scoring.training.benchmark.comparison import WITH_NEIGHBOURS, shrunk
-from scoring.training.fit import TrainingRecipe
-from scoring.training.recipes import BEST, RECIPES, recipe_named
+from scoring.training.recipes import BEST, RECIPES, TrainingRecipe, recipe_named
 
 
-def test_every_recipe_of_the_thesis_is_there():
+def test_recipes_include_every_recipe_of_the_thesis():
     for task in ("classification", "regression"):
         assert {f"{task}-plain", f"{task}-oversampled", f"{task}-weighted", f"inception-{task}"} <= set(RECIPES)
     assert {"regression-of-the-mean", "regression-stretched", BEST} <= set(RECIPES)
@@ -19,15 +18,15 @@ def test_every_recipe_of_the_thesis_is_there():
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_names_a_loss_and_a_head_that_exist(name):
+def test_recipe_named_has_an_existing_loss_and_head(name):
     recipe = recipe_named(name, seed=1, epochs=4)
     assert recipe.loss in LOSSES
-    # The shipped model's manifest names no head: the architecture's own is the thesis's.
+    # Without a head, the architecture uses that of the thesis.
     assert recipe.arguments.get("head", "sigmoids") in HEADS
     assert recipe.epochs == 4
 
 
-def test_the_thesis_varies_one_thing_at_a_time():
+def test_recipes_of_the_thesis_vary_one_thing_at_a_time():
     for task in ("classification", "regression"):
         plain, weighted = (asdict(RECIPES[f"{task}-{variant}"]) for variant in ("plain", "weighted"))
         assert {key for key in plain if plain[key] != weighted[key]} == {"class_weights"}
@@ -35,27 +34,41 @@ def test_the_thesis_varies_one_thing_at_a_time():
         assert (oversampled.rotation, oversampled.shear, oversampled.zoom, oversampled.balance) == (25, 0.1, 0.1, 1)
 
 
-def test_transfer_learning_spends_half_of_its_epochs_frozen():
+def test_recipe_named_freezes_half_of_the_epochs_of_transfer_learning():
     assert recipe_named("inception-regression", seed=1, epochs=9).frozen_epochs == 4
     assert recipe_named("regression-plain", seed=1, epochs=9).frozen_epochs == 0
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_recipe_of_a_manifest_is_the_recipe(name):
+def test_from_dict_restores_the_recipe_of_a_manifest(name):
     recipe = recipe_named(name, seed=5, epochs=3)
     assert TrainingRecipe.from_dict(json.loads(json.dumps(asdict(recipe)))) == recipe
 
 
-def test_what_an_older_manifest_does_not_say_is_as_it_was():
+def test_from_dict_uses_defaults_for_an_older_manifest():
     assert TrainingRecipe.from_dict({"epochs": 3, "seed": 5}) == TrainingRecipe(epochs=3, seed=5)
 
 
-def test_an_unknown_recipe_is_named():
-    with pytest.raises(InvalidRequest, match="no recipe 'soup'; the recipes are classification-oversampled"):
+def test_recipe_named_rejects_an_unknown_recipe():
+    with pytest.raises(InvalidRequest, match=r"There is no recipe 'soup'\. Use one of: classification-oversampled"):
         recipe_named("soup", seed=1)
 
 
-def test_half_the_resolution_is_as_small_as_each_network_takes():
+def test_shrunk_halves_the_resolution_as_far_as_the_network_permits():
     assert shrunk(RECIPES["regression-plain"], 2).arguments["shrink"] == 2
     assert shrunk(RECIPES["inception-regression"], 2).arguments["seen_side"] == 75
     assert shrunk(RECIPES[BEST], 1) is RECIPES[BEST]
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        ({"epochs": 0}, "at least 1 epoch"),
+        ({"batch_size": 1}, "a batch size of at least 2"),
+        ({"balance": 1.5}, r"balance of a recipe must be within 0 \(none\) to 1 \(equal\), not 1.5"),
+        ({"schedule": "linear"}, "schedule of a recipe must be 'cosine' or 'constant', not 'linear'"),
+    ],
+)
+def test_training_recipe_rejects_invalid_fields(field, why):
+    with pytest.raises(InvalidRequest, match=why):
+        TrainingRecipe(**field)

@@ -1,4 +1,4 @@
-"""Which reading of a joint counts, and which images do."""
+"""The choice of readings and images for a snapshot."""
 
 import hashlib
 from io import BytesIO
@@ -15,7 +15,7 @@ from scoring.errors import BadInput, StorageUnavailable
 from scoring.imaging.decode import decode_grey
 from scoring.imaging.preprocess import to_network_input
 from scoring.training.data.joint_set import snapshot_sha256
-from scoring.training.data.snapshot import READ_DIFFERENTLY, latest_readings, take_snapshot
+from scoring.training.data.snapshot import CONFLICTING, latest_readings, take_snapshot
 
 LIMITS = {"max_bad_share": 0.25, "min_rows_for_bad_share": 8}
 
@@ -28,7 +28,7 @@ def jpeg(level):
 
 @pytest.fixture
 def readings(tmp_path):
-    """Ten joints of five radiographs, each read once."""
+    """Ten joints on five radiographs, each read once."""
     rows = []
     for i in range(10):
         path = tmp_path / f"1.2.{i // 2}_hand_left_{i % 2 + 1}.jpg"
@@ -48,15 +48,15 @@ def readings(tmp_path):
 
 
 def reread(readings, i, percent):
-    """The same with a later reading of joint i."""
+    """Return the readings with a later reading of joint i."""
     again = readings.iloc[[i]].assign(reading_percent=percent)
     return pd.concat([readings.iloc[: i + 1], again, readings.iloc[i + 1 :]], ignore_index=True)
 
 
-def test_what_was_read_is_what_is_learnt_from(readings):
+def test_take_snapshot_pairs_readings_with_preprocessed_images(readings):
     taken = take_snapshot(readings, **LIMITS)
     joints = taken.joints
-    assert (taken.excluded, taken.refused, taken.conflicting, taken.n_discordant) == ({}, [], [], 0)
+    assert (taken.excluded, taken.n_discordant) == ({}, 0)
     assert joints.reading.tolist() == [10.0 * i for i in range(10)]
     assert np.isnan(joints.truth).all()
     assert list(joints.patient_id) == list(readings["patient_id"])
@@ -67,83 +67,89 @@ def test_what_was_read_is_what_is_learnt_from(readings):
     np.testing.assert_array_equal(joints.images[7], seventh)
 
 
-def test_the_same_data_give_the_same_hash(readings):
+def test_take_snapshot_of_the_same_data_has_the_same_hash(readings):
     one, other = (snapshot_sha256(take_snapshot(readings, **LIMITS).joints) for _ in range(2))
     assert one == other
     assert snapshot_sha256(take_snapshot(reread(readings, 2, 25.0), **LIMITS).joints) != one
 
 
-def test_the_latest_reading_counts(readings):
+def test_take_snapshot_uses_the_latest_reading(readings):
     taken = take_snapshot(reread(readings, 3, 35.0), **LIMITS)
     assert taken.joints.reading[3] == 35.0
     assert (len(taken.joints), taken.n_discordant) == (10, 1)
-    # Twice the same is no difference.
+    # Two equal readings are not discordant.
     assert take_snapshot(reread(readings, 3, 30.0), **LIMITS).n_discordant == 0
 
 
-def test_readings_that_contradict_each_other_are_left_out_and_named(readings):
+def test_take_snapshot_excludes_and_logs_conflicting_readings(readings, caplog):
     taken = take_snapshot(reread(readings, 3, 75.0), **LIMITS)
-    assert taken.excluded == {READ_DIFFERENTLY: 1}
-    assert taken.conflicting == [("1.2.1", "hand_left_2")]
+    assert taken.excluded == {CONFLICTING: 1}
+    assert caplog.messages == [f"joint_excluded radiograph=1.2.1 joint=hand_left_2 reason={CONFLICTING}"]
     assert (len(taken.joints), taken.n_discordant) == (9, 0)
-    # One grade apart is a border case; a third reading heals nothing.
+    # One grade apart is a borderline case; a third reading does not resolve a conflict.
     assert len(take_snapshot(reread(readings, 3, 45.0), **LIMITS).joints) == 10
     assert len(take_snapshot(reread(reread(readings, 3, 75.0), 4, 30.0), **LIMITS).joints) == 9
 
 
 @given(st.lists(st.lists(st.sampled_from(range(0, 101, 5)), min_size=1, max_size=4), max_size=6))
-def test_every_joint_is_taken_once_or_left_out_once(read):
+def test_latest_readings_chooses_or_excludes_every_joint_once(read):
     rows = [(f"1.{i}", "hand_left_1", float(p)) for i, percents in enumerate(read) for p in percents]
-    chosen = latest_readings(pd.DataFrame(rows, columns=["sop_iuid", "joint", "reading_percent"]))
+    joints, conflicting, n_discordant = latest_readings(
+        pd.DataFrame(rows, columns=["sop_iuid", "joint", "reading_percent"])
+    )
     apart = [i for i, p in enumerate(read) if np.ptp(ratingen.grade(np.array(p, float))) >= 2]
-    assert list(chosen.conflicting["sop_iuid"]) == [f"1.{i}" for i in apart]
+    assert list(conflicting["sop_iuid"]) == [f"1.{i}" for i in apart]
     kept = [i for i in range(len(read)) if i not in apart]
-    assert list(chosen.joints["sop_iuid"]) == [f"1.{i}" for i in kept]
-    assert list(chosen.joints["reading_percent"]) == [read[i][-1] for i in kept]
-    assert chosen.n_discordant == sum(len(set(read[i])) > 1 for i in kept)
+    assert list(joints["sop_iuid"]) == [f"1.{i}" for i in kept]
+    assert list(joints["reading_percent"]) == [read[i][-1] for i in kept]
+    assert n_discordant == sum(len(set(read[i])) > 1 for i in kept)
 
 
-def test_images_that_cannot_be_used_are_left_out_by_reason(readings, tmp_path):
+def test_take_snapshot_excludes_and_logs_unusable_images(readings, tmp_path, caplog):
     paths = [tmp_path / name for name in ("1.2.0_hand_left_1.jpg", "1.2.0_hand_left_2.jpg")]
     paths[0].unlink()
     paths[1].write_bytes(jpeg(3))
     taken = take_snapshot(readings, **LIMITS)
     assert taken.excluded == {"image changed": 1, "image gone": 1}
-    assert [each.uri for each in taken.refused] == [str(path) for path in paths]
+    assert [message.split(" reason=")[0] for message in caplog.messages] == [
+        f"joint_excluded file={path}" for path in paths
+    ]
     assert taken.joints.reading.tolist() == [10.0 * i for i in range(2, 10)]
 
 
-def test_an_image_that_was_damaged_before_it_was_hashed_is_left_out(readings, tmp_path):
+def test_take_snapshot_excludes_an_image_damaged_before_it_was_hashed(readings, tmp_path):
     path = tmp_path / "1.2.0_hand_left_1.jpg"
     path.write_bytes(jpeg(0)[:200])
     readings.loc[0, "image_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     assert take_snapshot(readings, **LIMITS).excluded == {"image damaged": 1}
 
 
-def test_too_many_bad_images_stop_the_snapshot(readings, tmp_path):
+def test_take_snapshot_rejects_too_many_unusable_images(readings, tmp_path):
     for i in range(3):
         (tmp_path / f"1.2.{i}_hand_left_1.jpg").write_bytes(b"no image")
-    with pytest.raises(BadInput, match=r"3 of 10 images .* \(30%, allowed are 25%\): image changed: 3. For example"):
+    with pytest.raises(
+        BadInput, match=r"3 of 10 images .* \(30%; at most 25% are tolerated\): image changed: 3\. Example: "
+    ):
         take_snapshot(readings, **LIMITS)
-    # Of few images, a few are no systematic failure.
+    # The share of few images is not checked.
     assert len(take_snapshot(readings, max_bad_share=0.25, min_rows_for_bad_share=11).joints) == 7
 
 
-def test_a_storage_that_is_gone_is_no_bad_data(readings, tmp_path):
+def test_take_snapshot_reports_unavailable_storage(readings, tmp_path):
     many = pd.concat([readings.assign(sop_iuid=readings["sop_iuid"] + f".{i}") for i in range(2)], ignore_index=True)
     for path in tmp_path.glob("*.jpg"):
         path.unlink()
-    with pytest.raises(StorageUnavailable, match="none of the 20 images"):
+    with pytest.raises(StorageUnavailable, match="All 20 images of read joints are missing"):
         take_snapshot(many, **LIMITS)
 
 
-def test_no_readings_are_an_empty_set(readings):
+def test_take_snapshot_of_no_readings_is_empty(readings):
     taken = take_snapshot(readings[:0], **LIMITS)
     assert len(taken.joints) == 0
     assert snapshot_sha256(taken.joints)
 
 
-def test_progress_ends_at_the_total(readings):
+def test_take_snapshot_reports_progress_up_to_the_total(readings):
     seen = []
-    take_snapshot(readings, **LIMITS, on_image=lambda *done: seen.append(done))
-    assert seen == [(10, 10)]
+    take_snapshot(readings, **LIMITS, progress=lambda *call: seen.append(call))
+    assert seen == [("decoding joints", 10, 10)]

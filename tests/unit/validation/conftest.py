@@ -1,15 +1,20 @@
-"""Staged frames of a small good night, which tests damage one cell at a time."""
+"""Staged tables of a small valid batch, which tests damage one cell at a time."""
 
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import scoring.validation.runner  # noqa: F401 - imports Great Expectations with its import-time warnings silenced
+from expectations.consultations import consultations_suite
+from expectations.disease_activity import disease_activity_suite
+from expectations.images import images_suite
+from scoring.validation import facts
+from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
+from scoring.validation.runner import validate
 
-NIGHT = date(2026, 11, 21)
-FOLDER = NIGHT.isoformat()
+BATCH_DATE = date(2026, 11, 21)
 MEASURES = {
     "physician_global_disease_activity": 20.0,
     "global_patient_estimate_disease_activity": 30.0,
@@ -56,11 +61,70 @@ IMAGE = {
 NUMBERS = {"reading_percent", "rau_score", *MEASURES, "width", "height", "contrast", "dark_share", "bright_share"}
 
 
-class Build:
-    """Builds staged frames from overrides of a good row."""
+class Datasets:
+    """Verdicts on single datasets, computed on access: a whole batch takes a second, one suite a fraction of it."""
 
-    night = NIGHT
+    def __init__(self, staged, known):
+        self.staged, self.known = staged, known
+
+    @cached_property
+    def consultations(self):
+        frame = facts.consultation_facts(self.staged.consultations, self.staged.readings, self.known.radiographs)
+        return validate(frame, consultations_suite(BATCH_DATE))
+
+    @cached_property
+    def disease_activity(self):
+        frame = facts.disease_activity_facts(self.staged.disease_activity)
+        return validate(frame, disease_activity_suite(BATCH_DATE))
+
+    @cached_property
+    def images(self):
+        frame = facts.image_facts(self.staged.images, self.staged.consultations["sop_iuid"], self.known.images)
+        suite = images_suite(min_side=48, max_side=1024, min_contrast=4, max_dark_share=0.8, max_bright_share=0.5)
+        return validate(frame, suite)
+
+
+class Build:
+    """Builds staged tables from overrides of a valid row, and validates them."""
+
+    batch_date = BATCH_DATE
+    earlier = date(2026, 11, 20)
     measures = MEASURES
+    thresholds = Thresholds(max_bad_share=0.25, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
+
+    def judge(self, **tables):
+        """Return verdicts on single datasets; see `stage`."""
+        return Datasets(*self.stage(**tables))
+
+    def validate_batch(self, batch_date=BATCH_DATE, thresholds=thresholds, docs=None, **tables):
+        """Validate tables as one batch; see `stage`."""
+        return validate_batch(*self.stage(**tables), thresholds, batch_date, docs)
+
+    def stage(
+        self, *, consultations=None, readings=None, activity=None, images=None, radiographs=None, known_images=None
+    ):
+        """Complete the given tables to a batch with one consultation, and to an empty warehouse."""
+        consultations = self.consultations({}) if consultations is None else consultations
+        staged = Staged(
+            consultations,
+            self.readings(consultations) if readings is None else readings,
+            self.activity() if activity is None else activity,
+            self.images() if images is None else images,
+        )
+        known = Known(
+            self.known_radiographs() if radiographs is None else radiographs,
+            self.known_images() if known_images is None else known_images,
+        )
+        return staged, known
+
+    @staticmethod
+    def broken_rules(verdict):
+        """Return pairs of the last part of the row key and the rule without the name of the dataset."""
+        listed = verdict.quarantine
+        return {
+            (key.split(":", 1)[-1].rsplit("/", 1)[-1], rule.split(".", 1)[1])
+            for key, rule in zip(listed["row_key"], listed["rule"], strict=True)
+        }
 
     def consultations(self, *rows):
         return self._table("consultations.csv", CONSULTATION, rows)
@@ -69,7 +133,7 @@ class Build:
         return self._table("disease_activity.csv", ACTIVITY, rows)
 
     def readings(self, consultations, *rows):
-        """Readings of the consultation at position `of` (default 0); joint and percent may be overridden."""
+        """Return readings of the consultation at position `of` (default 0)."""
         cells = []
         for row in rows:
             parent = consultations.iloc[row.get("of", 0)]
@@ -84,8 +148,15 @@ class Build:
     def images(self, *rows):
         files = []
         for row in rows:
-            folder = row.get("batch_date", NIGHT)
-            image = {**IMAGE, **row, "batch_date": folder, "row_number": 0, "size_bytes": 4000, "late": folder < NIGHT}
+            folder = row.get("batch_date", BATCH_DATE)
+            image = {
+                **IMAGE,
+                **row,
+                "batch_date": folder,
+                "row_number": 0,
+                "size_bytes": 4000,
+                "late": folder < BATCH_DATE,
+            }
             if "sha256" not in row:
                 image["sha256"] = f"sha-{image['sop_iuid']}-{image['joint']}"
             image.setdefault("file_name", f"{image['sop_iuid']}_{image['joint']}.jpg")
@@ -130,10 +201,10 @@ class Build:
         return pd.DataFrame([{**good, **row} for row in rows], columns=list(good))
 
     def _table(self, name, good, rows):
-        """A new row of the file for each override; `batch_date` puts it into another night's file."""
+        """Return one row of the file per override; `batch_date` moves it to the file of another batch."""
         table = []
         for number, row in enumerate(rows, start=2):
-            folder = row.get("batch_date", NIGHT)
+            folder = row.get("batch_date", BATCH_DATE)
             source = f"{folder}/{name}"
             origin = {"source_file": source, "row_number": number, "batch_date": folder}
             table.append({**good, **origin, "row_key": f"{source}:{number}", **row})
@@ -142,7 +213,8 @@ class Build:
     @staticmethod
     def _typed(rows, columns):
         frame = pd.DataFrame(rows, columns=columns)
-        return frame.astype({column: "float64" for column in columns if column in NUMBERS})
+        types = dict.fromkeys(NUMBERS, "float64") | dict.fromkeys(["sop_iuid", "joint"], "str")
+        return frame.astype({column: type_ for column, type_ in types.items() if column in columns})
 
 
 @pytest.fixture(scope="session")

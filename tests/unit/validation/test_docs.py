@@ -7,20 +7,20 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from expectations.consultations import consultations as consultations_suite
+from expectations.consultations import consultations_suite
 from scoring.errors import ModelRejected
-from scoring.validation.batch import Known, Staged, Thresholds, check_predictions, validate_batch
+from scoring.validation.batch import Thresholds, check_predictions
 from scoring.validation.docs import BatchDocs
 from scoring.validation.facts import consultation_facts
 from scoring.validation.runner import row_breaches, table_breaches
 
 LOADING = re.compile(r"(?:url\(|@import)\s*[\"']?\s*([^\s\"')]+)", re.IGNORECASE)
-THRESHOLDS = Thresholds(max_bad_share=1, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
+ANY_SHARE = Thresholds(max_bad_share=1, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
 PLANTED = "Hieronymus"
 
 
 class Page(HTMLParser):
-    """The tags of a page, the addresses they name, its ids and its text."""
+    """The tags of an HTML report, their addresses, its ids and its text."""
 
     def __init__(self, text):
         super().__init__()
@@ -38,7 +38,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site(build, tmp_path_factory):
-    """A night in which every row is bad and every cell can be recognised."""
+    """The site of a batch in which every row is bad and every value is recognisable."""
     root = tmp_path_factory.mktemp("reports")
     marked = {"id_x": f"{PLANTED}-id", "patient_id": f"{PLANTED}-patient", "sop_iuid": f"{PLANTED}/radiograph"}
     consultations = build.consultations(
@@ -58,12 +58,12 @@ def site(build, tmp_path_factory):
         {"sop_iuid": f"{PLANTED}-radiograph", "sha256": f"{PLANTED}-sha", "decodes": False, "decode_error": PLANTED},
         {"sop_iuid": f"{PLANTED}-radiograph", "joint": f"{PLANTED}-joint", "width": 66614, "contrast": 0.12321},
     )
-    docs = BatchDocs(str(root), build.night, "run-1")
-    known = Known(build.known_radiographs(), build.known_images())
-    verdict = validate_batch(Staged(consultations, readings, activity, images), known, THRESHOLDS, build.night, docs)
+    docs = BatchDocs(str(root), build.batch_date, "run-1")
+    tables = {"consultations": consultations, "readings": readings, "activity": activity, "images": images}
+    verdict = build.validate_batch(thresholds=ANY_SHARE, docs=docs, **tables)
     assert all(each.accepted.empty for each in verdict.all)
     first = docs.write()
-    later = BatchDocs(str(root), build.night, "run-1")
+    later = BatchDocs(str(root), build.batch_date, "run-1")
     with pytest.raises(ModelRejected):
         check_predictions(
             build.predictions({"image_sha256": f"{PLANTED}-sha", "predicted_percent": 5554.125}),
@@ -74,15 +74,15 @@ def site(build, tmp_path_factory):
     return UPath(first).parent
 
 
-def test_the_site_is_where_reports_are_and_names_every_suite(site, build):
-    assert site.parts[-3:] == (build.night.isoformat(), "data_docs", "run-1")
+def test_batch_docs_writes_one_report_per_suite(site, build):
+    assert site.parts[-3:] == (build.batch_date.isoformat(), "data_docs", "run-1")
     index = (site / "index.html").read_text()
     for suite in ("consultations", "readings", "disease_activity", "images", "predictions"):
         assert f"/{suite}.html" in index
         assert len(list(site.rglob(f"{suite}.html"))) == 1
 
 
-def test_no_value_of_a_patient_is_in_any_file_of_the_site(site):
+def test_batch_docs_contains_no_value_of_a_patient(site):
     planted = [
         PLANTED,
         "7771.5",
@@ -102,11 +102,11 @@ def test_no_value_of_a_patient_is_in_any_file_of_the_site(site):
             assert value.encode() not in content, f"{value} in {path}"
 
 
-def test_pages_tell_the_rule_its_counts_and_its_severity(site):
+def test_batch_docs_shows_the_counts_and_severity_of_a_rule(site):
     page = next(site.rglob("disease_activity.html")).read_text()
     assert "2026-11-21" in page
     assert "__none__" not in page
-    assert "The erythrocyte sedimentation rate lies within 0 to 300 mm/h." in page
+    assert "esr is between 0 and 300. If not: esr is outside 0 to 300 mm/h." in page
     results = json.loads((site / "results" / "disease_activity.json").read_text())["results"]
     rule = next(
         each for each in results if each["expectation_config"]["meta"]["rule"] == "disease_activity.esr_in_range"
@@ -116,7 +116,7 @@ def test_pages_tell_the_rule_its_counts_and_its_severity(site):
     assert rule["expectation_config"]["severity"] == "critical"
 
 
-def test_no_page_names_an_address_outside_the_site(site):
+def test_batch_docs_loads_nothing_from_other_servers(site):
     pages = list(site.rglob("*.html"))
     assert len(pages) == 6
     for path in pages:
@@ -128,11 +128,11 @@ def test_no_page_names_an_address_outside_the_site(site):
         assert page.tags.isdisjoint({"script", "link", "img", "iframe", "object", "embed", "form", "base"})
 
 
-def test_only_pages_and_counts_are_written(site):
+def test_batch_docs_writes_only_html_and_json(site):
     assert {path.suffix for path in site.rglob("*") if path.is_file()} == {".html", ".json"}
 
 
-def test_every_link_leads_somewhere(site):
+def test_batch_docs_has_no_broken_links(site):
     for path in site.rglob("*.html"):
         page = Page(path.read_text())
         assert page.addresses
@@ -144,52 +144,52 @@ def test_every_link_leads_somewhere(site):
             assert not anchor or anchor in Page(target.read_text()).ids, f"{address} in {path}"
 
 
-def test_the_first_page_has_every_broken_rule_with_its_remedy_and_its_count(site):
+def test_batch_docs_index_lists_every_failed_rule_with_its_remedy_and_count(site):
     index = Page((site / "index.html").read_text()).text
-    n_broken = 0
+    n_failed = 0
     for path in (site / "results").glob("*.json"):
         for each in json.loads(path.read_text())["results"]:
             about = each["expectation_config"]["meta"]
             assert (about["rule"] in index) is not each["success"]
             if not each["success"]:
-                n_broken += 1
+                n_failed += 1
                 assert about["reason"] in index
                 assert about["remedy"] in index
-    assert f"✗ {n_broken} of " in index
+    assert f"✗ {n_failed} of " in index
 
 
-def test_a_suite_page_has_its_broken_rules_before_the_tables(site):
+def test_batch_docs_lists_the_failed_rules_of_a_suite_before_its_tables(site):
     page = Page((site / "suites" / "disease_activity.html").read_text()).text
     assert page.index("disease_activity.esr_in_range") < page.index("All rules, by column")
     assert "1 of 2 rows" in " ".join(page.split())
 
 
-def test_words_in_angle_brackets_reach_the_reader(site):
+def test_batch_docs_escapes_angle_brackets(site):
     assert "<sop_iuid>_<joint>.jpg" in Page((site / "suites" / "images.html").read_text()).text
 
 
 @pytest.mark.parametrize(
     ("row", "headline"),
     [
-        ({}, "✓ All 31 rules hold."),
-        ({"body_part": "ELBOW"}, "! 1 of 31 rules is broken, none of them critical."),
-        ({"body_part": "ELBOW", "rau_score": 400.0}, "✗ 2 of 31 rules are broken."),
+        ({}, "✓ All 31 rules passed."),
+        ({"body_part": "ELBOW"}, "! 1 of 31 rules failed, none of them critical."),
+        ({"body_part": "ELBOW", "rau_score": 400.0}, "✗ 2 of 31 rules failed."),
     ],
 )
-def test_the_headline_says_whether_anything_critical_is_broken(build, tmp_path, row, headline):
-    docs = BatchDocs(str(tmp_path), build.night, "run-1")
-    suite = consultations_suite(build.night)
-    landed = build.consultations(row)
-    readings = build.readings(landed, *({"joint": joint} for joint in ("hand_left_1", "hand_left_2")))
-    table_breaches(landed, suite, docs=docs)
-    row_breaches(consultation_facts(landed, readings, build.known_radiographs()), suite, docs=docs)
+def test_batch_docs_headline_reports_failed_and_critical_rules(build, tmp_path, row, headline):
+    docs = BatchDocs(str(tmp_path), build.batch_date, "run-1")
+    suite = consultations_suite(build.batch_date)
+    consultations = build.consultations(row)
+    readings = build.readings(consultations, *({"joint": joint} for joint in ("hand_left_1", "hand_left_2")))
+    table_breaches(consultations, suite, docs=docs)
+    row_breaches(consultation_facts(consultations, readings, build.known_radiographs()), suite, docs=docs)
     docs.write()
     for page in ("index.html", "suites/consultations.html"):
         assert headline in (docs.url / page).read_text()
 
 
-def test_the_counts_of_several_shards_add_up(build, tmp_path):
-    docs = BatchDocs(str(tmp_path), build.night, "run-1")
+def test_batch_docs_adds_up_the_counts_of_several_shards(build, tmp_path):
+    docs = BatchDocs(str(tmp_path), build.batch_date, "run-1")
     for shas in (["a"], ["b", "c"]):
         rows = build.predictions(*({"image_sha256": sha} for sha in shas))
         check_predictions(rows, rows, docs=docs)

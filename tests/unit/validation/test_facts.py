@@ -1,4 +1,4 @@
-"""Invariants of the facts that duplicates and radiographs rest on, and of a whole damaged night."""
+"""Invariants of the facts, and of the validation of a damaged batch."""
 
 import subprocess
 import sys
@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from scoring.networks.readout import WEIGHTED_MEDIAN, ReadOutRule
 from scoring.validation import facts
-from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
+from scoring.validation.batch import Thresholds
 
 ANY_SHARE = Thresholds(max_bad_share=1, min_rows_for_bad_share=1, min_image_side=48, max_image_side=1024)
-NIGHT = date(2026, 11, 21)
+BATCH_DATE = date(2026, 11, 21)
 
 few = st.sampled_from
 consultation_rows = st.lists(
@@ -26,7 +26,7 @@ consultation_rows = st.lists(
             "sop_iuid": few(["1.1", "1.2", None, "../x"]),
             "date_x_text": few(["2026-11-01", "01.11.2026"]),
             "rau_score": few([19.0, 200.0, np.nan]),
-            "batch_date": few([NIGHT, NIGHT - timedelta(days=1)]),
+            "batch_date": few([BATCH_DATE, BATCH_DATE - timedelta(days=1)]),
         }
     ).map(lambda row: {**row, "date_x": date(2026, 11, 1) if row["date_x_text"].startswith("2026") else None}),
     max_size=8,
@@ -51,7 +51,7 @@ image_rows = st.lists(
 )
 
 
-def staged_night(build, consultations, activity, images):
+def staged_tables(build, consultations, activity, images):
     frame = build.consultations(*consultations)
     cells = [
         {"of": row, "joint": joint, "reading_percent": percent}
@@ -59,23 +59,30 @@ def staged_night(build, consultations, activity, images):
         for joint, percent in (("hand_left_1", 10.0), ("hand_left_2", 120.0 if row % 3 == 0 else 58.0))
     ]
     named = [{**image, "file_name": f"{number}.jpg"} for number, image in enumerate(images)]
-    return Staged(frame, build.readings(frame, *cells), build.activity(*activity), build.images(*named))
+    return {
+        "consultations": frame,
+        "readings": build.readings(frame, *cells),
+        "activity": build.activity(*activity),
+        "images": build.images(*named),
+    }
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(consultations=consultation_rows, activity=activity_rows, images=image_rows, seed=st.integers(0, 2**16))
-def test_any_damaged_night_is_split_without_loss_and_whatever_its_order(build, consultations, activity, images, seed):
-    staged = staged_night(build, consultations, activity, images)
-    known = Known(build.known_radiographs(**{"1_2": "p1"}), build.known_images(("1.2", "hand_left_1", "a")))
-    verdict = validate_batch(staged, known, ANY_SHARE, NIGHT)
-    for each in verdict.all:
-        landed = getattr(staged, each.dataset)
+def test_validate_batch_loses_no_row_and_ignores_the_order_of_rows(build, consultations, activity, images, seed):
+    tables = staged_tables(build, consultations, activity, images)
+    known = {
+        "radiographs": build.known_radiographs(**{"1_2": "p1"}),
+        "known_images": build.known_images(("1.2", "hand_left_1", "a")),
+    }
+    verdict = build.validate_batch(thresholds=ANY_SHARE, **tables, **known)
+    for each, received in zip(verdict.all, tables.values(), strict=True):
         excluded = set(each.quarantine.loc[~each.quarantine["kept"].astype(bool), "row_key"])
         accepted = set(each.accepted["row_key"])
         assert not accepted & excluded
-        assert accepted | excluded == set(landed["row_key"])
+        assert accepted | excluded == set(received["row_key"])
         assert sum(each.counts.values()) == len(excluded)
-        assert list(each.accepted.columns) == list(landed.columns)
+        assert list(each.accepted.columns) == list(received.columns)
 
     accepted = verdict.consultations.accepted
     assert not accepted.duplicated(["batch_date", "id_x"]).any()
@@ -87,17 +94,14 @@ def test_any_damaged_night_is_split_without_loss_and_whatever_its_order(build, c
     assert set(good["sop_iuid"]) <= {*accepted["sop_iuid"], "1.2"}
 
     order = np.random.default_rng(seed)
-    shuffled = Staged(
-        *(
-            frame.iloc[order.permutation(len(frame))].reset_index(drop=True)
-            for frame in (staged.consultations, staged.readings, staged.disease_activity, staged.images)
-        )
-    )
-    again = validate_batch(shuffled, known, ANY_SHARE, NIGHT)
+    shuffled = {
+        name: frame.iloc[order.permutation(len(frame))].reset_index(drop=True) for name, frame in tables.items()
+    }
+    again = build.validate_batch(thresholds=ANY_SHARE, **shuffled, **known)
     pd.testing.assert_frame_equal(again.quarantine, verdict.quarantine)
 
 
-def test_facts_judge_nothing_and_change_nothing(build):
+def test_consultation_facts_adds_columns_and_changes_nothing(build):
     rows = build.consultations({}, {"id_x": None})
     before = rows.copy()
     with_facts = facts.consultation_facts(rows, build.readings(rows), build.known_radiographs())
@@ -106,7 +110,7 @@ def test_facts_judge_nothing_and_change_nothing(build):
     assert set(rows.columns) < set(with_facts.columns)
 
 
-def test_facts_of_frames_without_rows_have_all_columns(build):
+def test_consultation_facts_of_an_empty_table_has_all_columns(build):
     none = build.consultations()
     with_facts = facts.consultation_facts(none, build.readings(none), build.known_radiographs())
     full = facts.consultation_facts(build.consultations({}), build.readings(none), build.known_radiographs())
@@ -114,15 +118,15 @@ def test_facts_of_frames_without_rows_have_all_columns(build):
 
 
 @pytest.mark.parametrize(("mean", "grade"), [(0.0, 0), (0.9, 0), (1.2, 1), (19.9, 1), (20.1, 2), (79.9, 4), (100.0, 5)])
-def test_the_grade_of_a_mean_is_that_of_the_read_out(build, mean, grade):
+def test_prediction_facts_expects_the_grade_of_the_read_out_rule(build, mean, grade):
     graded = [{"image_sha256": str(each), "predicted_percent": mean, "predicted_grade": each} for each in range(6)]
     rows = build.predictions(*graded)
     fits = facts.prediction_facts(rows, rows)["grade_fits_mean"]
     assert list(fits) == [each == grade for each in range(6)]
 
 
-def test_a_median_on_the_edge_may_be_either_grade_and_no_other(build):
-    """Single precision put the half just below or just above."""
+def test_prediction_facts_accepts_either_grade_next_to_a_border(build):
+    """In single precision, a half is rounded up or down."""
     rule = ReadOutRule(WEIGHTED_MEDIAN, weights=(1.0, 2.0, 1.0, 1.0, 1.0, 1.0))
     # Weighted: 2/3 of grade 0, 2/3 of grade 1.
     edge = [float(np.float32(2 / 3)), float(np.float32(1 / 3)), 0.0, 0.0, 0.0, 0.0]
@@ -134,7 +138,7 @@ def test_a_median_on_the_edge_may_be_either_grade_and_no_other(build):
     assert list(facts.prediction_facts(rows, rows, rule)["grade_fits_mean"]) == [False, True] + [False] * 4
 
 
-def test_facts_need_no_great_expectations():
+def test_facts_module_does_not_import_great_expectations():
     loaded = subprocess.run(
         [sys.executable, "-c", "import sys, scoring.validation.facts; print('great_expectations' in sys.modules)"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What nothing should be trained on, and that the message has the numbers."""
+"""Sets that no model may be trained on, and the numbers in the error message."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ NEEDED = {"min_joints_of_grade": 20, "min_patients": 50, "min_test_patients": 5}
 
 @pytest.fixture(scope="module")
 def joints():
-    """600 joints of 60 patients: 42 to learn from, 12 to choose by, 6 to test on; every grade equally often."""
+    """600 joints of 60 patients: 42 in the training, 12 in the validation and 6 in the test set; balanced grades."""
     index = np.arange(600)
     patient, grade = index % 60, (index // 60) % 6
     return pd.DataFrame(
@@ -27,68 +27,72 @@ def joints():
     )
 
 
-def complaint(joints, **needed):
-    with pytest.raises(BadInput) as refused:
+def rejection(joints, **needed):
+    with pytest.raises(BadInput) as rejected:
         check_training_set(joints, **NEEDED | needed)
-    return str(refused.value)
+    return str(rejected.value)
 
 
-def test_a_good_set_passes_with_its_numbers(joints):
+def test_check_training_set_returns_the_numbers_of_a_valid_set(joints):
     verdict = check_training_set(joints, **NEEDED)
     assert verdict.joints["train"] == [84, 84, 84, 84, 42, 42]
     assert sum(map(sum, verdict.joints.values())) == 600
     assert verdict.remarks == {}
 
 
-def test_no_readings_at_all(joints):
-    said = complaint(joints[:0])
-    assert "Nobody has read any joint of which there is an image." in said
-    assert said.count("\n- ") == 1
+def test_check_training_set_gives_one_reason_for_an_empty_set(joints):
+    message = rejection(joints[:0])
+    assert "No joint has both a reading and an accepted image." in message
+    assert message.count("\n- ") == 1
 
 
-def test_an_absent_grade_is_named(joints):
-    said = complaint(joints[joints["grade"] != 5])
-    assert "fewer than 20 joints of grade 5 to learn from" in said
-    assert said.count("\n- ") == 1
-    assert "train 84 / 84 / 84 / 84 / 42 / 0" in said
+def test_check_training_set_names_a_missing_grade(joints):
+    message = rejection(joints[joints["grade"] != 5])
+    assert "The training set has fewer than 20 joints of grade 5." in message
+    assert message.count("\n- ") == 1
+    assert "train 84 / 84 / 84 / 84 / 42 / 0" in message
 
 
-def test_too_few_of_a_grade_to_learn_from_though_there_are_some_to_test_on(joints):
-    said = complaint(joints, min_joints_of_grade=43)
-    assert "grade 4" in said
-    assert "grade 5" in said
-    assert "grade 3" not in said
+def test_check_training_set_counts_a_grade_in_the_training_set_only(joints):
+    message = rejection(joints, min_joints_of_grade=43)
+    assert "grade 4" in message
+    assert "grade 5" in message
+    assert "grade 3" not in message
 
 
-def test_one_patient(joints):
-    said = complaint(joints[joints["patient_id"] == "00007"])
-    assert "The readings are of fewer than 50 patients." in said
-    assert "no patient to learn from, to choose by or to test on" in said
-    assert "10 joints of 1 patients" in said
+def test_check_training_set_rejects_the_joints_of_one_patient(joints):
+    message = rejection(joints[joints["patient_id"] == "00007"])
+    assert "The readings come from fewer than 50 patients." in message
+    assert "The training, validation or test set has no patients." in message
+    assert "The set has 10 joints of 1 patients." in message
 
 
-def test_too_few_patients_to_test_on(joints):
-    said = complaint(joints, min_test_patients=7)
-    assert "There are fewer than 7 patients to test on" in said
-    assert said.count("\n- ") == 1
+def test_check_training_set_rejects_a_test_set_with_few_patients(joints):
+    message = rejection(joints, min_test_patients=7)
+    assert "The test set has fewer than 7 patients" in message
+    assert message.count("\n- ") == 1
 
 
-def test_labels_outside_the_grid_are_kept_and_counted_and_outside_the_range_are_not(joints):
+def test_check_training_set_keeps_unusual_readings_and_rejects_impossible_ones(joints):
     off = joints.assign(reading_percent=joints["reading_percent"] + np.where(joints.index < 7, 3.0, 0.0))
     assert check_training_set(off, **NEEDED).remarks == {"training_set.percent_on_grid": 7}
-    outside = joints.assign(reading_percent=np.where(joints.index < 3, 120.0, joints["reading_percent"]))
-    assert "The percent eroded lies outside 0 to 100. (3 joints)" in complaint(outside)
+    message = rejection(joints.assign(reading_percent=np.where(joints.index < 3, 120.0, joints["reading_percent"])))
+    assert "The reading is outside 0 to 100 percent." in message
+    assert "Joints affected: 3." in message
 
 
-def test_a_patient_on_two_sides(joints):
-    crossing = joints.assign(part=["test", *joints["part"][1:]])
-    assert "so a network would be judged on whom it has seen. (10 joints)" in complaint(crossing)
+def test_check_training_set_rejects_a_patient_in_two_parts(joints):
+    message = rejection(joints.assign(part=["test", *joints["part"][1:]]))
+    assert "The patient is in several parts" in message
+    assert "Joints affected: 10." in message
 
 
-def test_an_image_with_two_readings(joints):
+def test_check_training_set_rejects_an_image_with_two_readings(joints):
     twice = joints.assign(pixels_sha256=["a" * 64, *joints["pixels_sha256"][1:]])
     twice.loc[60, "pixels_sha256"] = "a" * 64
-    assert "The very same image stands in the set with different readings. (2 joints)" in complaint(twice)
-    # Copies that were read alike teach nothing wrong.
+    message = rejection(twice)
+    assert "The same image is in the set with different readings." in message
+    assert "Joints affected: 2." in message
+    # Copies with equal readings are harmless.
     alike = joints.assign(pixels_sha256=["a" * 64, "a" * 64, *joints["pixels_sha256"][2:]])
     assert check_training_set(alike, **NEEDED).remarks == {}
