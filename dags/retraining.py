@@ -4,10 +4,10 @@
                                                      ║
       close_run ── rescore ── was_promoted ── decide ── ask ── worth_asking ── compare
 
-`ask` asks a person: the task waits, without a slot or a triggerer, for an answer under *Required Actions*. It is skipped
-if the gate rejects the challenger, or with the parameter `approval: none`. `rescore` starts the DAG `rescoring`, because
-a promoted challenger becomes the champion once the history is rescored. Every other task is one call into
-`scoring.pipeline`, so `scoring retrain` runs the same steps from a shell.
+`ask` asks a person: the task waits, without a slot or a triggerer, for an answer under *Required Actions*. It is
+skipped if the gate rejects the challenger, or with the parameter `approval: none`. `rescore` starts the DAG
+`rescoring`, because a promoted challenger becomes the champion once the history is rescored. Every other task is one
+call into `scoring.pipeline`, so `scoring retrain` runs the same steps from a shell.
 """
 
 from dataclasses import asdict

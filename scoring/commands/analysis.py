@@ -48,7 +48,8 @@ def correlate_command(as_of: date, as_json: bool) -> None:
 def associate_command(as_of: date, stratum_kind: str, as_json: bool) -> None:
     """Associate damage with disease activity over time.
 
-    Refreshes the associations in the warehouse and prints them. Relations: level, change, progression and trend. q values allow for many tests.
+    Refreshes the associations in the warehouse and prints them. Relations: level, change, progression and trend.
+    q values allow for many tests.
 
     Example: scoring associate --as-of 2026-11-21 --by severity
     """

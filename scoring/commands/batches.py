@@ -64,7 +64,7 @@ def status_command(checksum: bool, runs: int, as_json: bool) -> None:
         tables.append(Table("checksums", "Checksums of the data tables", _checksums(migrated)))
     values = messages | _models(migrated)
     if rows:
-        values["report"] = _report_location(settings, rows[-1]["batch"])
+        values["report"] = _report_location(settings, rows[-1]["batch_date"])
     show(*tables, as_json=as_json, **values, psql=connect.psql_line(settings))
 
 
@@ -81,7 +81,7 @@ def report_command(batch_date: date) -> None:
 
 
 def pending(settings: Settings) -> list[date]:
-    """Return the dates of complete batches without a successful run, oldest first; if there are none, the newest batch."""
+    """Return complete batches without a successful run, oldest first; if there are none, the newest batch."""
     from scoring.landing.layout import closed_batches
     from scoring.warehouse.queries import runs
 

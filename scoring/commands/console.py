@@ -35,7 +35,7 @@ class CommandGroup(click.Group):
             for command in commands:
                 self.add_command(command)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - of click
         """Write one list of commands per heading."""
         width = max(len(name) for name in self.commands)
         for heading, commands in self._sections.items():

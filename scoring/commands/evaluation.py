@@ -12,6 +12,7 @@ from scoring.progress import Progress
 from scoring.settings import Settings, get_settings
 
 if TYPE_CHECKING:
+    from scoring.training.data.phantoms import PhantomSource
     from scoring.training.evaluation.evaluate import Evaluation
 
 
@@ -29,9 +30,16 @@ def evaluate_command(version: str | None, joints: int | None, truth: bool, as_js
 
     Example: scoring evaluate --version phantom-3
     """
+    from scoring.model_store.store import SHIPPED_VERSION
+
+    version = version or SHIPPED_VERSION
     with progress_bar("evaluating on synthetic phantoms") as progress:
-        title, rows = evaluate(get_settings(), version=version, joints=joints, against_truth=truth, progress=progress)
-    show(Table("figures", title, rows), as_json=as_json)
+        found = _evaluate(get_settings(), version, joints, "truth" if truth else "reading", progress)
+    title = (
+        f"{version} against the {found.against} of {found.n} joints of {found.n_patients} synthetic patients "
+        f"({found.engine}); says nothing about real patients"
+    )
+    show(Table("figures", title, figures(found.to_dict())), as_json=as_json)
 
 
 @click.command("card")
@@ -48,27 +56,6 @@ def card_command(version: str | None, evaluate_now: bool) -> None:
         written = card(get_settings(), version=version, evaluate_now=evaluate_now, progress=progress)
     for path in written:
         click.echo(path)
-
-
-def evaluate(
-    settings: Settings, *, version: str | None, joints: int | None, against_truth: bool, progress: Progress
-) -> tuple[str, list[dict[str, Any]]]:
-    """Evaluate a model on held-out phantoms.
-
-    Without `joints`, the test set and the figures are those of the model's manifest.
-
-    Returns:
-        A title that states model and test set, and the figures as rows of a table.
-    """
-    from scoring.model_store.store import SHIPPED_VERSION
-
-    version = version or SHIPPED_VERSION
-    evaluation = _evaluate(settings, version, joints, "truth" if against_truth else "reading", progress)
-    title = (
-        f"{version} against the {evaluation.against} of {evaluation.n} joints of {evaluation.n_patients} synthetic "
-        f"patients ({evaluation.engine}); says nothing about real patients"
-    )
-    return title, figures(evaluation.to_dict())
 
 
 def card(settings: Settings, *, version: str | None, evaluate_now: bool = False, progress: Progress) -> list[str]:
@@ -157,11 +144,19 @@ def format_interval(limits: list[float | None] | None) -> str | None:
     return f"{limits[0]:.3f} to {limits[1]:.3f}"
 
 
+def phantom_source(settings: Settings, difficulty: str, progress: Progress) -> "PhantomSource":
+    """Return where synthetic joints of a difficulty come from: drawn by all CPUs, and cached."""
+    from scoring.phantom.difficulty import difficulty_named
+    from scoring.training.data.phantoms import PhantomSource
+
+    return PhantomSource(difficulty_named(difficulty), settings.var_dir / "phantom-cache", cpu_count() or 1, progress)
+
+
 def _evaluate(
     settings: Settings, version: str, joints: int | None, against: Literal["reading", "truth"], progress: Progress
 ) -> "Evaluation":
-    from scoring.training.data.phantoms import PhantomSource
     from scoring.training.phantoms import evaluate_on_phantoms
 
-    source = PhantomSource(cache_dir=settings.var_dir / "phantom-cache", workers=cpu_count() or 1, progress=progress)
+    # The difficulty of the test set is the manifest's.
+    source = phantom_source(settings, "plain", progress)
     return evaluate_on_phantoms(version, settings.model_store_url, source=source, n_joints=joints, against=against)

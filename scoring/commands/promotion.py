@@ -35,8 +35,8 @@ def promote_command(version: str, reason: str) -> None:
 def rescore_command(accept_missing: bool) -> None:
     """Score the history with the promoted model.
 
-    The model then becomes the champion. Resumes where it was stopped. Until it is complete, the views show the former champion. The comparison of the two
-    models is in analyst.model_comparison. Prints one line of JSON.
+    The model then becomes the champion. Resumes where it was stopped. Until it is complete, the views show the former
+    champion. The comparison of the two models is in analyst.model_comparison. Prints one line of JSON.
 
     Example: scoring rescore
     """

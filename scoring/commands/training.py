@@ -2,19 +2,17 @@
 
 import getpass
 from datetime import date
-from os import cpu_count
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from scoring.commands.console import BatchDate, Table, json_option, progress_bar, show
-from scoring.commands.evaluation import figures, format_interval
+from scoring.commands.evaluation import figures, format_interval, phantom_source
 from scoring.pipeline import models, retraining
-from scoring.progress import Progress
-from scoring.settings import Settings, get_settings
+from scoring.settings import get_settings
 
 if TYPE_CHECKING:
-    from scoring.training.data.phantoms import PhantomSource
+    from scoring.training.phantoms import LimbFigures
 
 SYNTHETIC = "figures on held-out synthetic phantoms say nothing about patients"
 
@@ -39,18 +37,22 @@ def train_command(  # noqa: PLR0917 - click passes options by name
 
     Example: scoring train --version phantom-4
     """
+    from scoring.training.phantoms import train_on_phantoms
+    from scoring.training.recipes import recipe_named
+
+    settings = get_settings()
     with progress_bar(f"training {version} on synthetic phantoms") as progress:
-        rows = train(
-            get_settings(),
-            version=version,
-            recipe=recipe,
-            difficulty=difficulty,
-            patients=patients,
+        manifest = train_on_phantoms(
+            version,
+            recipe_named(recipe, seed=seed, epochs=epochs),
+            settings.model_store_url,
+            source=phantom_source(settings, difficulty, progress),
+            n_patients=patients,
             seed=seed,
-            epochs=epochs,
-            progress=progress,
+            work_dir=settings.var_dir / "training" / version,
+            code_revision=settings.revision,
         )
-    show(Table("figures", f"{version}; {SYNTHETIC}", rows), as_json=as_json)
+    show(Table("figures", f"{version}; {SYNTHETIC}", figures(manifest["metrics"]["reading"])), as_json=as_json)
 
 
 @click.command("fine-tune")
@@ -72,17 +74,22 @@ def fine_tune_command(  # noqa: PLR0917 - click passes options by name
 
     Example: scoring fine-tune --from phantom-3 --version phantom-3-limbs
     """
+    from scoring.training.phantoms import fine_tune
+
+    settings = get_settings()
     with progress_bar(f"fine-tuning {start} on synthetic phantoms") as progress:
-        rows = fine_tune(
-            get_settings(),
-            start=start,
-            version=version,
-            difficulty=difficulty,
-            patients=patients,
+        figures_by_limb = fine_tune(
+            models.load(settings, start),
+            version,
+            settings.model_store_url,
+            source=phantom_source(settings, difficulty, progress),
+            n_patients=patients,
             test_joints=test_joints,
             epochs=epochs,
-            progress=progress,
+            work_dir=settings.var_dir / "training" / version,
+            code_revision=settings.revision,
         )
+    rows = [_limb_row(found) for found in figures_by_limb]
     show(Table("limbs", f"{version}; {SYNTHETIC}", rows), as_json=as_json)
 
 
@@ -129,87 +136,15 @@ def retrain_command(
         )
 
 
-def train(
-    settings: Settings,
-    *,
-    version: str,
-    recipe: str,
-    difficulty: str,
-    patients: int,
-    seed: int,
-    epochs: int,
-    progress: Progress,
-) -> list[dict[str, Any]]:
-    """Train a network on synthetic phantoms by a named recipe, and write it to the model store.
-
-    Returns:
-        The held-out figures of its manifest, as rows of a table.
-    """
-    from scoring.training.phantoms import train_on_phantoms
-    from scoring.training.recipes import recipe_named
-
-    manifest = train_on_phantoms(
-        version,
-        recipe_named(recipe, seed=seed, epochs=epochs),
-        settings.model_store_url,
-        source=_source(settings, difficulty, progress),
-        n_patients=patients,
-        seed=seed,
-        work_dir=settings.var_dir / "training" / version,
-        code_revision=settings.revision,
-    )
-    return figures(manifest["metrics"]["reading"])
-
-
-def fine_tune(
-    settings: Settings,
-    *,
-    start: str,
-    version: str,
-    difficulty: str,
-    patients: int,
-    test_joints: int,
-    epochs: int,
-    progress: Progress,
-) -> list[dict[str, Any]]:
-    """Train a model further on synthetic joints of all limbs. Promotes nothing.
-
-    Returns:
-        One row per limb: measures before and after, with 95 % intervals over patients.
-    """
-    from scoring.training.phantoms import fine_tune as fine_tune_limbs
-
-    figures_by_limb = fine_tune_limbs(
-        models.load(settings, start),
-        version,
-        settings.model_store_url,
-        source=_source(settings, difficulty, progress),
-        n_patients=patients,
-        test_joints=test_joints,
-        epochs=epochs,
-        work_dir=settings.var_dir / "training" / version,
-        code_revision=settings.revision,
-    )
-    rows = []
-    for found in figures_by_limb:
-        row: dict[str, Any] = {"limb": found.limb.replace("_", " "), "joints": found.before.n}
-        for measure, heading in (
-            ("class_normalized_accuracy", "class-norm. accuracy"),
-            ("quadratic_weighted_kappa", "QWK"),
-        ):
-            for when, evaluation in (("before", found.before), ("after", found.after)):
-                limits = format_interval(list(evaluation.patient_intervals[measure]))
-                row[f"{heading}, {when}"] = f"{evaluation.measures[measure]:.3f} ({limits})"
-        row |= {
-            "CRPS, before": round(found.before.measures["crps"], 4),
-            "CRPS, after": round(found.after.measures["crps"], 4),
-        }
-        rows.append(row)
-    return rows
-
-
-def _source(settings: Settings, difficulty: str, progress: Progress) -> "PhantomSource":
-    from scoring.phantom.difficulty import difficulty_named
-    from scoring.training.data.phantoms import PhantomSource
-
-    return PhantomSource(difficulty_named(difficulty), settings.var_dir / "phantom-cache", cpu_count() or 1, progress)
+def _limb_row(found: "LimbFigures") -> dict[str, Any]:
+    """Return the measures of one limb before and after, with 95 % intervals over patients."""
+    row: dict[str, Any] = {"limb": found.limb.replace("_", " "), "joints": found.before.n}
+    evaluations = (("before", found.before), ("after", found.after))
+    for measure, heading in (
+        ("class_normalized_accuracy", "class-norm. accuracy"),
+        ("quadratic_weighted_kappa", "QWK"),
+    ):
+        for when, evaluation in evaluations:
+            limits = format_interval(list(evaluation.patient_intervals[measure]))
+            row[f"{heading}, {when}"] = f"{evaluation.measures[measure]:.3f} ({limits})"
+    return row | {f"CRPS, {when}": round(evaluation.measures["crps"], 4) for when, evaluation in evaluations}

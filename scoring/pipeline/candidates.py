@@ -5,7 +5,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scoring.pipeline import models
 from scoring.pipeline.run import Run
@@ -13,11 +13,12 @@ from scoring.pipeline.run_folder import RunFolder
 from scoring.pipeline.snapshot import Snapshot, joints_of
 from scoring.progress import Progress, no_progress
 from scoring.settings import Settings
-from scoring.training.candidate import TrainingData
-from scoring.training.recipes import TrainingRecipe
+
+if TYPE_CHECKING:
+    from scoring.training.candidate import TrainingData
+    from scoring.training.recipes import TrainingRecipe
 
 log = logging.getLogger(__name__)
-
 
 DATA_CARD = "Joint images and readings of this site, the latest reading of every joint, split 70/20/10 by patient."
 

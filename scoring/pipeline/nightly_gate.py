@@ -54,7 +54,8 @@ def _waiting_for_new_champion(connection: "Connection", run: Run, hashes: Sequen
         return []
     message = (
         f"images: {n_waiting} wait for a prediction of {champion['model_version']}, which became the champion while "
-        f"the batch was scored with {run.model_version}; run `scoring rescore` (the DAG rescoring), then this batch again"
+        f"the batch was scored with {run.model_version}; run `scoring rescore` (the DAG rescoring), then this batch "
+        "again"
     )
     return [message]
 

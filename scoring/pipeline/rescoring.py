@@ -57,7 +57,8 @@ def open_run(settings: Settings, *, trigger: str, triggered_by: str) -> Run:
         newest = history.newest_batch(connection) or datetime.now(UTC).date()
     if promoted is None:
         raise InvalidRequest(
-            "No model is promoted. The first nightly run promotes the shipped model; `scoring promote` promotes another."
+            "No model is promoted. The first nightly run promotes the shipped model; `scoring promote` promotes "
+            "another."
         )
     model = models.load(settings, promoted["model_version"])
     promotions.register_model(engine, model.manifest)

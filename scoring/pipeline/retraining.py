@@ -162,7 +162,7 @@ def compare(settings: Settings, run: Run, taken: Snapshot, candidates: Sequence[
 
 @step
 def decide(settings: Settings, run: Run, challenge: Challenge, decision: Decision) -> str:
-    """Promote a proposed challenger, or record that it was rejected. A challenger that the gate rejected stays rejected.
+    """Promote a proposed challenger, or record that it was rejected. One that the gate rejected stays rejected.
 
     Returns:
         "promoted", "rejected" or "rejected by the gate".

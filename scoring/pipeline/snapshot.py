@@ -3,17 +3,20 @@
 import hashlib
 import logging
 from dataclasses import asdict, dataclass
-
-import pandas as pd
-from upath import UPath
+from typing import TYPE_CHECKING
 
 from scoring.errors import BadInput
 from scoring.pipeline.run import Run
 from scoring.pipeline.run_folder import step
 from scoring.progress import Progress, no_progress
 from scoring.settings import Settings
-from scoring.training.data.joint_set import JointSet
 from scoring.warehouse import connect
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from upath import UPath
+
+    from scoring.training.data.joint_set import JointSet
 
 log = logging.getLogger(__name__)
 

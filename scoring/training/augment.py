@@ -123,9 +123,7 @@ def augment(images: tf.Tensor, seed: tf.Tensor, recipe: TrainingRecipe, amount: 
         interpolation="BILINEAR",
         fill_mode="NEAREST",
     )
-    contrast, brightness = (
-        values[:, tf.newaxis, tf.newaxis, tf.newaxis]
-        for values in (1 + draws[5] * recipe.contrast, draws[6] * recipe.brightness)
-    )
+    contrast = (1 + draws[5] * recipe.contrast)[:, tf.newaxis, tf.newaxis, tf.newaxis]
+    brightness = (draws[6] * recipe.brightness)[:, tf.newaxis, tf.newaxis, tf.newaxis]
     mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
     return tf.clip_by_value((images - mean) * contrast + mean + brightness, 0.0, 1.0)

@@ -32,7 +32,7 @@ class TrainingRecipe:
             covers at most one epoch: with fewer steps than its window, it would still contain the random start.
         balance: Oversampling of rare grades, from 0 (none) to 1 (all grades equally frequent), see
             `sampling.sample_epoch`. The prior of a network with a grid head is corrected afterwards
-            (`prior.prior_shift`).
+            (`sampling.prior_shift`).
         patience: Epochs without a better validation score after which training stops; frozen ones do not count.
         precision: Keras policy of the training. bfloat16 halves the memory traffic; weights stay float32. A CPU without
             bfloat16 trains in float32 (`devices.precision_for`).

@@ -13,6 +13,6 @@ _COMMENT_LINE = re.compile(r"^\s*--.*$", re.MULTILINE)
 
 @cache
 def statement(name: str) -> sa.TextClause:
-    """Return the statement of `sql/statements/<name>.sql`, whose header lists its parameters and columns."""
+    """Return the statement of `sql/statements/<name>.sql`; the header of the file lists its parameters."""
     path = sql_dir() / "statements" / f"{name}.sql"
     return sa.text(_COMMENT_LINE.sub("", path.read_text(encoding="utf-8")))

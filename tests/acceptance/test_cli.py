@@ -1,4 +1,4 @@
-"""The command line as a person meets it: what it prints, where, and with which exit code."""
+"""The command line: what it prints, where, and with which exit code."""
 
 import json
 import os
@@ -6,59 +6,65 @@ import re
 import shlex
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from click.testing import CliRunner
 
 from scoring import errors
 from scoring.cli import main
 from scoring.model_store.store import SHIPPED_VERSION
+from scoring.phantom.faults import FAULTS
 from scoring.settings import get_settings
-from tests.lib.models import write_other_model
+from scoring.warehouse.queries import checksum
+from tests.lib.history import BATCHES, OTHER
 
-NIGHT = date(2026, 11, 21)
-SCORING = Path(sys.executable).parent / "scoring"
+BATCH = BATCHES[2]
 
 
 @pytest.fixture
-def scoring(tmp_path, warehouse, monkeypatch):
-    """Run a command of `scoring` in this process, on an empty installation."""
+def installation(monkeypatch):
+    """Makes the function that runs a command of `scoring` in this process, on an installation."""
     from scoring.warehouse import connect
 
-    monkeypatch.setenv("SCORING_VAR_DIR", str(tmp_path / "var"))
-    monkeypatch.setenv("SCORING_WAREHOUSE_URL", warehouse.job_url)
-    monkeypatch.setenv("SCORING_MIGRATION_URL", warehouse.owner_url)
-    monkeypatch.setenv("SCORING_CODE_REVISION", "test")
-    get_settings.cache_clear()
-    yield lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+    def commands_on(var_dir, warehouse):
+        monkeypatch.setenv("SCORING_VAR_DIR", str(var_dir))
+        monkeypatch.setenv("SCORING_WAREHOUSE_URL", warehouse.job_url)
+        monkeypatch.setenv("SCORING_MIGRATION_URL", warehouse.owner_url)
+        monkeypatch.setenv("SCORING_CODE_REVISION", "test")
+        monkeypatch.setenv("SCORING_BATCH_SIZE", "10")
+        get_settings.cache_clear()
+        return lambda *arguments: CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    yield commands_on
     get_settings.cache_clear()
     connect._engine.cache_clear()
 
 
-def commands():
-    return sorted(main.commands)
+@pytest.fixture
+def scoring(installation, tmp_path, warehouse):
+    """Runs a command on an empty installation."""
+    return installation(tmp_path / "var", warehouse)
 
 
-@pytest.mark.parametrize("command", commands())
-def test_every_command_has_help_with_an_example(command):
-    shown = CliRunner().invoke(main, [command, "--help"])
-    assert shown.exit_code == 0
-    assert "Example: " in shown.output
+@pytest.fixture
+def scoring_history(installation, history):
+    """Runs a command on an installation with two scored batches and a third one."""
+    return installation(history.site.var_dir, history.warehouse)
 
 
-@pytest.mark.parametrize("command", commands())
-def test_the_example_is_a_call_that_the_command_takes(command):
-    # That of `pending` is a loop around it.
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_example_in_the_help_is_a_valid_call(command):
+    # The example of `pending` is a loop around it.
     (example,) = re.findall(rf"Example: .*?scoring ({command}\b[^\n;)]*)", main.commands[command].help)
     name, *arguments = shlex.split(example)
-    # A usage error is an exception; what was understood is at least every option that the example gives.
+    # A usage error is an exception; every option of the example has a value.
     understood = main.commands[name].make_context(name, arguments).params
     assert len([value for value in understood.values() if value]) >= len([a for a in arguments if a.startswith("--")])
 
 
-def test_defaults_and_metrics_written_out_in_the_command_line_are_those_of_training():
+def test_retrain_and_train_have_the_defaults_and_metrics_of_training():
     from scoring.training.evaluation.challenge import METRICS
     from scoring.training.recipes import BEST
 
@@ -69,14 +75,14 @@ def test_defaults_and_metrics_written_out_in_the_command_line_are_those_of_train
     assert recipe.default == BEST
 
 
-def test_the_strata_of_the_command_line_are_those_of_the_analysis():
+def test_associate_offers_the_strata_of_the_analysis():
     from scoring.analysis.association import STRATA
 
     (by,) = [option for option in main.commands["associate"].params if option.name == "stratum_kind"]
     assert tuple(by.type.choices) == STRATA
 
 
-def test_every_kind_of_failure_has_an_exit_code_of_its_own_in_the_help():
+def test_help_lists_a_separate_exit_code_for_every_error():
     kinds = [error for error in vars(errors).values() if isinstance(error, type) and issubclass(error, Exception)]
     codes = {error.exit_code for error in kinds}
     assert len(codes) == len(kinds)
@@ -84,138 +90,157 @@ def test_every_kind_of_failure_has_an_exit_code_of_its_own_in_the_help():
     assert set(re.findall(r" (\d+) [a-z]", shown)) >= {str(code) for code in codes}
 
 
-def test_a_day_with_the_command_line(scoring, tmp_path):
-    written = scoring("phantom", "--patients", 6, "--nights", 2, "--last-night", NIGHT)
+def test_phantom_writes_batches_that_are_pending(scoring):
+    written = scoring("phantom", "--patients", 3, "--batches", 2, "--last-batch", "2026-11-21")
     assert written.exit_code == 0, written.output
-    assert "no synthetic night was written" in scoring("phantom", "--if-empty").stderr
+    assert "No synthetic batch was written" in scoring("phantom", "--if-empty").stderr
     assert scoring("pending").stdout.split() == ["2026-11-20", "2026-11-21"]
 
-    night = scoring("nightly", "--date", "2026-11-20")
-    assert night.exit_code == 0, night.output
-    counts = json.loads(night.stdout)
-    assert counts["batch_date"] == "2026-11-20"
+
+def test_nightly_prints_its_counts_and_other_commands_its_results(scoring_history):
+    assert scoring_history("pending").stdout.split() == [str(BATCH)]
+    nightly = scoring_history("nightly", "--date", BATCH)
+    assert nightly.exit_code == 0, nightly.output
+    counts = json.loads(nightly.stdout)
+    assert counts["batch_date"] == str(BATCH)
+    assert counts["images"]["scored"] == counts["received"]["images"] > 0
     assert Path(counts["report"]).exists()
 
-    assert scoring("pending").stdout.split() == ["2026-11-21"]
-    shown = scoring("status", "--digest").stdout
-    assert "succeeded" in shown
-    assert "scoring.joint_prediction" in shown
-    assert "psql" in shown
-    assert "das28_esr4" in scoring("correlate", "--as-of", "2026-11-20").stdout
-    assert "within_90_days" in scoring("associate", "--as-of", "2026-11-20").stdout
-    assert scoring("report", "--date", "2026-11-20").stdout.strip() == counts["report"]
+    shown = scoring_history("status", "--checksum").stdout
+    for text in ("succeeded", "scoring.joint_prediction", "psql", counts["report"]):
+        assert text in shown
+    assert "das28_esr4" in scoring_history("correlate", "--as-of", BATCH).stdout
+    assert "within_90_days" in scoring_history("associate", "--as-of", BATCH).stdout
+    Path(counts["report"]).unlink()
+    assert scoring_history("report", "--date", BATCH).stdout.strip() == counts["report"]
+    assert Path(counts["report"]).exists()
 
 
-def test_a_new_champion_by_the_command_line(scoring, tmp_path):
-    other = write_other_model(str(tmp_path / "var" / "models"))
-    first = scoring("promote", SHIPPED_VERSION, "--reason", "the only one").stdout
-    assert f"{SHIPPED_VERSION} is the champion" in first
-    scoring("phantom", "--patients", 4, "--nights", 1, "--last-night", NIGHT)
-    assert scoring("nightly", "--date", NIGHT).exit_code == 0
-
-    promoted = scoring("promote", other, "--reason", "better").stdout
-    assert f"{other} is promoted; `scoring rescore`" in promoted
+def test_promote_and_rescore_change_the_champion(scoring_history):
+    promoted = scoring_history("promote", OTHER, "--reason", "better").stdout
+    assert f"{OTHER} is promoted. Run `scoring rescore`" in promoted
     assert f"until then views show {SHIPPED_VERSION}" in promoted
-    assert f"images for {other}: `scoring rescore`" in scoring("status").stdout
-    rescored = scoring("rescore")
+    assert f"images for {OTHER}: run `scoring rescore`" in scoring_history("status").stdout
+    rescored = scoring_history("rescore")
     assert rescored.exit_code == 0, rescored.output
     counts = json.loads(rescored.stdout)
     assert counts["planned"] == counts["scored"] > 0
-    assert "waiting" not in scoring("status").stdout
-    assert f"{SHIPPED_VERSION} is the champion" in scoring("promote", SHIPPED_VERSION, "--reason", "back again").stdout
+    assert "waiting" not in scoring_history("status").stdout
+    back = scoring_history("promote", SHIPPED_VERSION, "--reason", "back again").stdout
+    assert f"{SHIPPED_VERSION} is the champion" in back
+
+
+def test_status_prints_json(scoring_history):
+    found = json.loads(scoring_history("status", "--checksum", "--json").stdout)
+    assert {"runs", "checksums", "champion", "report", "psql"} <= found.keys()
+    assert [run["batch"] for run in found["runs"]] == [str(batch) for batch in BATCHES[:2]]
+    assert {row["table"]: row["rows"] for row in found["checksums"]}["scoring.joint_prediction"] > 0
+
+
+def test_info_prints_json_without_secrets(scoring, warehouse):
+    shown = scoring("info", "--json")
+    found = json.loads(shown.stdout)
+    assert list(found) == ["versions", "settings", "engines", "warehouse"]
+    settings = {row["variable"]: row["value"] for row in found["settings"]}
+    assert settings["SCORING_WAREHOUSE_URL"] == "********"
+    assert {row["item"] for row in found["warehouse"]} == {"server", "schema", "champion"}
+    assert warehouse.job_url not in shown.stdout
+
+
+def test_phantom_lists_faults_as_json():
+    found = json.loads(CliRunner().invoke(main, ["phantom", "--list-faults", "--json"]).stdout)
+    assert [row["fault"] for row in found] == list(FAULTS)
+    assert all(row["effect"] for row in found)
 
 
 @pytest.mark.parametrize(
-    ("fault", "exit_code", "says"),
-    [
-        ("missing_column", 3, "patient_id"),
-        ("empty_file", 3, "consultations.csv"),
-        ("no_success", 4, "_SUCCESS"),
-    ],
+    ("fault", "exit_code", "says"), [("missing_column", 3, "patient_id"), ("no_success", 4, "_SUCCESS")]
 )
-def test_a_night_that_stops_has_its_exit_code_and_its_message_on_stderr(scoring, fault, exit_code, says):
-    scoring("phantom", "--patients", 6, "--nights", 1, "--last-night", NIGHT, "--fault", fault)
-    night = scoring("nightly", "--date", NIGHT)
-    assert night.exit_code == exit_code
-    assert says in night.stderr
-    assert night.stdout == ""
-    assert "failed" in scoring("status").stdout
+def test_nightly_of_a_batch_that_stops_publishes_nothing(scoring, warehouse, fault, exit_code, says):
+    """Exit codes 3 and 4. Each fault of the catalogue is in tests/integration/validation/test_faults.py."""
+    scoring("phantom", "--patients", 2, "--batches", 1, "--last-batch", BATCH, "--fault", fault)
+    nightly = scoring("nightly", "--date", BATCH)
+    assert nightly.exit_code == exit_code
+    assert says in nightly.stderr
+    assert nightly.stdout == ""
+    (run,) = json.loads(scoring("status", "--json").stdout)["runs"]
+    assert run["status"] == "failed"
+    assert {rows for rows, _ in checksum.checksums(warehouse.engine()).values()} == {0}
 
 
-def test_what_makes_no_sense_is_refused(scoring):
+def test_invalid_arguments_have_exit_codes_2_7_and_9(scoring):
     assert scoring("nightly", "--date", "21.11.2026").exit_code == 2
+    assert scoring("promote", "no-such-model", "--reason", "x").exit_code == 7
+    assert scoring("card", "--version", "no-such-model").exit_code == 7
+    assert scoring("rescore").exit_code == 9
     unknown = scoring("phantom", "--fault", "meteorite")
     assert unknown.exit_code == 9
     assert "meteorite" in unknown.stderr
-    assert scoring("promote", "no-such-model", "--reason", "x").exit_code == 7
-    assert scoring("rescore").exit_code == 9
     recipe = scoring("retrain", "--recipe", "cold-fusion")
     assert recipe.exit_code == 9
-    assert "no recipe 'cold-fusion'" in recipe.stderr
+    assert "cold-fusion" in recipe.stderr
 
 
-def test_a_retraining_without_a_night_is_bad_input(scoring):
-    refused = scoring("retrain", "--recipe", "regression-plain")
-    assert refused.exit_code == 3
-    assert "there are no readings at all" in refused.stderr
+def test_retrain_without_a_batch_is_bad_input(scoring):
+    rejected = scoring("retrain", "--recipe", "regression-plain")
+    assert rejected.exit_code == 3
+    assert "There are no readings" in rejected.stderr
 
 
-def test_a_warehouse_that_cannot_be_reached_is_exit_code_5(scoring, monkeypatch):
+def test_status_of_an_unreachable_warehouse_has_exit_code_5(scoring, monkeypatch):
     monkeypatch.setenv("SCORING_WAREHOUSE_URL", "postgresql://job@127.0.0.1:1/nowhere")
     get_settings.cache_clear()
-    refused = scoring("status")
-    assert refused.exit_code == 5
-    assert "127.0.0.1" in refused.stderr
+    failed = scoring("status")
+    assert failed.exit_code == 5
+    assert "127.0.0.1" in failed.stderr
 
 
-def test_a_warehouse_that_was_never_migrated_is_exit_code_6(scoring, postgres, monkeypatch):
-    from sqlalchemy.engine import make_url
-
-    empty = make_url(postgres.superuser_url).set(database="postgres").render_as_string()
+def test_nightly_on_an_empty_database_has_exit_code_6(scoring, postgres, monkeypatch):
+    empty = sa.make_url(postgres.superuser_url).set(database="postgres").render_as_string()
     monkeypatch.setenv("SCORING_WAREHOUSE_URL", empty)
     get_settings.cache_clear()
-    refused = scoring("nightly", "--date", NIGHT)
-    assert refused.exit_code == 6
-    assert "scoring migrate" in refused.stderr
+    failed = scoring("nightly", "--date", BATCH)
+    assert failed.exit_code == 6
+    assert "scoring migrate" in failed.stderr
 
 
-def test_the_card_of_the_shipped_model_says_where_it_lies(scoring, tmp_path):
+def test_promote_and_migrate_and_card_on_an_empty_installation(scoring):
+    first = scoring("promote", SHIPPED_VERSION, "--reason", "the only one").stdout
+    assert f"{SHIPPED_VERSION} is the champion" in first
+    assert scoring("migrate").stdout.strip() == "the warehouse is up to date"
     written = scoring("card")
     assert written.exit_code == 0, written.output
     html, markdown = written.stdout.split()
     assert Path(html).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert Path(markdown).read_text(encoding="utf-8").startswith(f"# Model card: {SHIPPED_VERSION}")
-    assert scoring("card", "--version", "no-such-model").exit_code == 7
 
 
-def test_migrating_again_does_nothing(scoring):
-    assert scoring("migrate").stdout.strip() == "the warehouse is up to date"
-
-
-def test_the_embedded_server_lives_through_up_nightly_and_down(tmp_path):
+def test_installed_command_runs_a_batch_on_the_embedded_server_without_training_or_phantom(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCORING_")}
-    # Not below pytest's own folder, which only its owner may enter: run by root, the server is somebody else.
-    environment["SCORING_VAR_DIR"] = str(tmp_path / "var")
+    environment |= {"SCORING_VAR_DIR": str(tmp_path / "var"), "SCORING_BATCH_SIZE": "10"}
+    # Run by root, the server is another user, who must be able to enter pytest's folder.
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o711)
+    scoring = Path(sys.executable).parent / "scoring"
 
-    def run(*arguments):
-        return subprocess.run([SCORING, *arguments], env=environment, capture_output=True, text=True)
+    def run(*arguments, python=()):
+        return subprocess.run([*python, scoring, *arguments], env=environment, capture_output=True, text=True)
 
     try:
         assert "psql" in run("up").stdout
         assert "applied" in run("migrate").stdout
-        assert run("phantom", "--patients", "5", "--nights", "1", "--last-night", "2026-11-21").returncode == 0
-        night = run("nightly", "--date", "2026-11-21")
-        assert night.returncode == 0, night.stderr
-        psql = run("status").stdout.split("psql", 1)[1].strip()
-        refused = subprocess.run(
-            [*psql.split(), "-c", "DELETE FROM registry.consultation"], capture_output=True, text=True
-        )
-        assert "permission denied" in refused.stderr
-        read = subprocess.run(
-            [*psql.split(), "-Atc", "SELECT count(*) FROM analyst.rau_by_visit"], capture_output=True, text=True
-        )
+        assert run("phantom", "--patients", "2", "--batches", "1", "--last-batch", BATCH.isoformat()).returncode == 0
+        nightly = run("nightly", "--date", BATCH.isoformat(), python=(sys.executable, "-X", "importtime"))
+        assert nightly.returncode == 0, nightly.stderr
+        imported = set(re.findall(r"^import time: +\d+ \| +\d+ \| +(\S+)$", nightly.stderr, re.MULTILINE))
+        assert {"scoring.pipeline.nightly", "scoring.inference.scorer", "scoring.report.nightly"} <= imported
+        assert not {name for name in imported if re.match(r"scoring\.(training|phantom)\b", name)}
+
+        psql = run("status").stdout.split("psql", 1)[1].split()
+        deleted = subprocess.run([*psql, "-c", "DELETE FROM registry.consultation"], capture_output=True, text=True)
+        assert "permission denied" in deleted.stderr
+        count = "SELECT count(*) FROM analyst.rau_by_visit"
+        read = subprocess.run([*psql, "-Atc", count], capture_output=True, text=True)
         assert int(read.stdout) > 0
     finally:
         assert run("down").stdout.strip() == "stopped"

@@ -17,9 +17,13 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from tests.lib.doc_blocks import ROOT, Page, Runner, matches, read_page, rewrite, shell_environment
+from tests.lib.preloaded import preloaded_command
 
 if TYPE_CHECKING:
     from scoring.warehouse.embedded import EmbeddedServer
+
+# One test process builds the installations.
+pytestmark = pytest.mark.xdist_group("documentation")
 
 # Generated from a warehouse; test_docs.py runs the example queries.
 GENERATED = ("dictionary.md", "er.md", "queries.md")
@@ -59,8 +63,19 @@ def _folder() -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_sites() -> Iterator[Callable[[Page], Site]]:
-    """Makes the site of a tutorial page: empty, or in the state after the page that it continues."""
+def environment() -> "Iterator[Callable[..., dict[str, str]]]":
+    """Makes the environment of a page, with a `scoring` command that starts in milliseconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = shell_environment(Path(folder), PYTHONPATH=str(ROOT))
+        with preloaded_command(Path(folder), plain) as commands:
+            yield lambda page_folder, **variables: shell_environment(
+                page_folder, SCORING_CODE_REVISION="v0", commands=commands, **variables
+            )
+
+
+@pytest.fixture(scope="session")
+def empty_sites(environment) -> Iterator[Callable[[Page], Site]]:
+    """Makes the site of a page: empty, or in the state after the page that it continues."""
     from scoring.warehouse import embedded
 
     sites: dict[str, Site] = {}
@@ -74,8 +89,7 @@ def empty_sites() -> Iterator[Callable[[Page], Site]]:
                 runner.close()
             return sites[first.name]
         folder = _folder()
-        environment = shell_environment(folder, SCORING_CODE_REVISION="v0")
-        sites[page.name] = Site(folder, environment, lambda: embedded.start(folder / "var", airflow=True))
+        sites[page.name] = Site(folder, environment(folder), lambda: embedded.start(folder / "var", airflow=True))
         return sites[page.name]
 
     yield make
@@ -107,21 +121,20 @@ def prepared(new_warehouse, tmp_path_factory) -> Iterator[tuple[Path, Any]]:
 
 
 @pytest.fixture
-def prepared_site(new_warehouse, prepared) -> Iterator[Site]:
+def prepared_site(new_warehouse, prepared, environment) -> Iterator[Site]:
     """A copy of the prepared installation."""
     var_dir, template = prepared
     folder = _folder()
     shutil.copytree(var_dir, folder / "var")
     with new_warehouse(template.name) as warehouse:
         analyst = make_url(warehouse.analyst_url).set(drivername="postgresql+psycopg2")
-        environment = shell_environment(
+        variables = environment(
             folder,
-            SCORING_CODE_REVISION="v0",
             SCORING_WAREHOUSE_URL=warehouse.job_url,
             SCORING_MIGRATION_URL=warehouse.owner_url,
             WAREHOUSE=analyst.render_as_string(),
         )
-        yield Site(folder, environment, lambda: warehouse.server, warehouse.name)
+        yield Site(folder, variables, lambda: warehouse.server, warehouse.name)
     shutil.rmtree(folder)
 
 
@@ -135,10 +148,10 @@ def _pages() -> list[Any]:
 
 @pytest.mark.parametrize("page", _pages())
 def test_blocks_of_a_page_run_with_the_printed_output(page, request):
-    if page.name.startswith("docs/tutorial/") or page.name == "README.md":
-        site = request.getfixturevalue("empty_sites")(page)
-    else:
+    if page.name.startswith("docs/how-to/"):
         site = request.getfixturevalue("prepared_site")
+    else:
+        site = request.getfixturevalue("empty_sites")(page)
     runner = Runner(site)
     try:
         runner.run(page)

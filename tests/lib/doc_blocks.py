@@ -241,8 +241,15 @@ def rewrite(runner: Runner) -> None:
         path.write_text(text[:start] + shown + "\n" + text[end:], encoding="utf-8")
 
 
-def shell_environment(folder: Path, **variables: str) -> dict[str, str]:
-    """Return the environment of a page: the commands of this virtual environment, and no setting of the user."""
+def shell_environment(folder: Path, commands: Path | None = None, **variables: str) -> dict[str, str]:
+    """Return the environment of a page, without settings of the user.
+
+    Args:
+        folder: Working folder of the page.
+        commands: Folder of commands that take precedence over those of this virtual environment.
+        variables: Further variables.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("SCORING_", "AIRFLOW"))}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**kept, "PATH": path, "SCORING_VAR_DIR": str(folder / "var"), "COLUMNS": "120", **variables}
+    path = os.pathsep.join(map(str, filter(None, [commands, Path(sys.executable).parent, os.environ["PATH"]])))
+    fixed = {"PATH": path, "SCORING_VAR_DIR": str(folder / "var"), "COLUMNS": "1000", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    return kept | fixed | variables

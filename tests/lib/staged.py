@@ -1,5 +1,6 @@
 """Rows as landing stages them and validation accepts them, and their publication as the steps of a run do it."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -170,10 +171,11 @@ def prediction_run(run_id: UUID = RUN, model: str = MODEL) -> predictions.Predic
 
 def publish_records(
     engine: Engine,
-    consultations: list[Row] = [],  # noqa: B006 - never changed
-    readings: list[Row] = [],  # noqa: B006
-    disease_activity: list[Row] = [],  # noqa: B006
-    received: list[Row] | None = None,
+    consultations: Sequence[Row] = (),
+    readings: Sequence[Row] = (),
+    disease_activity: Sequence[Row] = (),
+    *,
+    received: Sequence[Row] | None = None,
     run_id: UUID = RUN,
     with_rau: bool = True,
 ) -> dict[str, UpsertCounts]:
@@ -183,10 +185,10 @@ def publish_records(
         counts = registry.publish_registry(
             connection,
             run_id,
-            pd.DataFrame(consultations, columns=[*_SOURCE, *_CONSULTATION]),
-            pd.DataFrame(readings, columns=list(_READING)),
-            pd.DataFrame(disease_activity, columns=[*_SOURCE, "patient_id", "date", *_MEASURES]),
-            pd.DataFrame(readings if received is None else received, columns=list(_READING)),
+            pd.DataFrame(list(consultations), columns=[*_SOURCE, *_CONSULTATION]),
+            pd.DataFrame(list(readings), columns=list(_READING)),
+            pd.DataFrame(list(disease_activity), columns=[*_SOURCE, "patient_id", "date", *_MEASURES]),
+            pd.DataFrame(list(readings if received is None else received), columns=list(_READING)),
         )
         radiographs = [row["sop_iuid"] for row in consultations]
         joints = analysis.radiograph_predictions(connection, MODEL, PREPROCESSING, radiographs)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,6 +139,16 @@ def rows(engine: "Engine", query: str, **params: object) -> list[tuple]:
 
     with transaction(engine) as connection:
         return [tuple(row) for row in connection.execute(sa.text(query), params)]
+
+
+def records(engine: "Engine", query: str, **params: object) -> list[dict[str, Any]]:
+    """Run a query in its own transaction and return its rows as dictionaries; null is None."""
+    import sqlalchemy as sa
+
+    from scoring.warehouse.engine import transaction
+
+    with transaction(engine) as connection:
+        return [dict(row) for row in connection.execute(sa.text(query), params).mappings()]
 
 
 def frame(engine: "Engine", query: str, **params: object) -> "pd.DataFrame":

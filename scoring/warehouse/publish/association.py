@@ -26,7 +26,7 @@ def publish_association(
 
     Args:
         connection: Inside the publishing transaction.
-        as_of: Newest batch whose records were used.
+        as_of: Newest batch included.
         model_version: Model of `predicted_rau`.
         run_id: An open run.
         frame: damage, activity, relation, lag_window, method, stratum_kind, stratum, estimate, ci_low, ci_high,

@@ -22,7 +22,7 @@ class SnapshotFacts:
 
     Attributes:
         sha256: Hash of the snapshot.
-        cut_off: Newest batch whose images and readings were used.
+        cut_off: Newest batch included.
         preprocessing_version: Version of the image preprocessing.
         n_joints: Number of joints.
         n_patients: Number of patients.

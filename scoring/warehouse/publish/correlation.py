@@ -16,7 +16,7 @@ def publish_correlation(
 
     Args:
         connection: Inside the publishing transaction.
-        as_of: Newest batch whose records were used.
+        as_of: Newest batch included.
         model_version: Model of `predicted_rau`.
         run_id: An open run.
         frame: damage, activity, method, estimate, ci_low, ci_high, confidence, n_visits, n_patients.

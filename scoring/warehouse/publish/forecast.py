@@ -34,7 +34,7 @@ def publish_forecast(
 
     Args:
         connection: Inside the publishing transaction.
-        as_of: Newest batch whose records were used.
+        as_of: Newest batch included.
         model_version: Model of `predicted_rau`.
         run_id: An open run.
         frame: damage, horizon_months, n_patients and the columns of `scoring.analysis.progression.forecast`.

@@ -83,12 +83,12 @@ def resolve_quarantine(
 def resolve_removed(
     connection: Connection, run_id: UUID | str, batch_dates: Iterable[date], present_source_files: Iterable[str]
 ) -> int:
-    """Mark quarantined images as resolved whose files are no longer in their batch.
+    """Mark quarantined images as resolved if their files are no longer in the batch.
 
     Args:
         connection: Inside the publishing transaction.
         run_id: An open run.
-        batch_dates: Batches whose files this run listed.
+        batch_dates: Batches that this run listed.
         present_source_files: All image files in these batches.
 
     Returns:

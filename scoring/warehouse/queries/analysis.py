@@ -1,7 +1,7 @@
 """Reads damage and disease activity as of a date, and the predictions from which Rau scores are computed.
 
-`sql/functions/010_as_of.sql` defines "as of". In all functions, `as_of` is the newest batch whose records are used, and
-`model_version` is the model of `predicted_rau`. A connection sees what its own transaction has published.
+`sql/functions/010_as_of.sql` defines "as of". In all functions, `as_of` is the newest batch included,
+and `model_version` is the model of `predicted_rau`. A connection sees the rows that its own transaction has published.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Reads what the warehouse already has, for the steps of a nightly run."""
+"""Reads which records and images the warehouse already has, for the steps of a nightly run."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,8 @@ from sqlalchemy.engine import Connection, Engine
 from scoring.warehouse.engine import transaction
 from scoring.warehouse.statements import statement
 
-# Rules of expectations/images.py whose verdict on a file never changes: they depend on its bytes and name alone, or the
-# file is an exact copy of an accepted image.
+# Rules of expectations/images.py with a verdict that never changes: they depend on the bytes and name of a file alone,
+# or the file is an exact copy of an accepted image.
 LASTING_RULES = (
     "images.name_matches",
     "images.joint_known",
@@ -63,8 +63,8 @@ def known_images(engine: Engine, sop_iuids: Sequence[str], sha256s: Sequence[str
 def settled_files(engine: Engine, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
     """Return the image files that need no further check, because they were accepted or rejected for good.
 
-    A file that was rejected for another reason is not settled: what it lacked, such as the consultation of its
-    radiograph, may have arrived since.
+    A file that was rejected for another reason is not settled, because a missing record, such as the consultation of
+    its radiograph, may have arrived since.
 
     Args:
         engine: The warehouse.

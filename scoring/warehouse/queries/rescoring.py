@@ -27,7 +27,7 @@ def n_waiting(connection: Connection, model_version: str) -> int:
 
 
 def n_waiting_rejected(connection: Connection, model_version: str) -> int:
-    """Return the number of these images whose files a rescoring with the model found missing or changed."""
+    """Return how many of these images a rescoring with the model rejected, because the file is missing or changed."""
     rejected = (
         " WHERE image_sha256 IN (SELECT rejection.image_sha256 FROM scoring.rescoring_rejection AS rejection"
         " INNER JOIN scoring.run USING (run_id) WHERE run.model_version = :model_version)"
@@ -47,7 +47,7 @@ def waiting_images(
         connection: Inside the caller's transaction.
         model_version: The model.
         rows_per_frame: Number of images in every frame but the last.
-        not_rejected_by: A rescoring whose rejected images are excluded.
+        not_rejected_by: A rescoring; the images that it rejected are excluded.
 
     Yields:
         image_sha256, sop_iuid, joint, uri, and batch_date: the batch of the run that first accepted the image.
@@ -76,7 +76,7 @@ def rejections(connection: Connection, run_id: UUID | str, limit: int) -> list[t
 
 
 def radiographs_without_rau(connection: Connection, model_version: str) -> list[str]:
-    """Return radiographs with predictions by a model whose Rau score, or that of the visit, is missing or outdated."""
+    """Return radiographs with predictions by a model that lack a current Rau score, of their own or of their visit."""
     return list(connection.scalars(statement("radiographs_without_rau"), {"model_version": model_version}))
 
 

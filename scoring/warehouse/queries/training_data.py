@@ -29,7 +29,7 @@ def read_joints(engine: Engine, cut_off: date) -> pd.DataFrame:
 
     Args:
         engine: The warehouse.
-        cut_off: The newest batch whose images and readings are used.
+        cut_off: The newest batch included.
 
     Returns:
         image_sha256, uri, sop_iuid, joint, patient_id, year (of the visit), reading_percent, read_on, id_x. One row per

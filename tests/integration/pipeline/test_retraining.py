@@ -30,7 +30,7 @@ from scoring.warehouse.queries import models as known_models
 from tests.lib.bars import write_bar_batches
 
 BATCH_DATE = date(2026, 11, 21)
-ARGUMENTS = {"side": 128, "shrink": 8, "filters": [4], "dense": [16], "dropout": 0.0}
+ARGUMENTS = {"side": 128, "shrink": 4, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
 TINY = TrainingRecipe(
     epochs=4, batch_size=8, learning_rate=0.01, warmup_steps=5, precision="float32", arguments=ARGUMENTS,
     rotation=0, zoom=0, shift=0, contrast=0, brightness=0,
@@ -151,11 +151,13 @@ def retrain(site, **asked):
 
 
 def champion(warehouse):
-    return known_models.champion(warehouse.engine())["version"]
+    with warehouse.engine().connect() as connection:
+        return known_models.champion(connection)["model_version"]
 
 
 def promoted(warehouse):
-    return known_models.promoted(warehouse.engine())["version"]
+    with warehouse.engine().connect() as connection:
+        return known_models.promoted(connection)["model_version"]
 
 
 def rows(warehouse, statement):
@@ -189,7 +191,7 @@ def test_retrain_proposes_a_better_challenger_that_can_be_promoted_and_undone(si
     assert manifest["data"]["cut_off"] == "2026-11-22"
 
     shown = rows(warehouse, (sql_dir() / "queries" / "challenges_of_the_champion.sql").read_text())
-    assert [(row["decision"], row["gate_says"]) for row in shown] == [("promoted", proposal.reasons[0])]
+    assert [(row["decision"], row["gate_reasons"]) for row in shown] == [("promoted", proposal.reasons[0])]
 
     # One command undoes it.
     models.promote(site, version="untrained-1", promoted_by="a steward", reason="second thoughts")

@@ -34,8 +34,8 @@ def test_correction_records_values_that_a_newer_batch_replaces(engine):
     deliver(engine, second, 20.0, 12.0, 30.0)
     deliver(engine, third, 20.0, 14.0, 30.0)
     assert rows(engine, CORRECTIONS) == [
-        ("joint_reading", "1 hand_left_1", "reading_percent", "10", "30", again, second),
         ("joint_reading", "1 hand_left_1", "reading_grade", "1", "2", again, second),
+        ("joint_reading", "1 hand_left_1", "reading_percent", "10", "30", again, second),
         ("disease_activity", "p 2020-01-01", "esr", "10", "20", again, second),
         ("consultation", "1", "reported_rau", "12", "14", second, third),
     ]

@@ -1,4 +1,4 @@
-"""Bulk writes against a real PostgreSQL: exact text, exact counts, and no dependence on the order of nights."""
+"""Bulk writes to PostgreSQL: exact text, exact counts, and the same result in any order of batches."""
 
 import itertools
 import traceback
@@ -17,6 +17,7 @@ from sqlalchemy.engine import Engine
 from scoring.errors import BadInput
 from scoring.warehouse.bulk import UpsertCounts, insert_missing, upsert
 from scoring.warehouse.engine import transaction
+from tests.lib.warehouse import execute, rows
 
 KEY = ("id",)
 PAYLOAD = ("score", "note")
@@ -34,31 +35,26 @@ TEXT = st.text(
 
 @pytest.fixture
 def engine(warehouse) -> Engine:
-    with transaction(warehouse.engine(warehouse.superuser_url)) as connection:
-        connection.execute(sa.text("CREATE SCHEMA trial AUTHORIZATION scoring_job"))
+    execute(warehouse.engine(warehouse.superuser_url), "CREATE SCHEMA trial AUTHORIZATION scoring_job")
     engine = warehouse.engine()
-    with transaction(engine) as connection:
-        connection.execute(
-            sa.text(
-                "CREATE TABLE trial.note (id text PRIMARY KEY, score double precision, note text,"
-                " batch_date date, first_batch_date date, source_file text)"
-            )
-        )
-        connection.execute(sa.text("CREATE TABLE trial.every_type (" + EVERY_TYPE + ")"))
+    execute(
+        engine,
+        "CREATE TABLE trial.note (id text PRIMARY KEY, score double precision, note text, batch_date date,"
+        " first_batch_date date, source_file text)",
+        f"CREATE TABLE trial.every_type ({EVERY_TYPE})",
+    )
     return engine
 
 
 def written(engine: Engine, table: str = "trial.note") -> list[tuple]:
-    with transaction(engine) as connection:
-        return [tuple(row) for row in connection.execute(sa.text(f"SELECT * FROM {table} ORDER BY id"))]  # noqa: S608 - names of this module
+    return rows(engine, f"SELECT * FROM {table} ORDER BY id")  # noqa: S608 - constants
 
 
-def emptied(engine: Engine) -> None:
-    with transaction(engine) as connection:
-        connection.execute(sa.text("TRUNCATE trial.note, trial.every_type"))
+def truncate(engine: Engine) -> None:
+    execute(engine, "TRUNCATE trial.note, trial.every_type")
 
 
-def night(day: int, rows: dict[str, tuple[float | None, str | None]]) -> pd.DataFrame:
+def batch(day: int, values: dict[str, tuple[float | None, str | None]]) -> pd.DataFrame:
     batch_date = date(2026, 11, 1) + timedelta(days=day)
     return pd.DataFrame(
         [
@@ -70,7 +66,7 @@ def night(day: int, rows: dict[str, tuple[float | None, str | None]]) -> pd.Data
                 "first_batch_date": batch_date,
                 "source_file": f"{batch_date}/x.csv",
             }
-            for name, (score, note) in rows.items()
+            for name, (score, note) in values.items()
         ],
         columns=["id", "score", "note", "batch_date", "first_batch_date", "source_file"],
     )
@@ -83,17 +79,17 @@ def write(engine: Engine, frame: pd.DataFrame, *, newer_wins: bool = True) -> Up
         )
 
 
-NIGHT = st.dictionaries(
+BATCH = st.dictionaries(
     st.sampled_from("abcde"), st.tuples(st.none() | st.floats(0, 1) | st.just(3.0), st.none() | TEXT), max_size=5
 )
 
 
 @settings(max_examples=30)
-@given(first=NIGHT, second=NIGHT)
-def test_counts_add_up_and_say_what_happened(engine, first, second):
-    emptied(engine)
-    assert write(engine, night(0, first)) == UpsertCounts(new=len(first))
-    counts = write(engine, night(1, second))
+@given(first=BATCH, second=BATCH)
+def test_upsert_counts_rows_by_outcome(engine, first, second):
+    truncate(engine)
+    assert write(engine, batch(0, first)) == UpsertCounts(new=len(first))
+    counts = write(engine, batch(1, second))
     assert sum(astuple(counts)) == len(second)
     assert counts.new == len(second.keys() - first.keys())
     assert counts.unchanged == sum(name in first and first[name] == row for name, row in second.items())
@@ -103,64 +99,64 @@ def test_counts_add_up_and_say_what_happened(engine, first, second):
 
 
 @settings(max_examples=20)
-@given(rows=NIGHT)
-def test_the_same_rows_again_write_nothing(engine, rows):
-    emptied(engine)
-    write(engine, night(0, rows))
+@given(values=BATCH)
+def test_upsert_of_the_same_rows_writes_nothing(engine, values):
+    truncate(engine)
+    write(engine, batch(0, values))
     with transaction(engine) as connection:
         query = sa.text("SELECT id, xmin::text, ctid::text FROM trial.note ORDER BY id")
         before = connection.execute(query).all()
-    assert write(engine, night(0, rows)) == UpsertCounts(unchanged=len(rows))
+    assert write(engine, batch(0, values)) == UpsertCounts(unchanged=len(values))
     with transaction(engine) as connection:
         assert connection.execute(query).all() == before
 
 
 @settings(max_examples=20)
-@given(nights=st.lists(NIGHT, min_size=3, max_size=3), order=st.permutations(range(3)))
-def test_the_order_of_nights_does_not_matter(engine, nights, order):
+@given(batches=st.lists(BATCH, min_size=3, max_size=3), order=st.permutations(range(3)))
+def test_upsert_gives_the_same_result_in_any_order_of_batches(engine, batches, order):
     def state(days: Iterable[int]) -> list[tuple]:
-        emptied(engine)
+        truncate(engine)
         for day in days:
-            counts = write(engine, night(day, nights[day]))
-            assert sum(astuple(counts)) == len(nights[day])
+            counts = write(engine, batch(day, batches[day]))
+            assert sum(astuple(counts)) == len(batches[day])
         return written(engine)
 
     assert state(order) == state(range(3))
 
 
-def test_a_night_between_two_equal_ones_is_no_news(engine):
+def test_upsert_of_a_late_batch_between_two_equal_ones_changes_nothing(engine):
     same = {"a": (1.0, "x")}
     results = []
     for order in itertools.permutations(range(3)):
-        emptied(engine)
+        truncate(engine)
         for day in order:
-            write(engine, night(day, same if day != 1 else {"a": (2.0, "y")}))
+            write(engine, batch(day, same if day != 1 else {"a": (2.0, "y")}))
         results.append(written(engine))
     day = date(2026, 11, 1)
     assert results == [[("a", 1.0, "x", day + timedelta(days=2), day, "2026-11-03/x.csv")]] * 6
 
 
-def test_an_older_night_is_superseded_but_known_to_be_first(engine):
-    write(engine, night(5, {"a": (1.0, "new")}))
-    assert write(engine, night(2, {"a": (2.0, "old"), "b": (0.0, None)})) == UpsertCounts(new=1, superseded=1)
+def test_upsert_of_an_older_batch_only_lowers_the_first_batch_date(engine):
+    write(engine, batch(5, {"a": (1.0, "new")}))
+    assert write(engine, batch(2, {"a": (2.0, "old"), "b": (0.0, None)})) == UpsertCounts(new=1, superseded=1)
     first, second = written(engine)
     assert first == ("a", 1.0, "new", date(2026, 11, 6), date(2026, 11, 3), "2026-11-06/x.csv")
     assert second[3:5] == (date(2026, 11, 3), date(2026, 11, 3))
 
 
-def test_without_newer_wins_the_last_writer_wins(engine):
-    write(engine, night(5, {"a": (1.0, "x")}), newer_wins=False)
-    assert write(engine, night(2, {"a": (2.0, "y")}), newer_wins=False) == UpsertCounts(updated=1)
+def test_upsert_without_newer_wins_keeps_the_last_written_row(engine):
+    write(engine, batch(5, {"a": (1.0, "x")}), newer_wins=False)
+    assert write(engine, batch(2, {"a": (2.0, "y")}), newer_wins=False) == UpsertCounts(updated=1)
     day = date(2026, 11, 1)
     assert written(engine)[0][1:5] == (2.0, "y", day + timedelta(days=2), day + timedelta(days=2))
-    write(engine, night(7, {"a": (3.0, "z")}), newer_wins=False)
+    write(engine, batch(7, {"a": (3.0, "z")}), newer_wins=False)
     assert written(engine)[0][1:5] == (3.0, "z", day + timedelta(days=7), day + timedelta(days=2))
 
 
 @settings(max_examples=60)
 @given(st.lists(TEXT, min_size=1, max_size=8, unique=True))
-def test_any_text_arrives_as_it_was_sent(engine, texts):
-    emptied(engine)
+def test_insert_missing_stores_any_text_unchanged(engine, texts):
+    truncate(engine)
     frame = pd.DataFrame({"id": texts})
     with transaction(engine) as connection:
         insert_missing(connection, "trial.every_type", frame, key=KEY)
@@ -168,7 +164,7 @@ def test_any_text_arrives_as_it_was_sent(engine, texts):
     assert arrived == set(texts)
 
 
-def test_every_type_arrives_with_its_nulls(engine):
+def test_insert_missing_stores_every_type_with_nulls(engine):
     frame = pd.DataFrame(
         {
             "id": ["1", "2"],
@@ -197,14 +193,14 @@ def test_every_type_arrives_with_its_nulls(engine):
 
 
 @pytest.mark.parametrize("dtype", ["Int64", "float64", "object"])
-def test_whole_numbers_may_be_missing(engine, dtype):
+def test_insert_missing_stores_integers_with_nulls(engine, dtype):
     frame = pd.DataFrame({"id": ["1", "2"], "whole": pd.Series([7, None], dtype=dtype)})
     with transaction(engine) as connection:
         insert_missing(connection, "trial.every_type", frame, key=KEY)
         assert list(connection.scalars(sa.text("SELECT whole FROM trial.every_type ORDER BY id"))) == [7, None]
 
 
-def test_an_array_may_be_missing_in_the_first_row(engine):
+def test_insert_missing_stores_arrays_after_a_null(engine):
     frame = pd.DataFrame({"id": ["1", "2"], "shares": [None, [0.5, np.nan]]})
     with transaction(engine) as connection:
         insert_missing(connection, "trial.every_type", frame, key=KEY)
@@ -214,15 +210,15 @@ def test_an_array_may_be_missing_in_the_first_row(engine):
     assert np.isnan(shares[1])
 
 
-def test_more_rows_than_a_chunk_arrive_once_each(engine):
-    frame = night(0, {str(n): (float(n), "x" * 20) for n in range(20_001)})
+def test_upsert_of_more_rows_than_a_chunk_writes_each_once(engine):
+    frame = batch(0, {str(n): (float(n), "x" * 20) for n in range(20_001)})
     assert write(engine, frame) == UpsertCounts(new=20_001)
     with transaction(engine) as connection:
         query = sa.text("SELECT count(*), sum(score) FROM trial.note")
         assert tuple(connection.execute(query).one()) == (20_001, sum(range(20_001)))
 
 
-def test_missing_rows_are_told_apart_in_the_order_of_the_frame(engine):
+def test_insert_missing_marks_new_rows_in_the_order_of_the_frame(engine):
     with transaction(engine) as connection:
         insert_missing(connection, "trial.every_type", pd.DataFrame({"id": ["b"], "whole": [1]}), key=KEY)
         frame = pd.DataFrame({"id": ["c", "b", "a"], "whole": [2, 2, 2]}, index=[10, 20, 30])
@@ -231,21 +227,21 @@ def test_missing_rows_are_told_apart_in_the_order_of_the_frame(engine):
     assert [row[:2] for row in written(engine, "trial.every_type")] == [("a", 2), ("b", 1), ("c", 2)]
 
 
-def test_a_repeated_key_is_refused_without_naming_it(engine):
-    frame = pd.concat([night(0, {"00123": (1.0, "x")}), night(0, {"00123": (2.0, "y")})])
-    with pytest.raises(BadInput, match=r"1 rows for trial\.note repeat the key \(id\)") as refused:
+def test_upsert_rejects_a_repeated_key_without_repeating_it(engine):
+    frame = pd.concat([batch(0, {"00123": (1.0, "x")}), batch(0, {"00123": (2.0, "y")})])
+    with pytest.raises(BadInput, match=r"1 rows for trial\.note repeat the key \(id\)") as error:
         write(engine, frame)
-    assert "00123" not in str(refused.value)
+    assert "00123" not in str(error.value)
 
 
-def test_a_nul_character_is_refused_with_its_table(engine):
-    with pytest.raises(BadInput, match=r"trial\.note holds a NUL character"):
-        write(engine, night(0, {"a": (1.0, "x\0y")}))
+def test_upsert_rejects_a_nul_character_and_names_the_table(engine):
+    with pytest.raises(BadInput, match=r"trial\.note contains a NUL character"):
+        write(engine, batch(0, {"a": (1.0, "x\0y")}))
     assert written(engine) == []
 
 
-def test_a_value_that_its_column_cannot_hold_is_refused_without_repeating_it(engine):
-    frame = night(0, {"00123": (1.0, "x")}).astype({"score": object}).assign(score="4711 mm")
-    with pytest.raises(BadInput, match=r"trial\.note: invalid_text_representation \(22P02\)") as refused:
+def test_upsert_rejects_a_value_of_another_type_without_repeating_it(engine):
+    frame = batch(0, {"00123": (1.0, "x")}).astype({"score": object}).assign(score="4711 mm")
+    with pytest.raises(BadInput, match=r"trial\.note: invalid_text_representation \(22P02\)") as error:
         write(engine, frame)
-    assert "4711" not in "".join(traceback.format_exception(refused.value))
+    assert "4711" not in "".join(traceback.format_exception(error.value))

@@ -1,4 +1,4 @@
-"""The project's own server: started twice, from deep folders, as root and as an ordinary user."""
+"""The embedded server: started twice, in deep folders, as root and as an ordinary user."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ from scoring.warehouse.engine import connect_engine, transaction
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Outside pytest's own folder, which stays closed to the user that the server runs as."""
+    """A folder outside that of pytest, which the server's user may not enter."""
     made = Path(tempfile.mkdtemp(prefix="scoring-test-"))
     made.chmod(0o711)
     yield made
@@ -41,7 +41,7 @@ def through_shell(line: str) -> str:
     return subprocess.run(["sh", "-c", line], check=True, capture_output=True, text=True).stdout
 
 
-def test_starting_again_finds_the_running_server(folder):
+def test_start_finds_the_running_server(folder):
     first = embedded.start(folder)
     started = ask(first.superuser_url, "SELECT pg_postmaster_start_time()")
     second = embedded.start(folder, airflow=True)
@@ -53,7 +53,7 @@ def test_starting_again_finds_the_running_server(folder):
     assert ask(first.analyst_url, "SELECT current_user::text") == "scoring_analyst"
 
 
-def test_data_outlive_a_stop(folder):
+def test_stop_keeps_the_data(folder):
     server = embedded.start(folder)
     ask(server.owner_url, "SELECT set_config('x.y', '', false)")
     engine = connect_engine(server.owner_url)
@@ -67,7 +67,7 @@ def test_data_outlive_a_stop(folder):
     assert ask(embedded.start(folder).owner_url, "SELECT to_regnamespace('kept') IS NOT NULL") is True
 
 
-def test_a_server_that_was_killed_starts_again(folder):
+def test_start_recovers_a_server_that_was_killed(folder):
     server = embedded.start(folder)
     pid = int((folder / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
     subprocess.run(["kill", "-KILL", str(pid)], check=True)
@@ -75,13 +75,13 @@ def test_a_server_that_was_killed_starts_again(folder):
     assert embedded.start(folder).job_url == server.job_url
 
 
-def test_no_port_is_opened_and_strangers_do_not_reach_the_socket(folder):
+def test_start_opens_no_port_and_closes_the_socket_to_other_users(folder):
     server = embedded.start(folder)
     assert ask(server.superuser_url, "SHOW listen_addresses") == ""
     assert (folder / "postgres" / "socket").stat().st_mode & 0o777 == 0o700
 
 
-def test_two_tasks_that_start_it_at_once_get_the_same_server(folder):
+def test_start_by_several_tasks_at_once_returns_the_same_server(folder):
     servers: list[embedded.EmbeddedServer] = []
     threads = [threading.Thread(target=lambda: servers.append(embedded.start(folder))) for _ in range(3)]
     for thread in threads:
@@ -92,7 +92,7 @@ def test_two_tasks_that_start_it_at_once_get_the_same_server(folder):
     assert len(servers) == 3
 
 
-def test_a_folder_too_deep_for_a_socket_gets_a_short_one(folder):
+def test_start_in_a_deep_folder_uses_a_short_socket_folder(folder):
     deep = folder / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
     try:
@@ -106,12 +106,12 @@ def test_a_folder_too_deep_for_a_socket_gets_a_short_one(folder):
     assert not short.exists()
 
 
-def test_the_psql_line_works_as_it_stands(folder):
+def test_psql_command_connects_as_the_analyst(folder):
     server = embedded.start(folder)
     assert through_shell(f"{server.psql_command} -Atc 'SELECT current_user'") == "scoring_analyst\n"
 
 
-def test_a_folder_with_blanks_and_quotes_works(folder):
+def test_start_in_a_folder_with_blanks_and_quotes(folder):
     odd = folder / "it's a folder"
     odd.mkdir()
     try:
@@ -123,10 +123,10 @@ def test_a_folder_with_blanks_and_quotes_works(folder):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-def test_an_ordinary_user_starts_its_own(folder):
+def test_start_as_an_ordinary_user(folder):
     nobody = pwd.getpwnam("nobody")
     os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    # The interpreter may lie in root's home: so import first, become the other user then.
+    # The interpreter may be in root's home, so imports come before the change of user.
     script = (
         "import os, sys; from pathlib import Path\n"
         "import sqlalchemy.dialects.postgresql.psycopg2\n"

@@ -17,9 +17,22 @@ from scoring.warehouse.queries import nightly
 from scoring.warehouse.queries.analysis import visits_for_correlation
 from scoring.warehouse.queries.checksum import checksums
 from tests.lib.staged import (
-    BATCH, LATER_VISIT, MODEL, NEXT_BATCH, RUN, SECOND_RUN, VISIT, activity, consultation, image, prediction,
-    publish_batch, publish_images, publish_records, reading,
-)  # fmt: skip
+    BATCH,
+    LATER_VISIT,
+    MODEL,
+    NEXT_BATCH,
+    RUN,
+    SECOND_RUN,
+    VISIT,
+    activity,
+    consultation,
+    image,
+    prediction,
+    publish_batch,
+    publish_images,
+    publish_records,
+    reading,
+)
 from tests.lib.warehouse import execute, rows
 
 VISITS = "SELECT patient_id, visit_date, n_radiographs, n_scored FROM analyst.rau_by_visit ORDER BY 1, 2"

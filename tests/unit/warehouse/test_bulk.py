@@ -1,4 +1,4 @@
-"""COPY's text format, without a server."""
+"""The text format of COPY, without a server."""
 
 from datetime import date
 
@@ -8,12 +8,12 @@ import pandas as pd
 from scoring.warehouse.bulk import UpsertCounts, copy_rows
 
 
-def test_each_row_is_one_line_whatever_its_text_holds():
+def test_copy_rows_writes_one_line_per_row_for_any_text():
     frame = pd.DataFrame({"a": ["x\ty", "x\ny", "x\\y", "\\N", "", None]})
     assert "".join(copy_rows(frame, ["a"])).split("\n") == ["x\\ty", "x\\ny", "x\\\\y", "\\\\N", "", "\\N", ""]
 
 
-def test_values_are_written_as_postgresql_reads_them():
+def test_copy_rows_writes_values_in_the_format_of_postgresql():
     frame = pd.DataFrame(
         {
             "whole": [2.0],
@@ -26,14 +26,14 @@ def test_values_are_written_as_postgresql_reads_them():
     assert list(copy_rows(frame, list(frame.columns))) == ["2\t0.1\tt\t2026-11-21\t{0.5,0.25}\n"]
 
 
-def test_columns_come_in_the_order_that_was_asked_for():
+def test_copy_rows_writes_the_given_columns_in_their_order():
     frame = pd.DataFrame({"a": ["1"], "b": ["2"], "ignored": ["3"]})
     assert list(copy_rows(frame, ["b", "a"])) == ["2\t1\n"]
 
 
-def test_no_rows_are_no_chunks():
+def test_copy_rows_of_an_empty_frame_yields_nothing():
     assert list(copy_rows(pd.DataFrame({"a": []}), ["a"])) == []
 
 
-def test_counts_add():
+def test_upsert_counts_add_up():
     assert UpsertCounts(1, 2, 3, 4) + UpsertCounts(new=1) == UpsertCounts(2, 2, 3, 4)

@@ -1,4 +1,4 @@
-"""The warehouse's URL, and what messages say of it."""
+"""The URL of the warehouse, and errors of the connection."""
 
 import traceback
 
@@ -7,46 +7,46 @@ import pytest
 import sqlalchemy as sa
 
 from scoring.errors import BadInput, InvalidRequest, WarehouseUnavailable
-from scoring.warehouse.engine import connect_engine, place, postgres_url, unavailable_if_lost
+from scoring.warehouse.engine import connect_engine, location, postgres_url, translated_errors
 
 URL = "postgres://job:hidden-word@db.example:5433/warehouse"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2", "postgresql+psycopg"])
-def test_every_way_to_write_postgresql_takes_the_same_driver(scheme):
+def test_postgres_url_accepts_every_spelling_of_postgresql(scheme):
     assert postgres_url(f"{scheme}://job@db/x").drivername == "postgresql+psycopg2"
 
 
 @pytest.mark.parametrize("url", ["mysql://root:hidden-word@db/x", "hidden-word", ""])
-def test_another_url_is_refused_without_repeating_it(url):
-    with pytest.raises(InvalidRequest, match=r"PostgreSQL|postgresql") as refused:
+def test_connect_engine_rejects_another_url_without_repeating_it(url):
+    with pytest.raises(InvalidRequest, match=r"PostgreSQL|postgresql") as error:
         connect_engine(url)
-    assert "hidden-word" not in str(refused.value)
+    assert "hidden-word" not in str(error.value)
 
 
-def test_messages_name_the_place_but_no_login():
+def test_messages_name_host_and_database_but_no_login():
     engine = connect_engine(URL)
-    assert place(engine) == "database warehouse at db.example:5433"
+    assert location(engine) == "database warehouse at db.example:5433"
     with (
-        pytest.raises(WarehouseUnavailable, match=r"database warehouse at db\.example:5433.*: gone") as lost,
-        unavailable_if_lost(engine),
+        pytest.raises(WarehouseUnavailable, match=r"database warehouse at db\.example:5433.*: gone") as error,
+        translated_errors(engine),
     ):
         raise psycopg2.OperationalError("gone\nmore")
-    assert "hidden-word" not in str(lost.value)
-    assert lost.value.retry is True
+    assert "hidden-word" not in str(error.value)
+    assert error.value.retry is True
 
 
-def test_a_local_socket_is_named_by_its_folder():
-    assert place(connect_engine("postgresql://job@/x?host=/run/pg")) == "database x at /run/pg"
+def test_location_of_a_local_socket_is_its_folder():
+    assert location(connect_engine("postgresql://job@/x?host=/run/pg")) == "database x at /run/pg"
 
 
-def test_a_fault_of_ours_goes_through():
-    with pytest.raises(sa.exc.ProgrammingError), unavailable_if_lost(connect_engine(URL)):
+def test_translated_errors_lets_errors_in_sql_through():
+    with pytest.raises(sa.exc.ProgrammingError), translated_errors(connect_engine(URL)):
         raise sa.exc.ProgrammingError("SELECT", {}, Exception("no such column"))
 
 
 class Coded(psycopg2.OperationalError):
-    """An error with the SQLSTATE that a server would have sent, which the driver's own classes keep read-only."""
+    """An error with a SQLSTATE, which the classes of the driver have as a read-only attribute."""
 
     def __init__(self, state: str) -> None:
         super().__init__("said\nDETAIL:  Failing row contains (00123).")
@@ -60,19 +60,19 @@ class Coded(psycopg2.OperationalError):
 @pytest.mark.parametrize(
     "state", ["08006", "57P01", "57P03", "57014", "58030", "53100", "53300", "40001", "40P01", "55P03"]
 )
-def test_what_may_pass_is_tried_again(state):
-    with pytest.raises(WarehouseUnavailable), unavailable_if_lost(connect_engine(URL)):
+def test_translated_errors_raises_warehouse_unavailable_for_transient_errors(state):
+    with pytest.raises(WarehouseUnavailable), translated_errors(connect_engine(URL)):
         raise Coded(state)
 
 
 @pytest.mark.parametrize("state", ["54000", "55006", "99999"])
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_what_will_not_pass_is_refused_without_its_values(state, wrapped):
+def test_translated_errors_raises_bad_input_without_values_for_permanent_errors(state, wrapped):
     cause = Coded(state)
-    with pytest.raises(BadInput, match=state) as refused, unavailable_if_lost(connect_engine(URL)):
+    with pytest.raises(BadInput, match=state) as error, translated_errors(connect_engine(URL)):
         raise sa.exc.OperationalError("INSERT", {"id": "00123"}, cause) if wrapped else cause
-    assert "00123" not in "".join(traceback.format_exception(refused.value))
+    assert "00123" not in "".join(traceback.format_exception(error.value))
 
 
-def test_errors_do_not_repeat_parameters():
+def test_connect_engine_hides_parameters():
     assert connect_engine(URL).hide_parameters
