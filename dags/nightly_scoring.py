@@ -19,7 +19,8 @@ from scoring_airflow import SCORING_POOL, TASK_DEFAULTS, installation, started_b
 
 from scoring.pipeline import nightly
 from scoring.pipeline.batch_date import batch_date_of_run
-from scoring.pipeline.run import Run, Shard, require_run
+from scoring.pipeline.run import Run, require_run
+from scoring.pipeline.shards import Shard
 from scoring.settings import get_settings
 
 TIMEZONE = get_settings().timezone

@@ -15,7 +15,8 @@ from airflow.sdk import Param, chain, dag, get_current_context, task
 from scoring_airflow import SCORING_POOL, TASK_DEFAULTS, installation, started_by, unfinished
 
 from scoring.pipeline import rescoring
-from scoring.pipeline.run import Run, Shard, require_run
+from scoring.pipeline.run import Run, require_run
+from scoring.pipeline.shards import Shard
 from scoring.settings import get_settings
 
 

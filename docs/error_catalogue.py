@@ -17,7 +17,6 @@ from scoring import errors
 from scoring.errors import ScoringError
 from scoring.settings import Settings
 from scoring.training.evaluation.challenge import MIN_TEST_PATIENTS
-from scoring.validation.batch import Thresholds
 
 EXAMPLE_BATCH = date(2026, 11, 21)
 
@@ -85,20 +84,13 @@ def _exit_code_table() -> str:
 
 
 def _suites() -> list[Suite]:
-    """Return all suites with the default thresholds."""
+    """Return all suites with the limits of the default settings."""
     defaults = Settings.model_construct()
-    limits = Thresholds.of(defaults)
     return [
         consultations_suite(EXAMPLE_BATCH),
         readings_suite(),
         disease_activity_suite(EXAMPLE_BATCH),
-        images_suite(
-            min_side=limits.min_image_side,
-            max_side=limits.max_image_side,
-            min_contrast=limits.min_contrast,
-            max_dark_share=limits.max_dark_share,
-            max_bright_share=limits.max_bright_share,
-        ),
+        images_suite(min_side=defaults.min_image_side, max_side=defaults.max_image_side),
         predictions_suite(),
         training_set_suite(
             min_joints_of_grade=defaults.min_joints_of_grade,

@@ -89,7 +89,7 @@ def landing_contract() -> str:
                 f"`{column.name}`",
                 column.type,
                 column.unit,
-                "" if column.maximum is None else f"{column.minimum:g} to {column.maximum:g}",
+                "" if column.maximum is None else f"0 to {column.maximum:g}",
                 "yes" if column.required else "",
                 column.meaning,
             )

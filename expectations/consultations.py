@@ -33,14 +33,7 @@ IDENTITY = (
         remedy="Find the correct row in the registry, remove the others and export again.",
     ),
     shared.no_copy("consultations"),
-    Rule(
-        "consultations.patient_present",
-        check.present("patient_id"),
-        reason="The row has no patient_id.",
-        remedy="Enter patient_id in the registry and export the row again.",
-    ),
-    shared.id_is_short("consultations", "patient_id"),
-    shared.patient_is_pseudonym("consultations"),
+    *shared.patient("consultations"),
 )
 
 RADIOGRAPH = (
@@ -99,8 +92,7 @@ RAU_SCORE = (
 def consultations_suite(batch_date: date) -> Suite:
     """Return the rules for the consultations of a batch; dates after the batch date are invalid."""
     rules = (
-        *shared.columns_exist("consultations", [*_DELIVERED, "date_x_text", "date_y_text"]),
-        *shared.columns_are_numbers("consultations", ["rau_score"]),
+        *shared.columns("consultations", [*_DELIVERED, "date_x_text", "date_y_text"], ["rau_score"]),
         *IDENTITY,
         *_dates(batch_date),
         *RADIOGRAPH,

@@ -29,14 +29,13 @@ DAS28 = (
 def disease_activity_suite(batch_date: date) -> Suite:
     """Return the rules for the disease activity of a batch; dates after the batch date are invalid."""
     rules = (
-        *shared.columns_exist("disease_activity", [*(column.name for column in ACTIVITY_COLUMNS), "date_text"]),
-        *shared.columns_are_numbers("disease_activity", MEASURES),
+        *shared.columns("disease_activity", [*(column.name for column in ACTIVITY_COLUMNS), "date_text"], MEASURES),
         *_visit(batch_date),
         *(
             rule
             for column in ACTIVITY_COLUMNS
-            if column.minimum is not None and column.maximum is not None
-            for rule in _number(column.name, column.minimum, column.maximum, column.unit)
+            if column.maximum is not None
+            for rule in _number(column.name, column.maximum, column.unit)
         ),
         *(_whole_number(column.name) for column in ACTIVITY_COLUMNS if column.unit == "joints"),
         *DAS28,
@@ -46,14 +45,7 @@ def disease_activity_suite(batch_date: date) -> Suite:
 
 def _visit(batch_date: date) -> tuple[Rule, ...]:
     return (
-        Rule(
-            "disease_activity.patient_present",
-            check.present("patient_id"),
-            reason="The row has no patient_id.",
-            remedy="Enter patient_id in the registry and export the row again.",
-        ),
-        shared.id_is_short("disease_activity", "patient_id"),
-        shared.patient_is_pseudonym("disease_activity"),
+        *shared.patient("disease_activity"),
         Rule(
             "disease_activity.date_present",
             check.present("date_text"),
@@ -77,7 +69,7 @@ def _visit(batch_date: date) -> tuple[Rule, ...]:
     )
 
 
-def _number(column: str, low: float, high: float, unit: str) -> tuple[Rule, Rule]:
+def _number(column: str, maximum: float, unit: str) -> tuple[Rule, Rule]:
     return (
         Rule(
             f"disease_activity.{column}_readable",
@@ -87,8 +79,8 @@ def _number(column: str, low: float, high: float, unit: str) -> tuple[Rule, Rule
         ),
         Rule(
             f"disease_activity.{column}_in_range",
-            check.between(column, low, high),
-            reason=f"{column} is outside {low:g} to {high:g} {unit}.",
+            check.between(column, 0, maximum),
+            reason=f"{column} is outside 0 to {maximum:g} {unit}.",
             remedy="Correct the value or its unit, or leave the cell empty, and export the row again.",
         ),
     )

@@ -9,6 +9,13 @@ REQUIRED = ("file_name", "sha256", "sop_iuid", "joint", "decodes", "color_space"
 
 COLOR_SPACES = ("Gray", "YCbCr", "RGB")
 
+# Standard deviation of the grey levels: 20 or more for a joint, 1 to 3 (noise of the radiograph) for an empty field.
+MIN_CONTRAST = 4.0
+# Even a collimated cut of a finger tip is rarely half black.
+MAX_DARK_SHARE = 0.8
+# Bone is not white in a radiograph that shows its surface.
+MAX_BRIGHT_SHARE = 0.5
+
 FILE = (
     Rule(
         "images.name_matches",
@@ -42,6 +49,27 @@ FILE = (
     ),
 )
 
+CONTENT = (
+    Rule(
+        "images.not_blank",
+        check.at_least("contrast", MIN_CONTRAST),
+        reason=f"The image is blank: the standard deviation of its grey levels is below {MIN_CONTRAST:g} of 255.",
+        remedy="Check the radiograph; extract the joint again, or omit it if the radiograph does not show it.",
+    ),
+    Rule(
+        "images.not_too_dark",
+        check.at_most("dark_share", MAX_DARK_SHARE),
+        reason=f"More than {MAX_DARK_SHARE * 100:g} percent of the image is black.",
+        remedy="Check the position of the cut and the window of the radiograph, and extract the joint again.",
+    ),
+    Rule(
+        "images.not_saturated",
+        check.at_most("bright_share", MAX_BRIGHT_SHARE),
+        reason=f"More than {MAX_BRIGHT_SHARE * 100:g} percent of the image is saturated (pure white).",
+        remedy="Check the window of the radiograph, or for a metal implant, and extract the joint again.",
+    ),
+)
+
 ONE_IMAGE_PER_JOINT = (
     Rule(
         "images.one_file_per_joint",
@@ -65,21 +93,10 @@ ONE_IMAGE_PER_JOINT = (
 )
 
 
-def images_suite(
-    *, min_side: int, max_side: int, min_contrast: float, max_dark_share: float, max_bright_share: float
-) -> Suite:
-    """Return the rules for the joint images of a batch.
-
-    Args:
-        min_side: Smallest width and height, in pixels.
-        max_side: Largest width and height, in pixels.
-        min_contrast: Smallest standard deviation of the grey levels (0-255).
-        max_dark_share: Largest share (0-1) of black pixels.
-        max_bright_share: Largest share (0-1) of white pixels.
-    """
+def images_suite(*, min_side: int, max_side: int) -> Suite:
+    """Return the rules for the joint images of a batch; the limits of width and height are in pixels."""
     rules = (
-        *shared.columns_exist("images", REQUIRED),
-        *shared.columns_are_numbers("images", NUMBERS),
+        *shared.columns("images", REQUIRED, NUMBERS),
         *FILE,
         *(
             Rule(
@@ -90,24 +107,7 @@ def images_suite(
             )
             for side in ("width", "height")
         ),
-        Rule(
-            "images.not_blank",
-            check.at_least("contrast", min_contrast),
-            reason=f"The image is blank: the standard deviation of its grey levels is below {min_contrast:g} of 255.",
-            remedy="Check the radiograph; extract the joint again, or omit it if the radiograph does not show it.",
-        ),
-        Rule(
-            "images.not_too_dark",
-            check.at_most("dark_share", max_dark_share),
-            reason=f"More than {max_dark_share * 100:g} percent of the image is black.",
-            remedy="Check the position of the cut and the window of the radiograph, and extract the joint again.",
-        ),
-        Rule(
-            "images.not_saturated",
-            check.at_most("bright_share", max_bright_share),
-            reason=f"More than {max_bright_share * 100:g} percent of the image is saturated (pure white).",
-            remedy="Check the window of the radiograph, or for a metal implant, and extract the joint again.",
-        ),
+        *CONTENT,
         *ONE_IMAGE_PER_JOINT,
     )
     return Suite("images", rules)

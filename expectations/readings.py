@@ -4,12 +4,13 @@ from expectations import check, shared
 from expectations.rule import Rule, Suite
 from scoring.clinical import joints
 
+REQUIRED = ("id_x", "joint", "reading_percent_text", "reading_percent")
+
 
 def readings_suite() -> Suite:
     """Return the rules for the readings of a batch."""
     rules = (
-        *shared.columns_exist("readings", ["id_x", "joint", "erosion_text", "reading_percent"]),
-        *shared.columns_are_numbers("readings", ["reading_percent"]),
+        *shared.columns("readings", REQUIRED, ["reading_percent"]),
         Rule(
             "readings.consultation_accepted",
             check.is_true("consultation_accepted"),

@@ -35,10 +35,7 @@ class Rule:
     counts_as_bad: bool = True
 
     def expectation(self) -> "Expectation":
-        """Translate the rule to Great Expectations.
-
-        The import is here because it takes seconds, and reading the tables of rules does not need it.
-        """
+        """Translate the rule to Great Expectations, an import of seconds that reading the rules does not need."""
         import great_expectations.expectations as gxe
         from great_expectations.expectations.row_conditions import Column
 

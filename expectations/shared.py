@@ -15,30 +15,27 @@ NAME_OR_BIRTH_DATE = (
 """Blanks, commas or an address; a word in the form of a name; a date. No registry pseudonym has one of these forms."""
 
 
-def columns_exist(dataset: str, columns: Iterable[str]) -> list[Rule]:
-    """Require the columns that the other rules use."""
-    return [
+def columns(dataset: str, required: Iterable[str], numbers: Iterable[str] = ()) -> list[Rule]:
+    """Require the columns that the other rules use, and a numeric type of some of them."""
+    exist = (
         Rule(
             f"{dataset}.has_{column}",
             check.exists(column),
             reason=f"The column {column} is missing.",
             remedy=f"Ask the operator of the extractor to deliver {dataset} with the column {column}.",
         )
-        for column in columns
-    ]
-
-
-def columns_are_numbers(dataset: str, columns: Iterable[str]) -> list[Rule]:
-    """Require a numeric type of these columns."""
-    return [
+        for column in required
+    )
+    are_numbers = (
         Rule(
             f"{dataset}.{column}_is_number",
             check.holds_numbers(column),
             reason=f"The column {column} does not hold numbers.",
             remedy="Stage the batch again; if the problem remains, the staging schema and this suite disagree.",
         )
-        for column in columns
-    ]
+        for column in numbers
+    )
+    return [*exist, *are_numbers]
 
 
 def id_is_short(dataset: str, column: str) -> Rule:
@@ -51,13 +48,22 @@ def id_is_short(dataset: str, column: str) -> Rule:
     )
 
 
-def patient_is_pseudonym(dataset: str) -> Rule:
-    """Reject a patient_id that identifies a person."""
-    return Rule(
-        f"{dataset}.patient_is_pseudonym",
-        check.does_not_match("patient_id", NAME_OR_BIRTH_DATE),
-        reason="patient_id looks like a name, a birth date or an address; the warehouse accepts only pseudonyms.",
-        remedy="Export the registry's pseudonym as patient_id, and delete the delivered file.",
+def patient(dataset: str) -> tuple[Rule, ...]:
+    """Require a patient_id that identifies no person."""
+    return (
+        Rule(
+            f"{dataset}.patient_present",
+            check.present("patient_id"),
+            reason="The row has no patient_id.",
+            remedy="Enter patient_id in the registry and export the row again.",
+        ),
+        id_is_short(dataset, "patient_id"),
+        Rule(
+            f"{dataset}.patient_is_pseudonym",
+            check.does_not_match("patient_id", NAME_OR_BIRTH_DATE),
+            reason="patient_id looks like a name, a birth date or an address; the warehouse accepts only pseudonyms.",
+            remedy="Export the registry's pseudonym as patient_id, and delete the delivered file.",
+        ),
     )
 
 

@@ -44,14 +44,11 @@ JOINTS = (
 def training_set_suite(*, min_joints_of_grade: int, min_patients: int, min_test_patients: int) -> Suite:
     """Return the rules for one snapshot.
 
-    Args:
-        min_joints_of_grade: Joints of each Ratingen grade that the training set needs.
-        min_patients: Patients that the whole set needs.
-        min_test_patients: Patients that the test set needs; with fewer, no challenger could be shown to be better.
+    The training set needs a number of joints of each Ratingen grade, the whole set a number of patients, and the test
+    set a number of patients, below which no challenger could be shown to be better.
     """
     rules = (
-        *shared.columns_exist("training_set", REQUIRED),
-        *shared.columns_are_numbers("training_set", ["reading_percent"]),
+        *shared.columns("training_set", REQUIRED, ["reading_percent"]),
         Rule(
             "training_set.has_readings",
             check.rows_at_least(1),

@@ -1,8 +1,8 @@
 """Errors, one class per action of the operator.
 
-Every class has the exit code of the `scoring` command, so a scheduler or shell script can distinguish bad data from a
-lost connection without reading the log. `retry` states whether trying again without a person can help; the retry policy
-of the DAGs uses it.
+Each class sets the exit code of the `scoring` command, so that a scheduler or shell script can distinguish bad data
+from a lost connection without reading the log. `retry` states whether trying again without a person can help; the DAGs
+retry accordingly.
 """
 
 
@@ -14,7 +14,7 @@ class ScoringError(Exception):
 
 
 class BadInput(ScoringError):
-    """Delivered data cannot be used as a whole: a missing column, an unreadable file, or too many bad rows."""
+    """Delivered data cannot be used: a column is missing, a file is unreadable, or too many rows are bad."""
 
     exit_code = 3
 
@@ -27,7 +27,7 @@ class LandingNotReady(ScoringError):
 
 
 class WarehouseUnavailable(ScoringError):
-    """PostgreSQL cannot be reached, closed the connection, or did not grant a lock in time. Nothing was half-written."""
+    """PostgreSQL cannot be reached, closed the connection, or did not grant a lock in time. Nothing was written partly."""
 
     exit_code = 5
     retry = True
@@ -58,13 +58,13 @@ class InvalidRequest(ScoringError):
 
 
 class RuleNotComputed(ScoringError):
-    """A validation rule failed without a verdict: staged columns and suite do not match. The data may be good."""
+    """A validation rule could not be computed, because the staged columns do not match it. The data may be good."""
 
     exit_code = 10
 
 
 class StorageUnavailable(ScoringError):
-    """A storage does not respond, such as a share that timed out, or is full. The files in it may be intact."""
+    """Storage is full or does not respond, such as a share that timed out. The files on it may be intact."""
 
     exit_code = 11
     retry = True

@@ -16,9 +16,11 @@ from scoring.errors import InvalidRequest
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 IS_CHECKOUT = (PACKAGE_DIR.parent / "pyproject.toml").exists()
-# The folder that contains an installed package is not a place for settings or data.
+# The folder of an installed package is no place for settings or data.
 PROJECT_DIR = PACKAGE_DIR.parent if IS_CHECKOUT else Path.cwd()
-ENV_FILE_VARIABLE = "SCORING_ENV_FILE"
+
+# Name of the file that the extractor writes last.
+SUCCESS_MARKER = "_SUCCESS"
 
 # File names of the extractor: <SOP instance UID>_<registry column of the joint>.jpg. UIDs consist of digits and dots
 # (DICOM PS3.5, chapter 9). Letters and hyphens are allowed because registries replace UIDs by pseudonyms.
@@ -55,7 +57,7 @@ class Settings(BaseSettings):
     lookback_days: Annotated[int, Field(ge=0, le=366)] = Field(
         7, description="Number of days before the batch date that are searched for late files."
     )
-    success_marker: str = Field("_SUCCESS", description="Name of the file that closes a batch folder.")
+    success_marker: str = Field(SUCCESS_MARKER, description="Name of the file that closes a batch folder.")
     image_pattern: str = Field(
         IMAGE_PATTERN,
         description="Regular expression of image file names, with the named groups sop_iuid and joint.",
@@ -132,14 +134,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _local_defaults(self) -> Self:
-        for name, folder in (
-            ("landing_url", "landing"),
-            ("staging_url", "staging"),
-            ("report_url", "reports"),
-            ("model_store_url", "models"),
-        ):
-            if not getattr(self, name):
-                object.__setattr__(self, name, str(self.var_dir / folder))
+        folders = {"landing": "landing", "staging": "staging", "report": "reports", "model_store": "models"}
+        for name, folder in folders.items():
+            if not getattr(self, f"{name}_url"):
+                object.__setattr__(self, f"{name}_url", str(self.var_dir / folder))
         return self
 
     @cached_property
@@ -149,9 +147,6 @@ class Settings(BaseSettings):
             return self.code_revision
         if not IS_CHECKOUT:
             return version("bone-erosion-scoring")
-        if not (PROJECT_DIR / ".git").exists():
-            # In a copy without .git inside another repository, git would return the revision of that repository.
-            return "unknown"
         try:
             described = subprocess.run(
                 ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607 - git from PATH
@@ -159,7 +154,8 @@ class Settings(BaseSettings):
                 capture_output=True,
                 text=True,
                 check=True,
-                env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+                # In a copy without .git inside another repository, git would return the revision of that repository.
+                env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_CEILING_DIRECTORIES": str(PROJECT_DIR.parent)},
             )
         except (OSError, subprocess.CalledProcessError):
             return "unknown"
@@ -188,9 +184,9 @@ def get_settings() -> Settings:
 
 
 def _env_file() -> Path:
-    named = os.environ.get(ENV_FILE_VARIABLE)
+    named = os.environ.get("SCORING_ENV_FILE")
     if named and not Path(named).is_file():
-        raise InvalidRequest(f"The settings file in {ENV_FILE_VARIABLE} does not exist: {named}.")
+        raise InvalidRequest(f"The settings file in SCORING_ENV_FILE does not exist: {named}.")
     return Path(named) if named else PROJECT_DIR / ".env"
 
 

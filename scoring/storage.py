@@ -1,4 +1,4 @@
-"""Files on any fsspec URL: opened with a clear error, and written so that no reader sees half a file."""
+"""Files on any fsspec URL: a clear error if its storage is unknown, and writes that never show half a file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,19 +11,16 @@ from scoring.errors import InvalidRequest
 if TYPE_CHECKING:
     from upath import UPath
 
-# The optional dependency of this package that provides the file system of a URL.
+# The extra of this package that installs the file system of a URL.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "sftp": "sftp", "ssh": "sftp"}
 
 
 def open_url(url: str, setting: str) -> "UPath":
-    """Return a local path or fsspec URL as a path, after checking that its file system is installed.
-
-    Args:
-        url: The path or URL.
-        setting: Name of the setting it comes from, for the message.
+    """Return the path of a URL, after checking that its file system is installed.
 
     Raises:
-        InvalidRequest: The file system is unknown or not installed. The message gives the package to install.
+        InvalidRequest: The file system is unknown or not installed. The message names the setting with the URL, and the
+            package to install.
     """
     from fsspec import get_filesystem_class
     from fsspec.utils import get_protocol
@@ -50,9 +47,6 @@ def atomic_write(path: "UPath | Path") -> Iterator[IO[bytes]]:
     """Open a new file that appears under `path` only if the block succeeds, and then replaces an existing file.
 
     Missing folders are created. If the block raises, an existing file is unchanged and no other file remains.
-
-    Args:
-        path: Local path or fsspec path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{uuid4().hex}.part")

@@ -11,19 +11,16 @@ Four relations, each with observations of its own, so that no observation counts
 
 All intervals allow for several observations per patient: correlations as in `scoring.analysis.correlation`, slopes as
 in `scoring.analysis.regression`. Repeated-measures correlation (Bakdash, Marusich, Front Psychol 2017;8:456) is
-Pearson's correlation of the deviations from the patient's means. Its interval is clustered too, because deviations of
-one patient are not independent, as its authors assume. The mixed model has a random intercept per patient, adjusts for
-the years since the first radiograph, and separates effects within patients from effects between them by the patient's
-mean (Mundlak, Econometrica 1978;46:69-85).
+Pearson's correlation of the deviations from the patient's means. Its interval is clustered too, because the deviations
+of one patient are dependent, although its authors assume independence. The mixed model has a random intercept per
+patient, adjusts for the years since the first radiograph, and separates effects within patients from effects between
+them by the patient's mean (Mundlak, Econometrica 1978;46:69-85).
 
 Each form of DAS28 is analysed separately. With hundreds of estimates, some are far from 0 by chance: `q_value` is the p
 value adjusted by Benjamini and Hochberg (J R Stat Soc B 1995;57:289-300) over all of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, replace
-from itertools import chain, product
 
 import numpy as np
 import pandas as pd
@@ -31,12 +28,14 @@ from scipy import stats
 
 from scoring.analysis.correlation import (
     DAMAGES,
+    DAS28_FORMS,
     DECIMALS,
     MIN_PATIENTS,
-    THREADS,
     UNKNOWN,
     Estimate,
+    Rows,
     cluster_correlation,
+    rows_of_pairs,
 )
 from scoring.analysis.frames import Codes, Floats, check_frame
 from scoring.analysis.observations import (
@@ -46,32 +45,20 @@ from scoring.analysis.observations import (
     STRATA,
     DamageSeries,
     Observations,
-    activity_series,
+    by_stratum,
+    select,
+    to_series,
 )
 from scoring.analysis.pairing import Series
 from scoring.analysis.regression import cluster_regression, mixed_model
 
-DAS28_FORMS = ("das28_esr4", "das28_esr3", "das28_crp4", "das28_crp3")
 TIME = "time"
 """Value of `activity` for the trend, which relates damage to years."""
 
 COLUMNS = (
-    "damage",
-    "activity",
-    "relation",
-    "lag_window",
-    "method",
-    "stratum_kind",
-    "stratum",
-    "estimate",
-    "ci_low",
-    "ci_high",
-    "confidence",
-    "p_value",
-    "q_value",
-    "n_observations",
-    "n_patients",
-)
+    "damage", "activity", "relation", "lag_window", "method", "stratum_kind", "stratum", "estimate", "ci_low",
+    "ci_high", "confidence", "p_value", "q_value", "n_observations", "n_patients",
+)  # fmt: skip
 
 _Estimates = Iterator[tuple[str, str, Estimate, Codes]]
 """Window, method, estimate, and the patient of each observation behind it."""
@@ -133,21 +120,18 @@ def associate(
     patient, _ = pd.factorize(patient_ids, sort=True)
     n = len(radiographs)
     damage_series = {name: DamageSeries.from_frame(radiographs, patient[:n], name) for name in damages}
-    series = {name: activity_series(visits, patient[n:], name) for name in activities}
+    series = {name: to_series(visits, patient[n:], name)[0] for name in activities}
 
-    def rows_of_pair(damage: str, activity: str) -> list[tuple[object, ...]]:
+    def rows_of_pair(damage: str, activity: str) -> Rows:
         relations = _relations(damage_series[damage], series.get(activity), level_windows)
         return [
-            (damage, activity, relation, window, method, kind, stratum, *astuple(found), len(ids), _n_patients(ids))
+            (damage, activity, relation, window, method, kind, stratum, *found, len(ids), len(np.unique(ids)))
             for relation, observations, estimate in relations
-            for kind, stratum, part in observations.strata(strata)
+            for kind, stratum, part in by_stratum(observations, strata)
             for window, method, found, ids in estimate(part, kind, confidence)
         ]
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        parts = pool.map(rows_of_pair, *zip(*product(damages, (TIME, *activities)), strict=True))
-        rows = list(chain.from_iterable(parts))
-    return _table(rows, confidence)
+    return _table(rows_of_pairs(rows_of_pair, damages, (TIME, *activities)), confidence)
 
 
 def _relations(
@@ -158,30 +142,28 @@ def _relations(
         return [("trend", damage.radiographs, _trend)]
     near = damage.nearest_activity(activity, level_windows)
     return [
-        ("level", damage.levels(near), _level),
+        ("level", damage.radiographs | near, _level),
         ("change", damage.changes(near[PRIMARY_WINDOW]), _change),
         ("progression", damage.progressions(activity), _progression),
     ]
 
 
-def _table(rows: list[tuple[object, ...]], confidence: float) -> pd.DataFrame:
+def _table(rows: Rows, confidence: float) -> pd.DataFrame:
     """Return the rows with observations, with q values, rounded."""
     found = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in {"confidence", "q_value"}])
     found = found[found["n_observations"] > 0].reset_index(drop=True).assign(confidence=confidence, q_value=np.nan)
-    tested = found["p_value"].notna().to_numpy()
+    tested = found["p_value"].notna()
     if tested.any():
-        found.loc[tested, "q_value"] = stats.false_discovery_control(
-            found.loc[tested, "p_value"].to_numpy(), method="bh"
-        )
+        found.loc[tested, "q_value"] = stats.false_discovery_control(found.loc[tested, "p_value"].to_numpy())
     numbers = ["estimate", "ci_low", "ci_high", "p_value", "q_value"]
     return found.assign(**{name: found[name].astype(np.float64).round(DECIMALS) for name in numbers})[list(COLUMNS)]
 
 
 def _level(observations: Observations, kind: str, confidence: float) -> _Estimates:
-    windows = [window for window in LEVEL_WINDOWS if window in observations.values]
+    windows = [window for window in LEVEL_WINDOWS if window in observations]
     for window in windows if kind == "overall" else (PRIMARY_WINDOW,):
-        part = observations.select(np.isfinite(observations.values[window]))
-        damage, activity, patient = part.values["damage"], part.values[window], part.patient
+        part = select(observations, np.isfinite(observations[window]))
+        damage, activity, years, patient = (part[name] for name in ("damage", window, "years", "patient"))
         yield from _correlations(damage, activity, patient, window, confidence)
         if kind == "overall" and window == PRIMARY_WINDOW:
             yield window, "kendall", cluster_correlation(damage, activity, patient, "kendall", confidence), patient
@@ -192,8 +174,7 @@ def _level(observations: Observations, kind: str, confidence: float) -> _Estimat
         of = patient[repeated]
         deviations = _deviation(damage[repeated], of), _deviation(activity[repeated], of)
         yield window, "repeated_measures", cluster_correlation(*deviations, of, "pearson", confidence), of
-        mean, years = activity - _deviation(activity, patient), part.values["years"]
-        mean_years = years - _deviation(years, patient)
+        mean, mean_years = activity - _deviation(activity, patient), years - _deviation(years, patient)
         predictors = [np.ones(len(mean)), years - mean_years, mean_years, activity - mean, mean]
         slopes = _slopes(mixed_model, damage, predictors, patient, confidence)
         yield window, "mixed_within", slopes[3], patient
@@ -201,35 +182,32 @@ def _level(observations: Observations, kind: str, confidence: float) -> _Estimat
 
 
 def _change(observations: Observations, _: str, confidence: float) -> _Estimates:
-    damage, activity = observations.values["damage"], observations.values["activity"]
-    yield from _correlations(damage, activity, observations.patient, PRIMARY_WINDOW, confidence)
+    damage, activity, patient = (observations[name] for name in ("damage", "activity", "patient"))
+    yield from _correlations(damage, activity, patient, PRIMARY_WINDOW, confidence)
 
 
 def _progression(observations: Observations, _: str, confidence: float) -> _Estimates:
-    values, patient = observations.values, observations.patient
-    rate = values["damage"] / values["years"]
     for window in PROGRESSION_WINDOWS:
-        known = np.isfinite(values[window])
-        mean = (values[window] / values["years"])[known]
-        yield from _correlations(rate[known], mean, patient[known], window, confidence)
-    known = np.isfinite(np.column_stack([values[window] for window in PROGRESSION_WINDOWS]))
-    part = observations.select(np.all(known, axis=1))
+        part = select(observations, np.isfinite(observations[window]))
+        rate, mean = (part[name] / part["years"] for name in ("damage", window))
+        yield from _correlations(rate, mean, part["patient"], window, confidence)
+    known = np.all([np.isfinite(observations[window]) for window in PROGRESSION_WINDOWS], axis=0)
+    part = select(observations, known)
     # Gained damage = rate * years + effects * activity summed over years. Short intervals, with rates that are mostly
     # error, thus get little weight. The length of the interval replaces the intercept.
-    predictors = [part.values["years"], *(part.values[window] for window in PROGRESSION_WINDOWS)]
-    slopes = _slopes(cluster_regression, part.values["damage"], predictors, part.patient, confidence)
+    predictors = [part[name] for name in ("years", *PROGRESSION_WINDOWS)]
+    slopes = _slopes(cluster_regression, part["damage"], predictors, part["patient"], confidence)
     for window, slope in zip(PROGRESSION_WINDOWS, slopes[1:], strict=True):
-        yield window, "regression", slope, part.patient
+        yield window, "regression", slope, part["patient"]
 
 
 def _trend(observations: Observations, kind: str, confidence: float) -> _Estimates:
     if kind == "year":
         return
-    years, patient = observations.values["years"], observations.patient
+    damage, years, patient = (observations[name] for name in ("damage", "years", "patient"))
     within = _deviation(years, patient)
-    predictors = [np.ones(len(years)), within, years - within]
-    slope = _slopes(mixed_model, observations.values["damage"], predictors, patient, confidence)[1]
-    yield "none", "mixed_model", replace(slope, p_value=np.nan), patient
+    slope = _slopes(mixed_model, damage, [np.ones(len(years)), within, years - within], patient, confidence)[1]
+    yield "none", "mixed_model", slope._replace(p_value=np.nan), patient
 
 
 def _correlations(damage: Floats, activity: Floats, patient: Codes, window: str, confidence: float) -> _Estimates:
@@ -244,14 +222,9 @@ def _slopes(
     patient: Codes,
     confidence: float,
 ) -> list[Estimate]:
-    if _n_patients(patient) < MIN_PATIENTS:
+    if len(np.unique(patient)) < MIN_PATIENTS:
         return [UNKNOWN] * len(predictors)
     return fit(damage, np.column_stack(predictors), patient, confidence)
-
-
-def _n_patients(patient: Codes) -> int:
-    """Return the number of patients of observations sorted by patient."""
-    return int(len(patient) > 0) + int(np.count_nonzero(np.diff(patient)))
 
 
 def _deviation(values: Floats, patient: Codes) -> Floats:

@@ -1,7 +1,6 @@
 """Back-test: forecast the last radiograph of each patient from the earlier ones, and compare with simpler methods."""
 
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +14,13 @@ from scoring.analysis.progression import LEVELS, PredictiveDistribution, Progres
 from scoring.clinical.rau import HUMAN_SDC, MAX_SCORE
 
 FOLDS = 5
-RESAMPLES = 2000
 
 MODEL = "progression model"
 METHODS = ("last value", "linear trend", "mixed model", MODEL)
 """Last value carried forward, least-squares line through the patient's radiographs, normal mixed model of the score,
 progression model."""
 
+_RESAMPLES, _SEED = 2000, 1
 # Errors of a normal model, as a sample.
 _NORMAL = stats.norm.ppf((np.arange(999) + 0.5) / 999)
 
@@ -48,19 +47,12 @@ class BackTest:
     share_beyond: float
 
 
-def back_test(radiographs: pd.DataFrame, seed: int = 1) -> BackTest:
+def back_test(radiographs: pd.DataFrame) -> BackTest:
     """Forecast the last radiograph of each patient with two or more, with each method.
 
-    A hash of their ids divides the patients into five parts. For each part, everything is fitted on the other four,
-    including the errors of the simple methods.
-
-    Args:
-        radiographs: As for `progression.fit`.
-        seed: Seed of the bootstrap over patients.
-
-    Raises:
-        TooFewPatients: Four fifths of the patients are too few for a model.
-        ValueError: As for `progression.fit`.
+    A hash of their ids divides the patients into five parts. For each part, everything is fitted to the other four,
+    including the errors of the simple methods. Radiographs and errors are those of `progression.fit`: the exception
+    TooFewPatients means that four fifths of the patients are too few for a model.
     """
     radiographs = progression.checked(radiographs)
     fold = radiographs["patient_id"].map(lambda name: zlib.crc32(str(name).encode()) % FOLDS)
@@ -69,17 +61,16 @@ def back_test(radiographs: pd.DataFrame, seed: int = 1) -> BackTest:
     parts = [_back_test_part(radiographs[fold != number], radiographs[fold == number]) for number in numbers]
     losses = {method: pd.concat([part[method] for part in parts], ignore_index=True) for method in METHODS}
     before, last = progression.without_last(radiographs)
-    previous = before.groupby("patient_id")["rau"].last().to_numpy()
     return BackTest(
         figures=pd.DataFrame([{"method": method, **_figures(found)} for method, found in losses.items()]),
-        differences=_differences(losses, seed),
+        differences=_differences(losses),
         n_patients=len(last),
         n_radiographs=len(before),
-        share_beyond=float((last["rau"].to_numpy() > previous + HUMAN_SDC).mean()),
+        share_beyond=float((last["rau"].to_numpy() > last_value(before) + HUMAN_SDC).mean()),
     )
 
 
-def last_value(before: pd.DataFrame, last: pd.DataFrame) -> Floats:  # noqa: ARG001 - all methods have one signature
+def last_value(before: pd.DataFrame) -> Floats:
     """Return the score before the last one in points, in order of patient ids."""
     return np.asarray(before.groupby("patient_id")["rau"].last(), dtype=np.float64)
 
@@ -100,22 +91,19 @@ def _back_test_part(training: pd.DataFrame, test: pd.DataFrame) -> dict[str, pd.
     """Return the losses of each method, one row per test patient."""
     model = progression.fit(training)
     mixed = ProgressionModel(fit_growth(training.reset_index(drop=True), np.inf, with_walk=False), _NORMAL, 0)
-    shift = model.growth.shift
-    known, (before, last) = progression.without_last(training), progression.without_last(test)
-    previous = last_value(before, last)
+    known_before, known_last = progression.without_last(training)
+    before, last = progression.without_last(test)
+    shift, previous = model.growth.shift, last_value(before)
 
-    def simple(method: Callable[[pd.DataFrame, pd.DataFrame], Floats]) -> pd.DataFrame:
+    def simple(known: Floats, point: Floats) -> pd.DataFrame:
         """Return the losses with the errors of the method for training patients, on the scale of the model."""
-        error = to_scale(known[1]["rau"].to_numpy(), shift) - to_scale(method(*known), shift)
-        point = method(before, last)
-        centre = to_scale(point, shift)
-        return _losses(
-            PredictiveDistribution(shift, centre, np.ones_like(centre), np.sort(error)), last, previous, point
-        )
+        errors = np.sort(to_scale(known_last["rau"].to_numpy(), shift) - to_scale(known, shift))
+        predicted = PredictiveDistribution(shift, to_scale(point, shift), np.ones_like(point), errors)
+        return _losses(predicted, last, previous, point)
 
     return {
-        "last value": simple(last_value),
-        "linear trend": simple(linear_trend),
+        "last value": simple(last_value(known_before), previous),
+        "linear trend": simple(linear_trend(known_before, known_last), linear_trend(before, last)),
         "mixed model": _losses(progression.predict(mixed, before, last), last, previous),
         MODEL: _losses(progression.predict(model, before, last), last, previous),
     }
@@ -144,37 +132,30 @@ def _losses(
 def _figures(losses: pd.DataFrame) -> dict[str, float]:
     mean = losses.mean()
     return {
-        "mae": float(mean["absolute"]),
-        "rmse": float(np.sqrt(mean["squared"])),
-        "crps": float(mean["crps"]),
-        "coverage": float(mean["covered"]),
-        "coverage_damaged": float(losses.loc[losses["damaged"], "covered"].mean()),
-        "width": float(mean["width"]),
-        "brier": float(mean["brier"]),
+        "mae": mean["absolute"],
+        "rmse": np.sqrt(mean["squared"]),
+        "crps": mean["crps"],
+        "coverage": mean["covered"],
+        "coverage_damaged": losses.loc[losses["damaged"], "covered"].mean(),
+        "width": mean["width"],
+        "brier": mean["brier"],
     }
 
 
-def _differences(losses: dict[str, pd.DataFrame], seed: int) -> pd.DataFrame:
+def _differences(losses: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the errors of the model minus those of the other methods, on the same bootstrap samples of patients."""
     n = len(losses[MODEL])
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
+    drawn = np.random.default_rng(_SEED).multinomial(n, np.full(n, 1 / n), _RESAMPLES) / n
     weights = np.vstack([np.full(n, 1 / n), drawn])
 
     def measured(method: str) -> dict[str, Floats]:
-        found = losses[method]
-        return {
-            "mae": weights @ found["absolute"].to_numpy(),
-            "rmse": np.sqrt(weights @ found["squared"].to_numpy()),
-            "crps": weights @ found["crps"].to_numpy(),
-        }
+        means = {name: weights @ losses[method][name].to_numpy() for name in ("absolute", "squared", "crps")}
+        return {"mae": means["absolute"], "rmse": np.sqrt(means["squared"]), "crps": means["crps"]}
 
     own = measured(MODEL)
     rows = []
-    for method in METHODS:
-        if method == MODEL:
-            continue
+    for method in METHODS[:-1]:
         for measure, values in measured(method).items():
             difference = own[measure] - values
-            low, high = np.quantile(difference[1:], (0.025, 0.975))
-            rows.append((method, measure, float(difference[0]), float(low), float(high)))
+            rows.append((method, measure, difference[0], *np.quantile(difference[1:], (0.025, 0.975))))
     return pd.DataFrame(rows, columns=["against", "measure", "difference", "low", "high"])

@@ -1,9 +1,9 @@
 """Correlation of joint damage with disease activity, with intervals that allow for several visits per patient.
 
-Visits of a patient resemble each other, so a thousand visits of a hundred patients carry little more information than a
-hundred patients, and the textbook interval is too narrow. Therefore each correlation is linearised. Its influence
-function states by how much one visit changes it; the influences are summed within each patient, and the variation of
-these sums gives the standard error (cluster-robust or sandwich variance; Cameron, Miller, J Hum Resour
+The visits of a patient resemble each other, so a thousand visits of a hundred patients carry little more information
+than a hundred patients, and the textbook interval is too narrow. Therefore each correlation is linearised. Its
+influence function states by how much one visit changes it; the influences are summed within each patient, and the
+variation of these sums gives the standard error (cluster-robust or sandwich variance; Cameron, Miller, J Hum Resour
 2015;50:317-72). The interval is computed on Fisher's z, where a correlation is closer to normal, with the t quantile of
 n_patients - 1. It is a formula, not a bootstrap: equal visits give equal digits, and 20,000 visits take one second.
 
@@ -15,11 +15,10 @@ A weak correlation is the expected result: damage accumulates over decades, whil
 this project reports 0.15 with DAS28-ESR and 0.08 with DAS28-3-CRP. A strong correlation suggests an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import chain, product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,34 +28,28 @@ from scipy import stats
 from scoring.analysis.frames import Codes, Floats, check_frame, to_floats
 
 DAMAGES = ("reported_rau", "predicted_rau")
-ACTIVITIES = ("das28_esr4", "das28_esr3", "das28_crp4", "das28_crp3", "physician_global", "patient_global")
+DAS28_FORMS = ("das28_esr4", "das28_esr3", "das28_crp4", "das28_crp3")
+ACTIVITIES = (*DAS28_FORMS, "physician_global", "patient_global")
 COLUMNS = (
-    "damage",
-    "activity",
-    "method",
-    "estimate",
-    "ci_low",
-    "ci_high",
-    "confidence",
-    "n_visits",
-    "n_patients",
-)
+    "damage", "activity", "method", "estimate", "ci_low", "ci_high", "confidence", "n_visits", "n_patients",
+)  # fmt: skip
 MIN_PATIENTS = 5
 """Fewer patients give no estimate: its error would be unknown, and it would reveal too much about them."""
 
 DECIMALS = 9
 """Results are rounded, because sums in another order differ in the last digits and a repeated run must not."""
 
-THREADS = 2
-"""Pairs of measures computed at once. numpy releases the interpreter lock on long arrays; each pair needs some hundred
-bytes per visit."""
+# Pairs of measures computed at once. numpy releases the interpreter lock on long arrays; each pair needs some hundred
+# bytes per visit.
+_THREADS = 2
 
 # Beyond this correlation no residual influence remains, so no error can be estimated.
 _PERFECT = 1 - 1e-12
 
+Rows = list[tuple[object, ...]]
 
-@dataclass(frozen=True)
-class Estimate:
+
+class Estimate(NamedTuple):
     """An estimate with its interval and two-sided p value of the hypothesis that it is 0; NaN where not estimable."""
 
     estimate: float
@@ -71,18 +64,13 @@ UNKNOWN = Estimate(np.nan, np.nan, np.nan, np.nan)
 def correlate(visits: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     """Correlate each measure of damage with each measure of disease activity over visits.
 
-    Every pair uses the visits that have both values (pairwise complete), so n differs between rows.
-
-    Args:
-        visits: One row per visit: patient_id, visit_date, reported_rau, predicted_rau, das28_esr4, das28_esr3,
-            das28_crp4, das28_crp3, physician_global, patient_global. Missing values are NaN or null.
-        confidence: Confidence level of the intervals, between 0 and 1.
+    Every pair uses the visits that have both values (pairwise complete), so n differs between rows. `visits` has one
+    row per visit with the columns patient_id, visit_date, `DAMAGES` and `ACTIVITIES`; missing values are NaN or null.
 
     Returns:
-        One row for each of 2 damages x 6 activities x 3 methods (pearson, spearman, kendall's tau-b), in that order:
-        damage, activity, method, estimate, ci_low, ci_high, confidence, n_visits, n_patients. Estimate and interval
-        are NaN if fewer than `MIN_PATIENTS` patients have both values or if one value is constant. Only the interval
-        is NaN for a correlation of exactly 1 or -1.
+        One row for each of 2 damages x 6 activities x 3 methods (pearson, spearman, kendall's tau-b), in that order,
+        with the columns `COLUMNS`. Estimate and interval are NaN if fewer than `MIN_PATIENTS` patients have both values
+        or if one value is constant. Only the interval is NaN for a correlation of exactly 1 or -1.
 
     Raises:
         ValueError: A column is missing, a visit has no patient, a visit is repeated (a join that multiplies rows makes
@@ -94,31 +82,28 @@ def correlate(visits: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:
     patients, _ = pd.factorize(visits["patient_id"])
     values = {name: to_floats(visits[name]) for name in (*DAMAGES, *ACTIVITIES)}
 
-    def rows_of_pair(damage: str, activity: str) -> list[tuple[object, ...]]:
+    def rows_of_pair(damage: str, activity: str) -> Rows:
         both = np.isfinite(values[damage]) & np.isfinite(values[activity])
         x, y, patient = values[damage][both], values[activity][both], patients[both]
-        n_patients = len(np.unique(patient))
-        estimates = {method: cluster_correlation(x, y, patient, method, confidence) for method in METHODS}
+        counts = confidence, len(x), len(np.unique(patient))
         return [
-            (damage, activity, method, one.estimate, one.ci_low, one.ci_high, confidence, len(x), n_patients)
-            for method, one in estimates.items()
+            (damage, activity, method, *cluster_correlation(x, y, patient, method, confidence)[:3], *counts)
+            for method in METHODS
         ]
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        parts = pool.map(rows_of_pair, *zip(*product(DAMAGES, ACTIVITIES), strict=True))
-        rows = list(chain.from_iterable(parts))
-    return pd.DataFrame(rows, columns=list(COLUMNS)).round(DECIMALS)
+    return pd.DataFrame(rows_of_pairs(rows_of_pair, DAMAGES, ACTIVITIES), columns=list(COLUMNS)).round(DECIMALS)
+
+
+def rows_of_pairs(rows: Callable[[str, str], Rows], damages: Iterable[str], activities: Iterable[str]) -> Rows:
+    """Return the rows of every pair of damage and activity, in this order, computed in threads."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(chain.from_iterable(pool.map(lambda pair: rows(*pair), product(damages, activities))))
 
 
 def cluster_correlation(x: Floats, y: Floats, cluster: npt.NDArray[Any], method: str, confidence: float) -> Estimate:
     """Return one correlation with an interval that is robust to dependence within clusters.
 
-    Args:
-        x: Values without NaN, (n,).
-        y: Values without NaN, (n,).
-        cluster: The patient of each value, (n,).
-        method: pearson, spearman or kendall.
-        confidence: Confidence level of the interval, between 0 and 1.
+    `x` and `y` have no NaN, and `cluster` is the patient of each value, (n,) each. `method` is a key of `METHODS`.
 
     Returns:
         The correlation; see `correlate` for when it is NaN. The p value agrees with the interval: it is below
@@ -161,7 +146,13 @@ def _spearman(x: Floats, y: Floats) -> tuple[float, Floats]:
 def _kendall(x: Floats, y: Floats) -> tuple[float, Floats]:
     """Tau-b, K / sqrt(D_x D_y): excess of concordant pairs, over the pairs not tied in x and those not tied in y."""
     x_ranks, y_ranks = _Ranks(x), _Ranks(y)
-    excess = _excess_concordance(x_ranks, y_ranks)
+    below = _CountBelow(y_ranks.dense[x_ranks.order])
+    low_low = below(x_ranks.below, y_ranks.dense)
+    low_high = x_ranks.below - below(x_ranks.below, y_ranks.dense + 1)
+    high_low = y_ranks.below - below(x_ranks.up_to, y_ranks.dense)
+    high_high = (len(x) - x_ranks.up_to) - (y_ranks.up_to - below(x_ranks.up_to, y_ranks.dense + 1))
+    # For each visit, the share of concordant visits minus the share of discordant visits.
+    excess = (low_low + high_high - low_high - high_low) / len(x)
     untied_x, untied_y = x_ranks.untied_share, y_ranks.untied_share
     # All three are means over pairs (U-statistics): a visit's influence is twice its own mean minus the overall mean.
     d_x, d_y = untied_x.mean(), untied_y.mean()
@@ -192,26 +183,21 @@ def _moment_influence(x: Floats, y: Floats) -> Floats:
 
 
 class _Ranks:
-    """Ranks of values; sorted once, because sorting takes most of the time of rank correlations.
+    """Ranks of values.
 
     Attributes:
         order: Indices of the values from the smallest to the largest, (n,).
-        below: Number of smaller values, (n,).
-        up_to: Number of values that are not larger, (n,).
         dense: Number of distinct smaller values, (n,).
+        up_to: Number of values that are not larger, (n,).
+        below: Number of smaller values, (n,).
     """
 
     def __init__(self, values: Floats) -> None:
-        n = len(values)
         # The order of equal values changes only the last digits, and a stable sort takes six times as long.
         self.order = np.argsort(values)
-        ordered = values[self.order]
-        starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])[:n])
-        lengths = np.diff(np.append(starts, n))
-        self.dense, self.below, self.up_to = (np.empty(n, dtype=np.int64) for _ in range(3))
-        self.dense[self.order] = np.repeat(np.arange(len(starts)), lengths)
-        self.below[self.order] = np.repeat(starts, lengths)
-        self.up_to[self.order] = np.repeat(starts + lengths, lengths)
+        _, self.dense, n_equal = np.unique(values, return_inverse=True, return_counts=True)
+        self.up_to = np.cumsum(n_equal)[self.dense]
+        self.below = self.up_to - n_equal[self.dense]
 
     @property
     def middle(self) -> Floats:
@@ -232,17 +218,6 @@ class _Ranks:
         from_top = np.append(np.cumsum(centred[self.order][::-1])[::-1], 0.0)
         raised = (from_top[self.below] + from_top[self.up_to]) / (2 * len(weights))
         return np.asarray(raised - raised.mean(), dtype=np.float64)
-
-
-def _excess_concordance(x: _Ranks, y: _Ranks) -> Floats:
-    """Return for each visit the share of concordant visits minus the share of discordant visits."""
-    n = len(x.order)
-    below = _CountBelow(y.dense[x.order])
-    low_low = below(x.below, y.dense)
-    low_high = x.below - below(x.below, y.dense + 1)
-    high_low = y.below - below(x.up_to, y.dense)
-    high_high = (n - x.up_to) - (y.up_to - below(x.up_to, y.dense + 1))
-    return np.asarray((low_low + high_high - low_high - high_low) / n, dtype=np.float64)
 
 
 class _CountBelow:

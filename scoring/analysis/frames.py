@@ -24,13 +24,8 @@ def check_frame(
 ) -> None:
     """Check the columns, required values and keys of a frame.
 
-    Args:
-        name: Plural name of the rows in error messages.
-        frame: The frame.
-        columns: Columns that the frame must have, besides those of `required` and `key`.
-        required: Columns without missing values.
-        key: Columns that identify a row.
-        remedy: What to do about repeated rows.
+    `columns` are needed besides `required` (columns without missing values) and `key` (columns that identify a row).
+    `name` (of the rows, plural) and `remedy` (what to do about repeated rows) are parts of the error messages.
 
     Raises:
         ValueError: A column or a required value is missing, or rows have the same key.
@@ -47,3 +42,8 @@ def check_frame(
 def to_floats(column: pd.Series) -> Floats:
     """Return a column as float64, with NaN for missing values."""
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def to_days(dates: pd.Series) -> Codes:
+    """Return a column of dates as whole days since 1970."""
+    return np.asarray(pd.to_datetime(dates).to_numpy().astype("datetime64[D]"), dtype=np.int64)

@@ -25,11 +25,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy import optimize
 
-from scoring.analysis.frames import DAYS_PER_YEAR, Codes, Floats
+from scoring.analysis.frames import DAYS_PER_YEAR, Codes, Floats, to_days
 from scoring.clinical.rau import MAX_SCORE
 
 
@@ -57,24 +56,21 @@ class GrowthModel:
         """Predict one later score of each patient, on the scale.
 
         Erosions do not heal, so the predicted score is never below the estimated score at the last radiograph.
-
-        Args:
-            radiographs: patient_id, visit_date, rau, rau_sd; sorted by patient and date.
-            target: patient_id, visit_date, rau_sd; one row per patient, in the same order of patients.
+        `radiographs` are as for `fit_growth`; `target` has patient_id, visit_date and rau_sd, one row per patient in
+        the same order.
 
         Returns:
             Centre and standard deviation of the later score, and the estimated score at the last radiograph, (n,) each.
         """
-        centre, variance, level = np.empty(len(target)), np.empty(len(target)), np.empty(len(target))
-        target_date = target["visit_date"].to_numpy().astype("datetime64[D]")
-        date = radiographs["visit_date"].to_numpy().astype("datetime64[D]")
+        centre, variance, level = np.empty((3, len(target)))
+        target_day, day = to_days(target["visit_date"]), to_days(radiographs["visit_date"])
         sd = target["rau_sd"].to_numpy(dtype=np.float64)
         number = np.cumsum(~radiographs.duplicated("patient_id").to_numpy()) - 1
         effects = np.array([self.level, self.progression])
         (level_variance, level_progression), (_, progression_variance) = self.covariance
         for rows in _rows_by_count(radiographs):
             group, patient = _Group.of(radiographs, rows, self.shift), number[rows[:, 0]]
-            last, at = group.years[:, -1], _years(target_date[patient], date[rows[:, 0]])
+            last, at = group.years[:, -1], (target_day[patient] - day[rows[:, 0]]) / DAYS_PER_YEAR
             with_last, with_target = group.covariance_with(self, last), group.covariance_with(self, at)
             residual = group.scaled - group.design @ effects
             solved = np.linalg.solve(group.covariance(self), np.stack([residual, with_target], axis=-1))
@@ -90,10 +86,8 @@ class GrowthModel:
 def fit_growth(radiographs: pd.DataFrame, shift: float, *, with_walk: bool = True) -> GrowthModel:
     """Fit the growth model by restricted maximum likelihood (Patterson, Thompson, Biometrika 1971;58:545-54).
 
-    Args:
-        radiographs: patient_id, visit_date, rau, rau_sd; sorted by patient and date.
-        shift: c of the scale, points; inf for the score itself.
-        with_walk: Include the random walk; without it, this is the usual mixed model.
+    `radiographs` has patient_id, visit_date, rau and rau_sd, sorted by patient and date; `shift` is c of the scale in
+    points, inf for the score itself. Without the walk, this is the usual mixed model.
     """
     groups = [_Group.of(radiographs, rows, shift) for rows in _rows_by_count(radiographs)]
     scaled = np.concatenate([group.scaled.ravel() for group in groups])
@@ -159,10 +153,10 @@ class _Group:
     @classmethod
     def of(cls, radiographs: pd.DataFrame, rows: Codes, shift: float) -> "_Group":
         """Return the radiographs of these rows, (p, n), on the scale."""
-        date = radiographs["visit_date"].to_numpy().astype("datetime64[D]")[rows]
+        day = to_days(radiographs["visit_date"])[rows]
         rau = radiographs["rau"].to_numpy(dtype=np.float64)[rows]
         sd = radiographs["rau_sd"].to_numpy(dtype=np.float64)[rows]
-        return cls(_years(date, date[:, :1]), to_scale(rau, shift), _scaled_variance(rau, sd, shift))
+        return cls((day - day[:, :1]) / DAYS_PER_YEAR, to_scale(rau, shift), _scaled_variance(rau, sd, shift))
 
     @cached_property
     def design(self) -> Floats:
@@ -194,10 +188,6 @@ def _rows_by_count(radiographs: pd.DataFrame) -> Iterator[Codes]:
     n_radiographs = np.diff(np.append(first, len(radiographs)))
     for n in np.unique(n_radiographs):
         yield first[n_radiographs == n][:, np.newaxis] + np.arange(n)
-
-
-def _years(later: "npt.NDArray[np.datetime64]", earlier: "npt.NDArray[np.datetime64]") -> Floats:
-    return np.asarray((later - earlier).astype(np.int64) / DAYS_PER_YEAR, dtype=np.float64)
 
 
 def _fixed_effects(variances: _Variances, groups: list[_Group]) -> tuple[Floats, Floats, list[Floats]]:
@@ -234,14 +224,6 @@ def _deviance(logs: Floats, groups: list[_Group], unit: float) -> tuple[float, F
         factor = inverse - a[:, :, np.newaxis] * a[:, np.newaxis, :] - weighted @ inverse_precision @ weighted.mT
         by_walk += 0.5 * float((factor * group.shared_years).sum())
         by_error += 0.5 * float(np.trace(factor, axis1=1, axis2=2).sum())
-    by_root = 2 * by_covariance @ variances.root
-    gradient = np.array(
-        [
-            by_root[0, 0] * variances.root[0, 0],
-            by_root[1, 0] * unit,
-            by_root[1, 1] * variances.root[1, 1],
-            by_walk * 2 * variances.walk,
-            by_error * 2 * variances.error,
-        ]
-    )
-    return float(value), gradient
+    by_root = 2 * by_covariance @ variances.root * [[variances.root[0, 0], 0], [unit, variances.root[1, 1]]]
+    by_variance = [2 * by_walk * variances.walk, 2 * by_error * variances.error]
+    return float(value), np.append(by_root[np.tril_indices(2)], by_variance)

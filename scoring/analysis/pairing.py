@@ -50,10 +50,9 @@ def nearest(series: Series, patient: Codes, day: Codes, earliest: int, latest: i
         Indices into the series, (m,); -1 if the window is empty. Of two equally near values, the earlier one.
     """
     known, wanted = series.key, patient * _DAYS_PER_PATIENT + day
-    absent = np.full(len(wanted), -1)
     if not len(known):
-        return absent
-    before, after = absent, absent
+        return np.full(len(wanted), -1)
+    before = after = np.full(len(wanted), -1)
     if earliest <= 0:
         last = np.searchsorted(known, wanted + min(latest, 0), side="right") - 1
         before = np.where((last >= 0) & (known[last] >= wanted + earliest), last, -1)
@@ -68,11 +67,8 @@ def nearest(series: Series, patient: Codes, day: Codes, earliest: int, latest: i
 def summed(series: Series, patient: Codes, start: Floats, end: Floats) -> Floats:
     """Sum the values of a patient over a period: the area under the straight lines between their visits.
 
-    Args:
-        series: The values.
-        patient: Code of the patient, (m,).
-        start: First day, (m,); not necessarily a visit.
-        end: Last day, not before the first, (m,).
+    `patient` (code), `start` (first day) and `end` (last day, not before the first) are (m,); neither day needs to
+    be a visit.
 
     Returns:
         Value times years, (m,); NaN if the period extends beyond the visits of the patient, or if two visits within it

@@ -10,7 +10,6 @@ It adds two things to `scoring.analysis.growth`, because scores of damage are no
 """
 
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,8 +99,9 @@ def fit(radiographs: pd.DataFrame) -> ProgressionModel:
         raise TooFewPatients(
             f"{len(last)} patients have two or more radiographs; the progression model needs {MIN_PATIENTS}"
         )
-    patients = radiographs["patient_id"].unique()
-    sample = radiographs[radiographs["patient_id"].isin(_sampled(patients))]
+    # Selected by a hash of the id, so that a new patient replaces few of the others.
+    patients = sorted(map(str, radiographs["patient_id"].unique()), key=lambda name: (zlib.crc32(name.encode()), name))
+    sample = radiographs[radiographs["patient_id"].isin(patients[:_MAX_FITTED])]
     truth = last["rau"].to_numpy()
     candidates = []
     for shift in SHIFTS:
@@ -113,13 +113,10 @@ def fit(radiographs: pd.DataFrame) -> ProgressionModel:
     return min(candidates, key=lambda candidate: candidate[0])[1]
 
 
-def forecast(model: ProgressionModel, radiographs: pd.DataFrame, dates: "pd.Series | None" = None) -> pd.DataFrame:
-    """Forecast the score of one radiograph of each patient.
+def forecast(model: ProgressionModel, radiographs: pd.DataFrame) -> pd.DataFrame:
+    """Forecast the score of each patient one year after their last radiograph.
 
-    Args:
-        model: The model.
-        radiographs: As for `fit`; the model need not have been fitted to these patients.
-        dates: Date of the radiograph to forecast, by patient_id; default: one year after the last one.
+    Radiographs and errors are those of `fit`; the model need not have been fitted to these patients.
 
     Returns:
         One row per patient, in order of their ids: patient_id, last_visit, forecast_date, n_visits (with a score),
@@ -127,25 +124,18 @@ def forecast(model: ProgressionModel, radiographs: pd.DataFrame, dates: "pd.Seri
         error), rau_expected, rau_median, rau_q05, rau_q95 (score of a radiograph on the forecast date in points, with
         its 90 % interval) and p_beyond_sdc: the probability that it exceeds rau_last by more than the smallest
         detectable change.
-
-    Raises:
-        ValueError: A column, score or date is missing, a radiograph is repeated, or a date is before the last
-            radiograph.
     """
     radiographs = checked(radiographs)
-    last = radiographs.groupby("patient_id").tail(1).set_index("patient_id")
-    when = last["visit_date"] + pd.DateOffset(years=1) if dates is None else pd.to_datetime(dates).reindex(last.index)
-    if not (when >= last["visit_date"]).all():
-        raise ValueError("Every patient needs a forecast date that is not before the last radiograph.")
+    last = radiographs.groupby("patient_id").tail(1).reset_index(drop=True)
     # The next radiograph is assumed to have the same known error as the last one.
-    target = last.assign(visit_date=when).reset_index()
+    target = last.assign(visit_date=last["visit_date"] + pd.DateOffset(years=1))
     centre, spread, level = model.growth.predict(radiographs, target)
     predicted = PredictiveDistribution(model.growth.shift, centre, spread, model.residuals)
     quantiles = predicted.quantiles()
     return pd.DataFrame(
         {
             "patient_id": target["patient_id"],
-            "last_visit": last["visit_date"].dt.date.to_numpy(),
+            "last_visit": last["visit_date"].dt.date,
             "forecast_date": target["visit_date"].dt.date,
             "n_visits": radiographs.groupby("patient_id").size().to_numpy(),
             "n_scored": target["n_scored"],
@@ -163,10 +153,8 @@ def forecast(model: ProgressionModel, radiographs: pd.DataFrame, dates: "pd.Seri
 def predict(model: ProgressionModel, radiographs: pd.DataFrame, target: pd.DataFrame) -> PredictiveDistribution:
     """Predict the score of one later radiograph of each patient.
 
-    Args:
-        model: The model.
-        radiographs: As returned by `checked`.
-        target: patient_id, visit_date, rau_sd; one row per patient of `radiographs`, in order of their ids.
+    `radiographs` are as returned by `checked`; `target` has patient_id, visit_date and rau_sd, one row per patient of
+    `radiographs` in order of their ids.
     """
     centre, spread, _ = model.growth.predict(radiographs, target)
     return PredictiveDistribution(model.growth.shift, centre, spread, model.residuals)
@@ -184,12 +172,7 @@ def crps(quantiles: Floats, truth: Floats) -> Floats:
 
     Gneiting, Raftery, J Am Stat Assoc 2007;102:359-78. For a forecast without spread it is the absolute error.
 
-    Args:
-        quantiles: Quantiles, (n, 19).
-        truth: Observed scores, (n,).
-
-    Returns:
-        Scores in points, (n,); smaller is better.
+    `quantiles` are (n, 19) and `truth` the observed scores, (n,). Returns points, (n,); smaller is better.
     """
     error = truth[:, np.newaxis] - quantiles
     return np.asarray(2 * np.maximum(LEVELS * error, (LEVELS - 1) * error).mean(axis=1), dtype=np.float64)
@@ -204,9 +187,3 @@ def checked(radiographs: pd.DataFrame) -> pd.DataFrame:
         rau_sd=radiographs["rau_sd"].astype("float64").fillna(0.0),
     )
     return typed.sort_values(["patient_id", "visit_date"], ignore_index=True)
-
-
-def _sampled(patient_ids: Iterable[object]) -> list[str]:
-    """Select the patients to fit to, by a hash of the id, so that a new patient replaces few of the others."""
-    names = sorted(map(str, patient_ids), key=lambda name: (zlib.crc32(name.encode()), name))
-    return names[:_MAX_FITTED]

@@ -39,8 +39,6 @@ def rau_predictions(joint_predictions: pd.DataFrame) -> pd.DataFrame:
     check_frame(
         "joint predictions", joint_predictions, (), required=_INPUT, key=_INPUT[:4], remedy="Select one model version."
     )
-    if joint_predictions.empty:
-        return _empty()
     # In order of joints, because convolution in another order differs in the last digit.
     joints = joint_predictions.sort_values("joint", kind="stable", ignore_index=True)
     probability = np.array(joints["grade_probability"].to_list(), dtype=np.float64)
@@ -54,10 +52,8 @@ def rau_predictions(joint_predictions: pd.DataFrame) -> pd.DataFrame:
     repeats = (np.diff(visit[order], prepend=-1) == 0) & (np.diff(joint[order], prepend=-1) == 0)
     radiographs = _scores(joints, probability, radiograph, np.argsort(radiograph, kind="stable"))
     visits = _scores(joints, probability, visit, order[~repeats])
-    found = pd.concat(
-        [radiographs.assign(scope="radiograph"), visits.assign(scope="visit", sop_iuid="")], ignore_index=True
-    )
-    return found[list(COLUMNS)]
+    both = [radiographs.assign(scope="radiograph"), visits.assign(scope="visit", sop_iuid="")]
+    return pd.concat(both, ignore_index=True)[list(COLUMNS)]
 
 
 def _scores(joints: pd.DataFrame, probability: Floats, group: Codes, rows: Codes) -> pd.DataFrame:
@@ -78,9 +74,3 @@ def _scores(joints: pd.DataFrame, probability: Floats, group: Codes, rows: Codes
             score["rau_from_grades"][chunk] = rau_score(grades[members])
     groups: pd.DataFrame = joints.loc[rows[start], ["patient_id", "visit_date", "sop_iuid"]].reset_index(drop=True)
     return groups.assign(**score, n_scored=size.astype(np.int64), extrapolated=size < USUAL_SET)
-
-
-def _empty() -> pd.DataFrame:
-    text = dict.fromkeys(("scope", "patient_id", "visit_date", "sop_iuid"), "object")
-    dtypes = {**text, **dict.fromkeys(SCORE_COLUMNS, "float64"), "n_scored": "int64", "extrapolated": "bool"}
-    return pd.DataFrame({name: pd.Series(dtype=dtypes[name]) for name in COLUMNS})

@@ -23,11 +23,8 @@ _LARGEST_SHARE_OF_PATIENTS = 1 - 1e-6
 def cluster_regression(y: Floats, predictors: Floats, cluster: Codes, confidence: float) -> list[Estimate]:
     """Fit least squares with errors that are robust to dependence within clusters (Cameron, Miller 2015, CR1).
 
-    Args:
-        y: Values without NaN, (n,).
-        predictors: Values without NaN, (n, k); include a constant column for an intercept.
-        cluster: Code of the patient of each value, (n,).
-        confidence: Confidence level of the intervals, by the t distribution with n_clusters - 1 degrees of freedom.
+    `y` (n,) and `predictors` (n, k) have no NaN; an intercept needs a constant column. `cluster` is the code of the
+    patient of each value, (n,). The intervals use the t distribution with n_clusters - 1 degrees of freedom.
 
     Returns:
         The slope of each predictor; NaN if there are fewer than k + 2 values, fewer than 3 clusters, or collinear
@@ -47,10 +44,7 @@ def cluster_regression(y: Floats, predictors: Floats, cluster: Codes, confidence
     halves = stats.t.ppf(0.5 + confidence / 2, n_clusters - 1) * errors
     ratio = np.divide(np.abs(slopes), errors, out=np.full(k, np.nan), where=errors > 0)
     p_values = 2 * stats.t.sf(ratio, n_clusters - 1)
-    return [
-        Estimate(float(slope), float(slope - half), float(slope + half), float(p_value))
-        for slope, half, p_value in zip(slopes, halves, p_values, strict=True)
-    ]
+    return [Estimate(*row) for row in np.column_stack([slopes, slopes - halves, slopes + halves, p_values]).tolist()]
 
 
 def mixed_model(y: Floats, predictors: Floats, cluster: Codes, confidence: float) -> list[Estimate]:

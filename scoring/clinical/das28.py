@@ -20,6 +20,9 @@ from scoring.clinical.ranges import check_range
 Activity = Literal["remission", "low", "moderate", "high"]
 Response = Literal["good", "moderate", "none"]
 Array: TypeAlias = npt.NDArray[Any] | Sequence[float]
+Values: TypeAlias = float | Array
+Floats: TypeAlias = npt.NDArray[np.float64]
+Classes: TypeAlias = npt.NDArray[np.object_]
 
 N_JOINTS = 28
 MAX_ESR = 300.0
@@ -36,12 +39,8 @@ _DECIMALS = 6
 @overload
 def das28_esr(tender: float, swollen: float, esr: float, patient_global: float | None = None) -> float: ...
 @overload
-def das28_esr(
-    tender: Array, swollen: Array, esr: Array, patient_global: Array | None = None
-) -> npt.NDArray[np.float64]: ...
-def das28_esr(
-    tender: float | Array, swollen: float | Array, esr: float | Array, patient_global: float | Array | None = None
-) -> float | npt.NDArray[np.float64]:
+def das28_esr(tender: Array, swollen: Array, esr: Array, patient_global: Array | None = None) -> Floats: ...
+def das28_esr(tender: Values, swollen: Values, esr: Values, patient_global: Values | None = None) -> float | Floats:
     """Return the DAS28 with the erythrocyte sedimentation rate (DAS28-ESR).
 
     Four variables: 0.56 sqrt(tender) + 0.28 sqrt(swollen) + 0.70 ln(esr) + 0.014 patient_global. Three variables:
@@ -70,29 +69,13 @@ def das28_esr(
 @overload
 def das28_crp(tender: float, swollen: float, crp: float, patient_global: float | None = None) -> float: ...
 @overload
-def das28_crp(
-    tender: Array, swollen: Array, crp: Array, patient_global: Array | None = None
-) -> npt.NDArray[np.float64]: ...
-def das28_crp(
-    tender: float | Array, swollen: float | Array, crp: float | Array, patient_global: float | Array | None = None
-) -> float | npt.NDArray[np.float64]:
-    """Return the DAS28 with the C-reactive protein (DAS28-CRP).
+def das28_crp(tender: Array, swollen: Array, crp: Array, patient_global: Array | None = None) -> Floats: ...
+def das28_crp(tender: Values, swollen: Values, crp: Values, patient_global: Values | None = None) -> float | Floats:
+    """Return the DAS28 with the C-reactive protein (DAS28-CRP), 0-1000 mg/L.
 
     Four variables: 0.56 sqrt(tender) + 0.28 sqrt(swollen) + 0.36 ln(crp + 1) + 0.014 patient_global + 0.96. Three
-    variables: (0.56 sqrt(tender) + 0.28 sqrt(swollen) + 0.36 ln(crp + 1)) * 1.10 + 1.15.
-
-    Args:
-        tender: Number of tender joints, 0-28.
-        swollen: Number of swollen joints, 0-28.
-        crp: C-reactive protein in mg/L, 0-1000.
-        patient_global: The patient's global assessment, 0-100 mm. None selects the three-variable form. NaN is a
-            missing assessment and gives NaN, so that a series never contains both forms.
-
-    Returns:
-        The score: a float for scalars, an array of the arguments' common shape otherwise. NaN where an argument is NaN.
-
-    Raises:
-        ValueError: A value is outside its range.
+    variables: (0.56 sqrt(tender) + 0.28 sqrt(swollen) + 0.36 ln(crp + 1)) * 1.10 + 1.15. For the other arguments, the
+    result and errors, see `das28_esr`.
     """
     core = _joint_counts(tender, swollen) + 0.36 * np.log1p(check_range("crp", crp, 0, MAX_CRP))
     if patient_global is None:
@@ -103,15 +86,12 @@ def das28_crp(
 @overload
 def activity(value: float) -> Activity | None: ...
 @overload
-def activity(value: Array) -> npt.NDArray[np.object_]: ...
-def activity(value: float | Array) -> Activity | npt.NDArray[np.object_] | None:
+def activity(value: Array) -> Classes: ...
+def activity(value: Values) -> Activity | Classes | None:
     """Return the activity class of a DAS28: remission < 2.6 <= low <= 3.2 < moderate <= 5.1 < high.
 
     As in registries, the thresholds are the same for all four forms, although they were defined for DAS28-ESR. With
     DAS28-CRP they classify too many visits as remission.
-
-    Args:
-        value: DAS28, 0-10.
 
     Returns:
         The class, or None for NaN; an object array of these for an array.
@@ -120,27 +100,22 @@ def activity(value: float | Array) -> Activity | npt.NDArray[np.object_] | None:
         ValueError: A value is outside 0 to 10.
     """
     das28 = _das28("DAS28", value)
-    classes = np.select(
-        [np.isnan(das28), das28 < 2.6, das28 <= 3.2, das28 <= 5.1],
-        [np.array(x, dtype=object) for x in (None, "remission", "low", "moderate")],
-        np.array("high", dtype=object),
-    )
+    limits = [np.isnan(das28), das28 < 2.6, das28 <= 3.2, das28 <= 5.1]
+    names: list[Any] = [None, "remission", "low", "moderate"]
+    classes: Classes = np.select(limits, names, "high")
     return classes if das28.ndim else classes.item()
 
 
 @overload
 def eular_response(baseline: float, follow_up: float) -> Response | None: ...
 @overload
-def eular_response(baseline: Array, follow_up: Array) -> npt.NDArray[np.object_]: ...
-def eular_response(baseline: float | Array, follow_up: float | Array) -> Response | npt.NDArray[np.object_] | None:
+def eular_response(baseline: Array, follow_up: Array) -> Classes: ...
+def eular_response(baseline: Values, follow_up: Values) -> Response | Classes | None:
     """Return the EULAR response between two visits, from the decrease of DAS28 and its value at follow-up.
 
     A decrease of more than 1.2 is a good response if DAS28 reaches 3.2 or less, and a moderate response otherwise. A
     decrease of more than 0.6 is a moderate response if DAS28 reaches 5.1 or less. Any other change is no response.
-
-    Args:
-        baseline: DAS28 at baseline, 0-10.
-        follow_up: DAS28 at follow-up, 0-10, of the same form.
+    Both values must be of the same form.
 
     Returns:
         The response, or None where a value is NaN; an object array of these for arrays.
@@ -150,23 +125,22 @@ def eular_response(baseline: float | Array, follow_up: float | Array) -> Respons
     """
     before, after = _das28("baseline", baseline), _das28("follow_up", follow_up)
     decrease = np.round(before - after, _DECIMALS)
-    responses = np.select(
-        [np.isnan(decrease), (decrease > 1.2) & (after <= 3.2), (decrease > 1.2) | ((decrease > 0.6) & (after <= 5.1))],
-        [np.array(x, dtype=object) for x in (None, "good", "moderate")],
-        np.array("none", dtype=object),
-    )
+    good = (decrease > 1.2) & (after <= 3.2)
+    moderate = (decrease > 1.2) | ((decrease > 0.6) & (after <= 5.1))
+    names: list[Any] = [None, "good", "moderate"]
+    responses: Classes = np.select([np.isnan(decrease), good, moderate], names, "none")
     return responses if decrease.ndim else responses.item()
 
 
-def _joint_counts(tender: float | Array, swollen: float | Array) -> npt.NDArray[np.float64]:
+def _joint_counts(tender: Values, swollen: Values) -> Floats:
     tender_root = np.sqrt(check_range("tender", tender, 0, N_JOINTS))
     swollen_root = np.sqrt(check_range("swollen", swollen, 0, N_JOINTS))
     return np.asarray(0.56 * tender_root + 0.28 * swollen_root, dtype=np.float64)
 
 
-def _das28(name: str, value: float | Array) -> npt.NDArray[np.float64]:
+def _das28(name: str, value: Values) -> Floats:
     return np.round(check_range(name, value, 0, MAX_DAS28), _DECIMALS)
 
 
-def _float_if_scalar(score: npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
+def _float_if_scalar(score: Floats) -> float | Floats:
     return score if np.ndim(score) else float(score)

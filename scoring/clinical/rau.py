@@ -6,11 +6,15 @@ the scored joints. A score from fewer than the registry's 32 joints is therefore
 score is reported with its `n_scored`.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
 from scoring.clinical.ranges import check_range, raise_where
 from scoring.clinical.ratingen import MAX_GRADE, N_GRADES
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 RATINGEN_TOTAL = 38
 """Number of joints of the original score, to which every Rau score is scaled."""
@@ -23,7 +27,7 @@ MAX_SCORE = MAX_GRADE * RATINGEN_TOTAL
 HUMAN_SDC = 6.3
 """Smallest detectable change of human readers, in points: 3.3 % of 190.
 
-Source: Rau and Wassenberg 2007, Tab. 2.2, all readers; there called minimal detectable change, 2.8 times the SD of a
+Source: Rau and Wassenberg 2007, Tab. 2.2, all readers; called minimal detectable change there, 2.8 times the SD of a
 reader's error. It applies to 38 joints; a score that is extrapolated from ten joints is noisier.
 """
 
@@ -32,12 +36,7 @@ _SUM_TOLERANCE = 1e-3
 _QUANTILE_TOLERANCE = 1e-9
 
 
-def n_scored(grades: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Return the number of grades along the last axis that are not NaN."""
-    return np.asarray(np.sum(~np.isnan(_grades(grades)), axis=-1), dtype=np.int64)
-
-
-def rau_score(grades: npt.ArrayLike) -> float | npt.NDArray[np.float64]:
+def rau_score(grades: npt.ArrayLike) -> float | Floats:
     """Return the Rau score of grades along the last axis.
 
     Args:
@@ -58,13 +57,13 @@ def rau_score(grades: npt.ArrayLike) -> float | npt.NDArray[np.float64]:
     return float(score) if np.ndim(score) == 0 else np.asarray(score, dtype=np.float64)
 
 
-def rau_distribution(grade_probability: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def rau_distribution(grade_probability: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Return the distribution of the Rau score from grade probabilities per joint.
 
     The grade distributions are convolved, which assumes that the grades of a patient's joints are independent **given
     their images**: the network's error on one joint does not inform about the next. Errors shared by all joints of a
-    radiograph (exposure, a habit of the readers of the training set) make the true spread wider. Joints without a score
-    add no spread: the distribution is that of the scaled score, not of a full set of 38 joints.
+    radiograph (exposure, a habit of the readers of the training set) widen the true spread. Joints without a score add
+    no spread: the distribution is that of the scaled score, not of a full set of 38 joints.
 
     Args:
         grade_probability: Probability of the grades 0-5, shape (..., n_joints, 6), scored joints only. The six must sum
@@ -86,31 +85,24 @@ def rau_distribution(grade_probability: npt.ArrayLike) -> tuple[npt.NDArray[np.f
     return np.arange(MAX_GRADE * n_joints + 1) * RATINGEN_TOTAL / n_joints, mass
 
 
-def expectation(support: npt.NDArray[np.float64], probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def expectation(support: Floats, probability: Floats) -> Floats:
     """Return the mean of distributions over a common support; shapes (k,) and (..., k) to (...)."""
     # A matrix product would round differently depending on the number of rows per call. A score that changes in its
     # last digit between runs would be rewritten in the warehouse every time.
     return np.asarray(np.sum(support * probability, axis=-1), dtype=np.float64)
 
 
-def quantile(
-    support: npt.NDArray[np.float64], probability: npt.NDArray[np.float64], level: float
-) -> npt.NDArray[np.float64]:
-    """Return the smallest value of the support at which the cumulative probability reaches a level.
+def quantile(support: Floats, probability: Floats, level: float) -> Floats:
+    """Return the quantiles, shape (...), of distributions at a level between 0 and 1.
 
-    Args:
-        support: Values in ascending order, shape (k,).
-        probability: Probabilities of the values, shape (..., k).
-        level: Between 0 and 1.
-
-    Returns:
-        Quantiles, shape (...).
+    A quantile is the smallest value of the ascending support, shape (k,), at which the cumulative probability, from
+    shape (..., k), reaches the level.
     """
     reached = np.cumsum(probability, axis=-1) >= level - _QUANTILE_TOLERANCE
     return np.asarray(support[np.argmax(reached, axis=-1)], dtype=np.float64)
 
 
-def _grades(grades: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _grades(grades: npt.ArrayLike) -> Floats:
     checked = check_range("grade", grades, 0, MAX_GRADE)
     if checked.ndim == 0:
         raise ValueError("grades must be an array with the joints along its last axis, not a single number.")
@@ -118,7 +110,7 @@ def _grades(grades: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return checked
 
 
-def _grade_mass(grade_probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def _grade_mass(grade_probability: npt.ArrayLike) -> Floats:
     mass = np.asarray(grade_probability, dtype=np.float64)
     if mass.ndim < 2 or mass.shape[-1] != N_GRADES:
         raise ValueError(f"grade_probability must have shape (..., n_joints, {N_GRADES}), not {mass.shape}.")
@@ -128,7 +120,7 @@ def _grade_mass(grade_probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return np.asarray(mass / total[..., np.newaxis], dtype=np.float64)
 
 
-def _add_joint(mass: npt.NDArray[np.float64], joint: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _add_joint(mass: Floats, joint: Floats) -> Floats:
     """Add a joint to the distribution of a sum of grades; shapes (..., k) and (..., 6) to (..., k + 5)."""
     k = mass.shape[-1]
     added = np.zeros((*mass.shape[:-1], k + MAX_GRADE))

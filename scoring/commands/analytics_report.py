@@ -28,13 +28,13 @@ def write(settings: Settings, written_on: date, patient_id: str | None) -> list[
     from upath import UPath
 
     from scoring.report.analytics import render_analytics
-    from scoring.report.html import write_page
+    from scoring.report.html import write_document
 
     html, figures = render_analytics(_report(settings, written_on, patient_id))
     folder = UPath(settings.report_url) / "analytics"
     documents = {str(folder / name): text for name, text in {"analytics.html": html, **figures}.items()}
     for url, text in documents.items():
-        write_page(text, url)
+        write_document(text, url)
     return list(documents)
 
 

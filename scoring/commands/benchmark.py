@@ -1,7 +1,6 @@
 """The command that compares recipes on equal synthetic data: benchmark."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import isnan
 from os import cpu_count
 from typing import TYPE_CHECKING, Any
@@ -50,17 +49,7 @@ _WITHOUT_INTERVAL = {
     help="Initial weights of InceptionV3: a Keras file, or imagenet to download them; default: random weights.",
 )
 @json_option
-def benchmark_command(  # noqa: PLR0917 - click passes options by name
-    recipes: tuple[str, ...],
-    patients: int,
-    test_joints: int,
-    epochs: int,
-    seed: int,
-    shrink: int,
-    model: str | None,
-    inception_weights: str | None,
-    as_json: bool,
-) -> None:
+def benchmark_command(as_json: bool, **options: Any) -> None:
     """Compare all recipes on equal synthetic data.
 
     Every recipe of the thesis, and those meant to beat them, is trained on the same joints. Resumes where it was
@@ -69,39 +58,8 @@ def benchmark_command(  # noqa: PLR0917 - click passes options by name
     Example: scoring benchmark --recipe classification-weighted --recipe grid-residual --epochs 4
     """
     with progress_bar("benchmark on synthetic phantoms") as progress:
-        found = run(
-            get_settings(),
-            recipes=recipes,
-            patients=patients,
-            test_joints=test_joints,
-            epochs=epochs,
-            seed=seed,
-            shrink=shrink,
-            model=model,
-            inception_weights=inception_weights,
-            progress=progress,
-        )
-    tables = [Table("figures", found.title, found.figures)]
-    if found.differences:
-        title = "Lead over each other model, on the same resamples of patients"
-        tables.append(Table("differences", title, found.differences))
+        tables = run(get_settings(), **options, progress=progress)
     show(*tables, as_json=as_json)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The printed tables of a benchmark.
-
-    Attributes:
-        title: The data, epochs and seed.
-        figures: One row per model, best first: measures, the two main ones with 95 % intervals over patients.
-        differences: One row per other model: the lead of the reference, with paired 95 % intervals. The reference is
-            the stored model, or without one the best model on the validation set.
-    """
-
-    title: str
-    figures: list[dict[str, Any]]
-    differences: list[dict[str, Any]]
 
 
 def run(
@@ -116,10 +74,15 @@ def run(
     model: str | None = None,
     inception_weights: str | None = None,
     progress: Progress,
-) -> Comparison:
+) -> list[Table]:
     """Train recipes on `phantom-train` and compare them, and a stored model if one is named, on `phantom-test`.
 
     Networks trained before with the same arguments are read from `<var>/benchmark`.
+
+    Returns:
+        Figures, one row per model, best first: measures, the two main ones with 95 % intervals over patients. And, with
+        two models or more, differences: the lead of the reference over each other model, with paired 95 % intervals.
+        The reference is the stored model, or without one the best model on the validation set.
 
     Raises:
         InvalidRequest: There is no such recipe, there are too few patients, the model was trained on these patients, or
@@ -128,17 +91,13 @@ def run(
     """
     from scoring.training.benchmark import comparison
     from scoring.training.data.phantoms import PhantomSource
-    from scoring.training.recipes import RECIPES, recipe_named
+    from scoring.training.recipes import RECIPES
 
     recipes = recipes or list(RECIPES)
-    for name in recipes:
-        recipe_named(name, seed=seed)
-    if inception_weights is not None:
-        _check_weights(recipes, inception_weights)
+    _check_recipes(recipes, inception_weights)
     stored = None if model is None else models.load(settings, model)
-    if stored is not None and not {comparison.TRAINING_SEED, comparison.TEST_SEED}.isdisjoint(
-        _training_seeds(settings, stored.manifest)
-    ):
+    of_benchmark = {comparison.TRAINING_SEED, comparison.TEST_SEED}
+    if stored is not None and not of_benchmark.isdisjoint(_training_seeds(settings, stored.manifest)):
         raise InvalidRequest(f"Model {model} was trained on patients of this benchmark. Compare another model.")
     source = PhantomSource(cache_dir=settings.var_dir / "phantom-cache", workers=cpu_count() or 1, progress=progress)
     sets = comparison.phantom_sets(patients, test_joints, source)
@@ -159,8 +118,11 @@ def run(
         f"{len(sets.test)} synthetic joints of {rows[0].evaluation.n_patients} phantom patients; {len(sets.train)} "
         f"training joints of another registry, {epochs} epochs each, seed {seed}; says nothing about real patients"
     )
+    tables = [Table("figures", title, list(map(_figures, rows)))]
     reference = next(row.model.name for row in rows if not row.lead)
-    return Comparison(title, list(map(_figures, rows)), [_lead(row, reference) for row in rows if row.lead])
+    if leads := [_lead(row, reference) for row in rows if row.lead]:
+        tables.append(Table("differences", "Lead over each other model, on the same resamples of patients", leads))
+    return tables
 
 
 def _training_seeds(settings: Settings, manifest: Mapping[str, Any]) -> Iterator[int]:
@@ -170,13 +132,15 @@ def _training_seeds(settings: Settings, manifest: Mapping[str, Any]) -> Iterator
         yield from _training_seeds(settings, models.load(settings, start).manifest)
 
 
-def _check_weights(recipes: Sequence[str], weights: str) -> None:
-    """Build a network with the weights once, before hours of training other recipes."""
+def _check_recipes(names: Sequence[str], weights: str | None) -> None:
+    """Check the names of recipes, and build a network with given weights, before hours of training other recipes."""
     from scoring.networks.architecture import build
     from scoring.training.recipes import is_transfer, recipe_named
 
-    named = (recipe_named(name, seed=0, inception_weights=weights) for name in recipes)
-    recipe = next(filter(is_transfer, named), None)
+    recipes = [recipe_named(name, seed=0, inception_weights=weights) for name in names]
+    if weights is None:
+        return
+    recipe = next(filter(is_transfer, recipes), None)
     if recipe is None:
         raise InvalidRequest(
             "Weights of InceptionV3 are given, but no recipe uses them. Add an inception-... recipe, or omit them."
@@ -189,7 +153,7 @@ def _check_weights(recipes: Sequence[str], weights: str) -> None:
 
 def _figures(row: "ComparisonRow") -> dict[str, Any]:
     found, seconds = row.evaluation, row.model.seconds
-    cells: dict[str, Any] = {"recipe": row.model.name}
+    cells = {"recipe": row.model.name}
     for measure, heading in _WITH_INTERVAL.items():
         cells[heading] = _with_interval(found.measures[measure], *found.patient_intervals[measure])
     for measure, heading in _WITHOUT_INTERVAL.items():
@@ -199,7 +163,7 @@ def _figures(row: "ComparisonRow") -> dict[str, Any]:
 
 
 def _lead(row: "ComparisonRow", reference: str) -> dict[str, Any]:
-    cells: dict[str, Any] = {f"{reference} minus": row.model.name}
+    cells = {f"{reference} minus": row.model.name}
     for measure, heading in _WITH_INTERVAL.items():
         found = row.lead[measure]
         cells[heading] = _with_interval(found.value, found.low, found.high)

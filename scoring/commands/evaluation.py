@@ -79,7 +79,7 @@ def card(settings: Settings, *, version: str | None, evaluate_now: bool = False,
 
     from scoring.model_store.store import SHIPPED_VERSION
     from scoring.report import model_card
-    from scoring.report.html import write_page
+    from scoring.report.html import write_document
 
     version = version or SHIPPED_VERSION
     manifest = models.load(settings, version).manifest
@@ -100,9 +100,9 @@ def card(settings: Settings, *, version: str | None, evaluate_now: bool = False,
         str(folder / "model_card.md"): model_card.render_markdown(manifest, evaluations),
     }
     for name, svg in model_card.figure_files(manifest, evaluations).items():
-        write_page(svg, str(folder / "figures" / name))
+        write_document(svg, str(folder / "figures" / name))
     for path, text in pages.items():
-        write_page(text, path)
+        write_document(text, path)
     return list(pages)
 
 

@@ -1,6 +1,5 @@
 """The command phantom: synthetic batches with known truth."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -21,18 +20,7 @@ from scoring.settings import Settings, get_settings
 @click.option("--landing", help="Folder to write to; default: the landing folder of this installation.")
 @click.option("--if-empty", is_flag=True, help="Write only if the default landing folder is empty.")
 @json_option
-def phantom_command(  # noqa: PLR0917 - click passes options by name
-    patients: int,
-    batches: int,
-    last_batch: date | None,
-    seed: int,
-    difficulty: str,
-    faults: tuple[str, ...],
-    list_faults: bool,
-    landing: str | None,
-    if_empty: bool,
-    as_json: bool,
-) -> None:
+def phantom_command(list_faults: bool, as_json: bool, **options: Any) -> None:
     """Write synthetic batches into the landing folder.
 
     A batch has registry records and joint images with known truth.
@@ -40,20 +28,13 @@ def phantom_command(  # noqa: PLR0917 - click passes options by name
     Example: scoring phantom --patients 40 --batches 3 --fault truncated --fault percent_120
     """
     if list_faults:
-        show(Table("faults", "Faults", fault_catalogue()), as_json=as_json)
+        from scoring.phantom.faults import FAULTS
+
+        rows = [{"fault": name, "effect": fault.__doc__} for name, fault in FAULTS.items()]
+        show(Table("faults", "Faults", rows), as_json=as_json)
         return
     with progress_bar("drawing synthetic joints"):
-        written = write(
-            get_settings(),
-            landing,
-            patients=patients,
-            batches=batches,
-            last_batch=last_batch or date.today() - timedelta(days=1),  # noqa: DTZ011 - the user's own calendar
-            seed=seed,
-            difficulty=difficulty,
-            faults=faults,
-            if_empty=if_empty,
-        )
+        written = write(get_settings(), **options)
     if written:
         show(Table("batches", "Synthetic batches", written), as_json=as_json)
     else:
@@ -62,20 +43,20 @@ def phantom_command(  # noqa: PLR0917 - click passes options by name
 
 def write(
     settings: Settings,
-    landing_url: str | None,
     *,
+    landing: str | None,
     patients: int,
     batches: int,
-    last_batch: date,
+    last_batch: date | None,
     seed: int,
     difficulty: str,
-    faults: Sequence[str],
+    faults: tuple[str, ...],
     if_empty: bool,
 ) -> list[dict[str, Any]]:
-    """Write synthetic batches in the landing layout. Returns one row per batch.
+    """Write synthetic batches in the landing layout, and return one row per batch.
 
-    With `if_empty`, nothing is written if the folder is not empty or is not the default one next to the embedded
-    server: the empty landing folder of a hospital must not fill with synthetic patients.
+    With `if_empty`, they are written only if the folder is empty and the default one next to the embedded server: the
+    empty landing folder of a hospital must not fill with synthetic patients.
 
     Raises:
         InvalidRequest: A fault or the difficulty is unknown.
@@ -86,12 +67,13 @@ def write(
     from scoring.phantom.difficulty import difficulty_named
     from scoring.phantom.faults import check_fault_names
 
-    check_fault_names(tuple(faults))
-    landing_url = landing_url or settings.landing_url
+    check_fault_names(faults)
+    landing_url = landing or settings.landing_url
     root = UPath(landing_url)
     is_default = landing_url == str(settings.var_dir / "landing") and settings.warehouse_url is None
     if if_empty and (not is_default or (root.is_dir() and any(True for _ in root.iterdir()))):
         return []
+    last_batch = last_batch or date.today() - timedelta(days=1)  # noqa: DTZ011 - the user's own calendar
     written = write_batches(
         landing_url,
         n_patients=patients,
@@ -99,7 +81,7 @@ def write(
         difficulty=difficulty_named(difficulty),
         first_batch=last_batch - timedelta(days=batches - 1),
         batches=batches,
-        faults=tuple(faults),
+        faults=faults,
     )
     return [
         {
@@ -112,10 +94,3 @@ def write(
         }
         for batch in written
     ]
-
-
-def fault_catalogue() -> list[dict[str, Any]]:
-    """Return every fault with its description."""
-    from scoring.phantom.faults import FAULTS
-
-    return [{"fault": name, "effect": (fault.__doc__ or "").strip()} for name, fault in FAULTS.items()]

@@ -61,7 +61,7 @@ def write_dictionary(settings: Settings, folder_url: str) -> list[str]:
     from upath import UPath
 
     from scoring.report.dictionary import diagrams, dictionary
-    from scoring.report.html import write_page
+    from scoring.report.html import write_document
     from scoring.warehouse import catalogue, migrate
     from scoring.warehouse.engine import transaction
 
@@ -72,5 +72,5 @@ def write_dictionary(settings: Settings, folder_url: str) -> list[str]:
     documents = {"dictionary.md": dictionary(schemas, relations), "er.md": diagrams(relations)}
     urls = {str(UPath(folder_url) / name): text for name, text in documents.items()}
     for url, text in urls.items():
-        write_page(text, url)
+        write_document(text, url)
     return list(urls)

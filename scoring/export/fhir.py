@@ -58,6 +58,7 @@ def joint_observation(prediction: Record) -> Json:
 
 def rau_observation(prediction: Record) -> Json:
     """Return the Rau score of one visit, with its 90 % interval and the number of scored joints as components."""
+    extrapolated = _concept("extrapolated", "Extrapolated from fewer than 32 joints")
     key = "/".join(str(prediction[name]) for name in ("patient_id", "visit_date", "model_version"))
     return {
         **_common(prediction, f"rau/{key}"),
@@ -67,10 +68,7 @@ def rau_observation(prediction: Record) -> Json:
         "component": [
             *_interval(prediction["rau_q05"], prediction["rau_q95"], _SCORE),
             {"code": _concept("n-scored", "Number of scored joints"), "valueInteger": prediction["n_scored"]},
-            {
-                "code": _concept("extrapolated", "Extrapolated from fewer than 32 joints"),
-                "valueBoolean": prediction["extrapolated"],
-            },
+            {"code": extrapolated, "valueBoolean": prediction["extrapolated"]},
         ],
     }
 
@@ -88,6 +86,7 @@ def body_site(joint: Joint) -> str:
 
 
 def _common(prediction: Record, key: str) -> Json:
+    model = prediction["model_version"]
     observation = {
         "resourceType": "Observation",
         # The same prediction has the same id in every export.
@@ -98,10 +97,7 @@ def _common(prediction: Record, key: str) -> Json:
         "subject": _reference("Patient", "patient", prediction["patient_id"]),
         "effectiveDateTime": prediction["visit_date"].isoformat(),
         "issued": prediction["scored_at"].isoformat(timespec="milliseconds"),
-        "device": {
-            **_reference("Device", "model", prediction["model_version"]),
-            "display": f"model {prediction['model_version']}",
-        },
+        "device": {**_reference("Device", "model", model), "display": f"model {model}"},
     }
     if prediction["trained_on_synthetic"]:
         observation["note"] = [{"text": SYNTHETIC_NOTICE}]

@@ -23,9 +23,8 @@ def export_folder(url: str, *, overwrite: bool) -> Iterator[UPath]:
     folder without a manifest is not an export. A killed process leaves a hidden folder `.<name>.<id>.unfinished` next
     to the previous export. Between the two renames of a replacement, the previous export is `.<name>.<id>.replaced`.
 
-    Args:
-        url: Local path or fsspec URL of the folder.
-        overwrite: Replace an existing export; any other existing content is never replaced.
+    `url` is a local path or fsspec URL. An existing export is replaced only with `overwrite`, and any other existing
+    content never.
 
     Raises:
         InvalidRequest: The folder has content that may not be replaced.
@@ -50,20 +49,16 @@ def export_folder(url: str, *, overwrite: bool) -> Iterator[UPath]:
 
 def write_manifest(folder: UPath, content: Mapping[str, Any]) -> None:
     """Write the manifest, which describes the export, as the last file of the folder."""
-    text = json.dumps(
-        {"made_by": MADE_BY, **content}, indent=2, ensure_ascii=False, default=lambda day: day.isoformat()
-    )
+    facts = {"made_by": MADE_BY, **content}
+    text = json.dumps(facts, indent=2, ensure_ascii=False, default=lambda day: day.isoformat())
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: UPath) -> dict[str, Any] | None:
     """Return the manifest of an export; None if the folder is not an export."""
-    path = folder / MANIFEST
-    if not path.exists():
-        return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return found if isinstance(found, dict) and found.get("made_by") == MADE_BY else None
 

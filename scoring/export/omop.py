@@ -8,7 +8,8 @@ so `value_source_value` contains them.
 """
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
@@ -17,14 +18,10 @@ from upath import UPath
 from scoring.errors import BadInput
 
 NO_CONCEPT = 0
-REGISTRY = 32879
-"""Type concept "Registry": reported by the registry."""
-ALGORITHM = 32880
-"""Type concept "Standard algorithm": computed with a formula or by the network."""
-PERCENT = (8554, "%")
-"""Unit concept "percent" and its UCUM code."""
-SCORE = (44777566, "{score}")
-"""Unit concept "score" and its UCUM code."""
+REGISTRY, ALGORITHM = 32879, 32880
+"""Type concepts "Registry" (reported by it) and "Standard algorithm" (computed with a formula or by the network)."""
+PERCENT, SCORE = (8554, "%"), (44777566, "{score}")
+"""Unit concepts "percent" and "score", with their UCUM codes."""
 
 MEASUREMENT = pa.schema(
     [
@@ -53,12 +50,7 @@ MEASUREMENT = pa.schema(
         pa.field("meas_event_field_concept_id", pa.int64()),
     ]
 )
-_DAS28 = (
-    ("das28_esr4", "das28_esr4_origin"),
-    ("das28_esr3", None),
-    ("das28_crp4", None),
-    ("das28_crp3", "das28_crp3_origin"),
-)
+_DAS28 = ("das28_esr4", "das28_esr3", "das28_crp4", "das28_crp3")
 
 Record = Mapping[str, Any]
 
@@ -66,39 +58,36 @@ Record = Mapping[str, Any]
 def joint_rows(prediction: Record) -> Iterator[dict[str, Any]]:
     """Yield the eroded percentage and the Ratingen grade of one joint as two measurements."""
     joint = prediction["joint"]
-    interval = (
-        f"{prediction['predicted_percent']:.1f} [{prediction['predicted_q05']:.1f}, {prediction['predicted_q95']:.1f}]"
-    )
-    yield _row(prediction, f"erosion {joint}", prediction["predicted_percent"], PERCENT, interval)
+    percent, low, high = (prediction[name] for name in ("predicted_percent", "predicted_q05", "predicted_q95"))
+    yield _row(prediction, f"erosion {joint}", percent, PERCENT, f"{percent:.1f} [{low:.1f}, {high:.1f}]")
     grade = prediction["predicted_grade"]
     yield _row(prediction, f"ratingen {joint}", float(grade), SCORE, str(grade))
 
 
 def rau_rows(prediction: Record) -> Iterator[dict[str, Any]]:
     """Yield the Rau score of one visit; its source value contains the 90 % interval and the number of scored joints."""
-    low, high, n_scored = (prediction[name] for name in ("rau_q05", "rau_q95", "n_scored"))
-    source_value = f"{prediction['rau_expected']:.1f} [{low:.1f}, {high:.1f}] n={n_scored}"
-    yield _row(prediction, "rau", prediction["rau_expected"], SCORE, source_value)
+    rau, low, high = (prediction[name] for name in ("rau_expected", "rau_q05", "rau_q95"))
+    yield _row(prediction, "rau", rau, SCORE, f"{rau:.1f} [{low:.1f}, {high:.1f}] n={prediction['n_scored']}")
 
 
 def das28_rows(visit: Record) -> Iterator[dict[str, Any]]:
     """Yield each DAS28 form of a visit as a measurement with its own name; forms are never mixed."""
-    for name, origin in _DAS28:
+    for name in _DAS28:
         if visit[name] is not None:
-            reported = origin is not None and visit[origin] == "reported"
-            yield {
-                **_row(visit, name, visit[name], SCORE, f"{visit[name]:.2f}"),
-                "measurement_type_concept_id": REGISTRY if reported else ALGORITHM,
-            }
+            # Only two forms can be reported, so only these have an origin.
+            kind = REGISTRY if visit.get(f"{name}_origin") == "reported" else ALGORITHM
+            yield _row(visit, name, visit[name], SCORE, f"{visit[name]:.2f}", kind=kind)
 
 
-def _row(record: Record, measure: str, value: float, unit: tuple[int, str], source_value: str) -> dict[str, Any]:
+def _row(
+    record: Record, measure: str, value: float, unit: tuple[int, str], source_value: str, *, kind: int = ALGORITHM
+) -> dict[str, Any]:
     synthetic = " synthetic model" if record.get("trained_on_synthetic") else ""
     return {
         "patient_id": record["patient_id"],
         "measurement_concept_id": NO_CONCEPT,
         "measurement_date": record["visit_date"],
-        "measurement_type_concept_id": ALGORITHM,
+        "measurement_type_concept_id": kind,
         "value_as_number": value,
         "unit_concept_id": unit[0],
         "measurement_source_value": measure,
@@ -116,18 +105,12 @@ def numbered(rows: Iterable[dict[str, Any]], persons: Mapping[str, int]) -> Iter
 
 
 def number_persons(patients: Iterable[str], known: Mapping[str, int]) -> dict[str, int]:
-    """Number the patients. A known patient keeps their number, and a number is never used twice.
-
-    Args:
-        patients: Pseudonyms.
-        known: Numbers of an earlier export, by pseudonym.
-    """
+    """Number the patients, given by pseudonym. A known patient keeps their number, and a number is never used twice."""
     persons = dict(known)
-    following = max(persons.values(), default=0) + 1
+    numbers = count(max(persons.values(), default=0) + 1)
     for patient in patients:
         if patient not in persons:
-            persons[patient] = following
-            following += 1
+            persons[patient] = next(numbers)
     return persons
 
 
@@ -146,7 +129,7 @@ def read_persons(path: UPath) -> dict[str, int]:
         BadInput: The file is not a person map, or contains a number or a patient twice.
     """
     with path.open("r", newline="", encoding="utf-8") as file:
-        rows: Sequence[dict[str, str]] = list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
     try:
         persons = {row["patient_id"]: int(row["person_id"]) for row in rows}
     except (KeyError, ValueError, TypeError) as error:

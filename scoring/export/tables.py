@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 from psycopg2 import sql  # type: ignore[import-untyped]
@@ -15,6 +16,7 @@ from upath import UPath
 from scoring.warehouse.catalogue import Column, Relation
 
 TableFormat = Literal["parquet", "csv"]
+Batches = Iterable[Sequence[Sequence[Any]]]
 
 # Name in Hive, Arrow, DuckDB and Spark for the partition of rows without a value.
 _NO_YEAR = "__HIVE_DEFAULT_PARTITION__"
@@ -34,24 +36,17 @@ _TYPES = {
 
 def arrow_type(postgres_type: str) -> pa.DataType:
     """Return the Arrow type of a PostgreSQL type: double for numeric, text for types without a counterpart."""
-    if postgres_type.endswith("[]"):
-        return pa.list_(arrow_type(postgres_type.removesuffix("[]")))
-    return _TYPES.get(_without_precision(postgres_type), pa.string())
+    element = _TYPES.get(_element(postgres_type), pa.string())
+    return pa.list_(element) if postgres_type.endswith("[]") else element
 
 
 def table_schema(view: Relation, table_format: TableFormat) -> pa.Schema:
     """Return the columns of an exported view; the metadata of each field has its `comment` and `unit`."""
-    return pa.schema(
-        [
-            pa.field(
-                column.name,
-                _type_in(column, table_format),
-                metadata={"comment": column.comment, "unit": column.unit},
-            )
-            for column in view.columns
-        ],
-        metadata={"comment": view.comment},
+    fields = (
+        pa.field(column.name, _type_in(column, table_format), metadata={"comment": column.comment, "unit": column.unit})
+        for column in view.columns
     )
+    return pa.schema(fields, metadata={"comment": view.comment})
 
 
 def partition_column(view: Relation) -> str | None:
@@ -61,17 +56,15 @@ def partition_column(view: Relation) -> str | None:
 
 def select_view(view: Relation, table_format: TableFormat) -> sql.Composed:
     """Return the query that reads a view with the types of its export, in the order of its partitions."""
-    columns = sql.SQL(", ").join(_expression(column, table_format) for column in view.columns)
-    query = sql.SQL("SELECT {columns} FROM {view}").format(columns=columns, view=sql.Identifier(view.schema, view.name))
-    partition = partition_column(view)
-    if partition is None:
-        return query
-    return query + sql.SQL(" ORDER BY {view}.{column}").format(
-        view=sql.Identifier(view.name), column=sql.Identifier(partition)
+    query = sql.SQL("SELECT {columns} FROM {view}").format(
+        columns=sql.SQL(", ").join(_expression(column, table_format) for column in view.columns),
+        view=sql.Identifier(view.schema, view.name),
     )
+    partition = partition_column(view)
+    return query if partition is None else query + sql.SQL(" ORDER BY {}").format(sql.Identifier(view.name, partition))
 
 
-def write_csv(batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, path: UPath) -> int:
+def write_csv(batches: Batches, schema: pa.Schema, path: UPath) -> int:
     """Write batches of rows to a CSV file with a header; missing values are empty. Returns the number of rows."""
     rows = 0
     with path.open("wb") as file, pyarrow.csv.CSVWriter(file, schema) as writer:
@@ -81,16 +74,10 @@ def write_csv(batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, pat
     return rows
 
 
-def write_parquet(
-    batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, folder: UPath, partition: str | None
-) -> int:
+def write_parquet(batches: Batches, schema: pa.Schema, folder: UPath, partition: str | None) -> int:
     """Write batches of rows to Parquet: `part.parquet` in the folder, or one file per year in `<column>_year=2020/`.
 
-    Args:
-        batches: Rows in the order of the partition column.
-        schema: Columns of the rows; the year of the partition is in the path only.
-        folder: Folder of the view.
-        partition: A date column, or None.
+    The batches are in the order of the partition, a date column. Its year is in the path only.
 
     Returns:
         The number of rows. A view without rows has one empty file, so that its columns can be read.
@@ -114,20 +101,20 @@ def _type_in(column: Column, table_format: TableFormat) -> pa.DataType:
     return pa.string() if table_format == "csv" and as_text else found
 
 
-def _without_precision(postgres_type: str) -> str:
-    return postgres_type.partition("(")[0]
+def _element(postgres_type: str) -> str:
+    """Return the type of a value, or of the elements of an array, without its precision."""
+    return postgres_type.removesuffix("[]").partition("(")[0]
 
 
 def _expression(column: Column, table_format: TableFormat) -> sql.Composable:
     name = sql.Identifier(column.name)
-    is_list = column.type.endswith("[]")
+    is_list, element = column.type.endswith("[]"), _element(column.type)
     if is_list and table_format == "csv":
         # CSV has no lists, and its readers can parse JSON.
         return sql.SQL("CAST(array_to_json({}) AS text)").format(name)
-    if column.type == "boolean" and table_format == "csv":
+    if element == "boolean" and table_format == "csv":
         # R reads TRUE as a logical value, but true as text.
         return sql.SQL("upper(CAST({} AS text))").format(name)
-    element = _without_precision(column.type.removesuffix("[]"))
     if element in _TYPES and element != "numeric":
         return name
     kept = sql.SQL("double precision" if element == "numeric" else "text")
@@ -135,20 +122,17 @@ def _expression(column: Column, table_format: TableFormat) -> sql.Composable:
 
 
 def _record_batch(rows: Sequence[Sequence[Any]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = zip(*rows, strict=True)
-    return pa.RecordBatch.from_arrays(
-        [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
-    )
+    arrays = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), schema.types, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _batches_by_year(
-    batches: Iterable[Sequence[Sequence[Any]]], schema: pa.Schema, partition: str | None
+    batches: Batches, schema: pa.Schema, partition: str | None
 ) -> Iterator[tuple[int | None, pa.RecordBatch]]:
     """Yield consecutive rows of the same year, with the year; without a partition, whole batches and None."""
     for rows in batches:
         batch = _record_batch(rows, schema)
-        days = [None] * len(rows) if partition is None else batch.column(partition).to_pylist()
-        years = [None if day is None else day.year for day in days]
+        years = [None] * len(rows) if partition is None else pc.year(batch.column(partition)).to_pylist()
         start = 0
         for year, same in groupby(years):
             length = len(list(same))

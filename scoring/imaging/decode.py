@@ -4,17 +4,16 @@ Most libraries return a half-grey picture for a truncated file. Here every warni
 partly invented picture must not be scored.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-# Sides of a joint crop have about 200 pixels, sides of a whole hand about 4000. Larger images would only cost memory.
+# The side of a joint crop has about 200 pixels, that of a whole hand about 4000. Larger images would only cost memory.
 MAX_SIDE = 4096
 
-# A small progressive JPEG may contain thousands of scans, and each costs a pass over all pixels. Encoders write about
-# ten.
+# Encoders write about ten scans. A small file with thousands would cost a pass over all pixels for each.
 MAX_SCANS = 100
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
@@ -43,17 +42,16 @@ class UndecodableImage(ValueError):
     """The file is not an image that can be scored. The message gives the reason and the remedy, in lower case."""
 
 
-@dataclass(frozen=True)
-class JpegHeader:
-    """Size and colour space of a JPEG. `color_space` is "Gray", "YCbCr", "RGB", "CMYK" or "YCCK"."""
+class JpegHeader(NamedTuple):
+    """Header of a JPEG; `color_space` is "Gray", "YCbCr", "RGB", "CMYK" or "YCCK", width and height are in pixels."""
 
+    color_space: str
     width: int
     height: int
-    color_space: str
 
 
 def read_header(data: bytes) -> JpegHeader:
-    """Read size and colour space without decoding.
+    """Read colour space and size without decoding.
 
     Raises:
         UndecodableImage: The file is not a JPEG, or its header is damaged or describes an unsupported format.
@@ -67,7 +65,7 @@ def read_header(data: bytes) -> JpegHeader:
         raise UndecodableImage(
             f"the JPEG header is damaged or incomplete ({error}); have the extractor write the file again"
         ) from error
-    return JpegHeader(int(width), int(height), str(color_space))
+    return JpegHeader(str(color_space), int(width), int(height))
 
 
 def decode_grey(data: bytes) -> NDArray[np.uint8]:
@@ -75,9 +73,6 @@ def decode_grey(data: bytes) -> NDArray[np.uint8]:
 
     Colour is reduced to its luma (ITU-R BT.601), as libjpeg defines it. The accurate integer DCT gives the same pixels
     on every machine. An image with a side over `MAX_SIDE` is rejected by its header, before memory is allocated.
-
-    Args:
-        data: The content of the file.
 
     Returns:
         uint8 of shape (height, width), 0 black to 255 white.

@@ -1,33 +1,22 @@
-"""Measurements of an image file. Validation decides, from these, whether the image is accepted."""
+"""Measurements of an image file, from which validation decides whether the image is accepted."""
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scoring.imaging.decode import UndecodableImage, decode_grey, read_header
 
-DARK_LEVEL = 2
-BRIGHT_LEVEL = 253
-
 
 @dataclass(frozen=True)
 class ImageFacts:
     """Measurements of an image file.
 
-    Attributes:
-        sha256: Hash of the content.
-        size_bytes: Size of the file.
-        decodes: True if the image can be decoded and therefore scored.
-        decode_error: The reason otherwise.
-        color_space: As in the header, like width and height; known even if the image does not decode.
-        width: Pixels.
-        height: Pixels.
-        brightness: Mean grey level, 0-255.
-        contrast: Standard deviation of the grey levels.
-        dark_share: Share of pixels with a grey level of at most 2, 0-1.
-        bright_share: Share of pixels with a grey level of at least 253, 0-1.
+    Colour space, width and height (pixels) are those of the header; they are known even if the image does not decode,
+    and `decode_error` is the reason why it does not. Brightness and contrast are the mean and standard deviation of the
+    grey levels (0-255); `dark_share` and `bright_share` are the shares (0-1) of levels up to 2 and from 253.
     """
 
     sha256: str
@@ -48,24 +37,23 @@ def inspect_image(data: bytes) -> ImageFacts:
 
     Scoring uses the same decoder with the same limits, so an image that decodes here can be scored.
     """
-    sha256, size_bytes = hashlib.sha256(data).hexdigest(), len(data)
+    facts: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
     try:
-        header = read_header(data)
+        facts |= read_header(data)._asdict()
+        facts |= _measure(decode_grey(data))
     except UndecodableImage as error:
-        return ImageFacts(sha256, size_bytes, decodes=False, decode_error=str(error))
-    known = (header.color_space, header.width, header.height)
-    try:
-        grey = decode_grey(data)
-    except UndecodableImage as error:
-        return ImageFacts(sha256, size_bytes, False, str(error), *known)
-    return ImageFacts(sha256, size_bytes, True, None, *known, *_measure(grey))
+        return ImageFacts(**facts, decodes=False, decode_error=str(error))
+    return ImageFacts(**facts, decodes=True)
 
 
-def _measure(grey: NDArray[np.uint8]) -> tuple[float, float, float, float]:
-    """Return brightness, contrast, dark share and bright share, from the histogram: exact and without a float copy."""
-    counts = np.bincount(grey.ravel(), minlength=256)
+def _measure(grey: NDArray[np.uint8]) -> dict[str, float]:
+    """Measure an image by its histogram, which is exact and needs no copy as floats."""
+    n_pixels = np.bincount(grey.ravel(), minlength=256)
     levels = np.arange(256)
-    n = grey.size
-    mean = float(counts @ levels) / n
-    variance = float(counts @ (levels - mean) ** 2) / n
-    return mean, variance**0.5, float(counts[: DARK_LEVEL + 1].sum()) / n, float(counts[BRIGHT_LEVEL:].sum()) / n
+    mean = float(n_pixels @ levels) / grey.size
+    return {
+        "brightness": mean,
+        "contrast": (float(n_pixels @ (levels - mean) ** 2) / grey.size) ** 0.5,
+        "dark_share": float(n_pixels[:3].sum()) / grey.size,
+        "bright_share": float(n_pixels[253:].sum()) / grey.size,
+    }

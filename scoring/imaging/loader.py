@@ -3,7 +3,7 @@
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
@@ -16,8 +16,8 @@ from scoring.errors import StorageUnavailable
 from scoring.imaging.decode import UndecodableImage, decode_grey
 from scoring.imaging.preprocess import to_network_input
 
-# Decoding one image takes a fraction of a millisecond. The threads wait for a network share or an object store, and
-# libjpeg releases the interpreter's lock.
+# Decoding one image takes a fraction of a millisecond. The threads mostly wait for a network share or an object store,
+# and libjpeg releases the interpreter's lock.
 _READERS = 4
 
 Row = tuple[str, str, str, str]
@@ -33,11 +33,7 @@ _GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 class RejectedImage:
     """An accepted image that cannot be used any more, because its file differs from the validated one.
 
-    Attributes:
-        image_sha256: Hash of the accepted content.
-        uri: Where the file was.
-        kind: The reason as one word, to count by.
-        reason: The reason and the remedy, in lower case.
+    `kind` is the reason as one word, to count by; `reason` is the reason and the remedy, in lower case.
     """
 
     image_sha256: str
@@ -57,11 +53,6 @@ def load_grey(
 ) -> NDArray[np.uint8] | RejectedImage:
     """Read an accepted image, compare its hash and decode it.
 
-    Args:
-        image_sha256: Hash of the accepted content.
-        uri: Where the file is.
-        read: Returns the bytes of a uri.
-
     Returns:
         Grey levels, uint8 `(height, width)`, or the reason why the image cannot be used.
 
@@ -80,9 +71,8 @@ def load_grey(
         ) from error
     found = hashlib.sha256(data).hexdigest()
     if found != image_sha256:
-        reason = (
-            f"changed since validation (sha256 {image_sha256[:12]} then, {found[:12]} now); restore it or run again"
-        )
+        hashes = f"sha256 {image_sha256[:12]} then, {found[:12]} now"
+        reason = f"changed since validation ({hashes}); restore it or run again"
         return RejectedImage(image_sha256, uri, "changed", reason)
     try:
         return decode_grey(data)
@@ -96,16 +86,16 @@ def load_images(
     """Load accepted images in several threads, as the network reads them.
 
     Args:
-        rows: `(image_sha256, sop_iuid, joint, uri)`; may be a generator.
+        rows: The images; may be a generator.
         side: Side of the network's input in pixels.
         ahead: Maximum number of images loaded beyond the one taken, so that memory stays constant.
-        read: Returns the bytes of a uri.
+        read: As for `load_grey`.
 
     Yields:
         Each row, in order, with its image, uint8 `(side, side)`, or the reason why it cannot be used.
 
     Raises:
-        StorageUnavailable: The storage failed, such as a share that timed out.
+        StorageUnavailable: As for `load_grey`.
     """
 
     def load(row: Row) -> NDArray[np.uint8] | RejectedImage:
@@ -113,13 +103,12 @@ def load_images(
         return image if isinstance(image, RejectedImage) else to_network_input(image, side)
 
     with ThreadPoolExecutor(_READERS, thread_name_prefix="read-joint") as pool:
-        queue: deque[tuple[Row, Future[NDArray[np.uint8] | RejectedImage]]] = deque()
-        remaining = iter(rows)
+        loading = ((row, pool.submit(load, row)) for row in rows)
+        queue = deque(islice(loading, ahead))
         try:
-            queue.extend((row, pool.submit(load, row)) for row in islice(remaining, ahead))
             while queue:
                 row, image = queue.popleft()
                 yield row, image.result()
-                queue.extend((row, pool.submit(load, row)) for row in islice(remaining, 1))
+                queue.extend(islice(loading, 1))
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(cancel_futures=True)

@@ -1,6 +1,6 @@
 """Converts the grey levels of a joint to the network's input, in the same way for training and scoring.
 
-`PREPROCESSING_VERSION` is part of the key of a prediction. Give it a new name with every change that alters a pixel.
+`PREPROCESSING_VERSION` is part of the key of a prediction. Change it with every change that alters a pixel.
 """
 
 from collections.abc import Sequence
@@ -36,14 +36,7 @@ def to_network_input(grey: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.ui
 
 
 def as_batch(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """Stack grey images of equal size for the network.
-
-    Args:
-        images: n arrays, uint8 of shape (side, side).
-
-    Returns:
-        float32 of shape (n, side, side, 1), 0 black to 1 white.
-    """
+    """Stack n grey images, uint8 of shape (side, side), as float32 of shape (n, side, side, 1), 0 black to 1 white."""
     batch: NDArray[np.float32] = np.stack(images).astype(np.float32)[..., np.newaxis]
     batch /= 255
     return batch

@@ -1,8 +1,8 @@
-"""The interface of an inference engine, and functions that its implementations share."""
+"""The interface of an inference engine, and what its implementations share."""
 
 import math
 import os
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Protocol
 
@@ -13,19 +13,17 @@ DEFAULT_BATCH_SIZE = 128
 
 
 class Engine(Protocol):
-    """A loaded model, ready to predict. The result for an image does not depend on the other images of its batch."""
+    """A loaded model, ready to predict. The result for an image does not depend on the other images of its batch.
 
-    @property
-    def name(self) -> str:
-        """Name in the rows of predictions: `openvino` or `tensorflow`."""
+    Attributes:
+        name: Name in the rows of predictions: `openvino` or `tensorflow`.
+        precision: Arithmetic precision: `float32` or `bfloat16`.
+        side: Side of the network's square input in pixels.
+    """
 
-    @property
-    def precision(self) -> str:
-        """Arithmetic precision: `float32` or `bfloat16`."""
-
-    @property
-    def side(self) -> int:
-        """Side of the network's square input in pixels."""
+    name: str
+    precision: str
+    side: int
 
     def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """Predict the distribution of erosion of each joint.
@@ -35,42 +33,38 @@ class Engine(Protocol):
 
         Returns:
             float32 of shape `(n, 101)`, the raw outputs of the network, not yet monotone.
+
+        Raises:
+            ValueError: The images have another shape.
         """
 
 
-def predict_in_batches(
-    run: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    batch: NDArray[np.float32],
-    batch_size: int,
-    side: int,
-) -> NDArray[np.float32]:
-    """Run a network of fixed batch size on any number of images.
+class FixedBatchEngine(ABC):
+    """Runs a network of fixed batch size on any number of images.
 
     With a fixed shape, the kernels and the order of summation are always the same, so the result for an image does not
-    depend on how many others are scored with it.
-
-    Args:
-        run: Takes float32 `(batch_size, side, side, 1)` and returns `(batch_size, 101)`, which it may overwrite later.
-        batch: float32 of shape `(n, side, side, 1)`.
-        batch_size: Images per call. The last call is padded with black images, whose results are dropped.
-        side: Side of an image in pixels.
-
-    Returns:
-        float32 of shape `(n, 101)`.
-
-    Raises:
-        ValueError: The images have another shape.
+    depend on how many others are scored with it. The last batch is padded with black images.
     """
-    if batch.shape[1:] != (side, side, 1):
-        raise ValueError(f"Expected images of shape (n, {side}, {side}, 1), got {batch.shape}.")
-    parts: list[NDArray[np.float32]] = []
-    for start in range(0, len(batch), batch_size):
-        part = np.ascontiguousarray(batch[start : start + batch_size], dtype=np.float32)
-        n = len(part)
-        if n < batch_size:
-            part = np.concatenate([part, np.zeros((batch_size - n, side, side, 1), np.float32)])
-        parts.append(np.array(run(part)[:n], dtype=np.float32))
-    return np.concatenate(parts) if parts else np.empty((0, 101), np.float32)
+
+    side: int
+    batch_size: int
+
+    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Predict distributions; see `Engine.predict`."""
+        if batch.shape[1:] != (self.side, self.side, 1):
+            raise ValueError(f"Expected images of shape (n, {self.side}, {self.side}, 1), got {batch.shape}.")
+        cdf = np.empty((len(batch), 101), np.float32)
+        for start in range(0, len(batch), self.batch_size):
+            part = np.ascontiguousarray(batch[start : start + self.batch_size], dtype=np.float32)
+            n = len(part)
+            if n < self.batch_size:
+                part = np.concatenate([part, np.zeros((self.batch_size - n, *part.shape[1:]), np.float32)])
+            cdf[start : start + n] = self._run(part)[:n]
+        return cdf
+
+    @abstractmethod
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return `(batch_size, 101)` for `(batch_size, side, side, 1)`; the next call may overwrite the result."""
 
 
 def available_cpus(cgroup: Path = Path("/sys/fs/cgroup")) -> int:

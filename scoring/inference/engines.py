@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -26,11 +25,8 @@ _DEVICE_PATTERNS = ("nvidia[0-9]*", "nvidiactl", "dxg", "kfd")
 def choose_engine(setting: EngineSetting, model: StoredModel, batch_size: int = DEFAULT_BATCH_SIZE) -> Engine:
     """Load a model into the engine given by a setting.
 
-    Args:
-        setting: `auto` selects TensorFlow if it finds a GPU, otherwise OpenVINO. Importing TensorFlow takes 10 to 20
-            seconds, so `auto` imports it only if a device file suggests a GPU.
-        model: The verified model.
-        batch_size: Images per call of the network; a shorter batch is padded.
+    `auto` selects TensorFlow if it finds a GPU, otherwise OpenVINO. Importing TensorFlow takes 10 to 20 seconds, so
+    `auto` imports it only if a device file suggests a GPU. The network runs on `batch_size` images per call.
 
     Raises:
         ModelRejected: The engine cannot load the files of the model.
@@ -48,9 +44,9 @@ def choose_engine(setting: EngineSetting, model: StoredModel, batch_size: int = 
     return OpenVinoEngine(model, batch_size)
 
 
-def gpu_may_be_present(environ: Mapping[str, str] | None = None, dev: Path = Path("/dev")) -> bool:
+def gpu_may_be_present(dev: Path = Path("/dev")) -> bool:
     """Return True if a GPU device file exists and `CUDA_VISIBLE_DEVICES` does not hide it from this process."""
-    visible = (os.environ if environ is None else environ).get("CUDA_VISIBLE_DEVICES")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.split(",")[0].strip() in {"", "-1"}:
         return False
     return any(True for pattern in _DEVICE_PATTERNS for _ in dev.glob(pattern))

@@ -4,20 +4,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ModelRejected
-from scoring.inference.engine import available_cpus, predict_in_batches
+from scoring.inference.engine import FixedBatchEngine, available_cpus
 from scoring.model_store.stored_model import GRAPH, GRAPH_WEIGHTS, StoredModel
 from scoring.networks.openvino_graph import import_openvino
 
 
-class OpenVinoEngine:
+class OpenVinoEngine(FixedBatchEngine):
     """Runs the OpenVINO graph of a stored model on the CPU.
 
-    Args:
-        model: The verified model.
-        batch_size: Images per call, fixed when the graph is compiled.
-        precision: `bfloat16`, `float32` or `auto`. `auto` selects bfloat16, which is two to four times as fast, if the
-            processor supports it and the manifest states that its results were measured to be within tolerance.
-        threads: Default: the CPUs that this process may use.
+    The batch size is fixed when the graph is compiled. The precision is `bfloat16`, `float32` or `auto`, which selects
+    bfloat16 (two to four times as fast) if the processor supports it and the manifest states that its results were
+    measured to be within tolerance.
 
     Raises:
         ModelRejected: OpenVINO cannot load the graph.
@@ -25,9 +22,7 @@ class OpenVinoEngine:
 
     name = "openvino"
 
-    def __init__(
-        self, model: StoredModel, batch_size: int, precision: str = "auto", threads: int | None = None
-    ) -> None:
+    def __init__(self, model: StoredModel, batch_size: int, precision: str = "auto") -> None:
         core = import_openvino().Core()
         if precision == "auto":
             precision = "bfloat16" if cpu_computes_bfloat16() and _bfloat16_accepted(model) else "float32"
@@ -39,7 +34,7 @@ class OpenVinoEngine:
                 "CPU",
                 {
                     "INFERENCE_PRECISION_HINT": {"bfloat16": "bf16", "float32": "f32"}[precision],
-                    "INFERENCE_NUM_THREADS": threads or available_cpus(),
+                    "INFERENCE_NUM_THREADS": available_cpus(),
                     "NUM_STREAMS": 1,
                 },
             )
@@ -50,12 +45,8 @@ class OpenVinoEngine:
             ) from error
         self.precision = precision
         self.side = model.side
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._request = compiled.create_infer_request()
-
-    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Predict distributions; see `scoring.inference.engine.Engine.predict`."""
-        return predict_in_batches(self._run, batch, self._batch_size, self.side)
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         cdf: NDArray[np.float32] = self._request.infer(images, share_inputs=True, share_outputs=True)[0]

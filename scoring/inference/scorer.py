@@ -45,12 +45,9 @@ _Loaded = tuple[Row, NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class ShardResult:
-    """Result of scoring one shard.
+    """Result of scoring one shard: number of scored joints, file of their predictions, rejected images in input order.
 
-    Attributes:
-        n_scored: Number of joints scored.
-        path: The Parquet file with their predictions.
-        rejected: Images that were not scored, in input order.
+    The file has the columns of `PREDICTION_SCHEMA`; `cdf` is monotone and ends at 1.
     """
 
     n_scored: int
@@ -74,18 +71,9 @@ def score_images(
     The output file appears under its name only when it is complete. An image that was removed or changed after its
     validation is rejected, and the others are scored: one file must not fail the nightly run.
 
-    Args:
-        rows: `(image_sha256, sop_iuid, joint, uri)` of accepted images; may be a generator.
-        engine: The loaded model.
-        out_path: Parquet file to write, any fsspec URL; an existing file is replaced.
-        rule: Read-out rule of the model for grades and intervals.
-        batch_size: Images passed to the engine per call.
-        read: Returns the bytes of a uri.
-        progress: Called after each batch.
-
-    Returns:
-        Count, path and rejected images. The file has the columns of `PREDICTION_SCHEMA`; `cdf` is monotone and ends
-        at 1.
+    `rows` are `(image_sha256, sop_iuid, joint, uri)` of accepted images and may come from a generator; `read` returns
+    the bytes of a uri. `out_path` is any fsspec URL; an existing file is replaced. `progress` is called after each
+    batch.
 
     Raises:
         StorageUnavailable: The storage of an image failed, such as a share that timed out.

@@ -4,19 +4,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.errors import ModelRejected
-from scoring.inference.engine import predict_in_batches
+from scoring.inference.engine import FixedBatchEngine
 from scoring.model_store.stored_model import WEIGHTS, StoredModel
 
 
-class TensorFlowEngine:
+class TensorFlowEngine(FixedBatchEngine):
     """Runs the keras network of a stored model in float32.
 
     TensorFloat-32 is disabled: recent GPUs would round the inputs of each product to 10 bits, and results would differ
     between types of GPU.
-
-    Args:
-        model: The verified model.
-        batch_size: Images per call, fixed in the compiled function.
 
     Raises:
         ModelRejected: The weights do not fit the architecture named in the manifest.
@@ -41,15 +37,11 @@ class TensorFlowEngine:
                 " version."
             ) from error
         self.side = model.side
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._function = tf.function(
             lambda images: network(images, training=False),
             input_signature=[tf.TensorSpec((batch_size, model.side, model.side, 1), tf.float32)],
         )
-
-    def predict(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Predict distributions; see `scoring.inference.engine.Engine.predict`."""
-        return predict_in_batches(self._run, batch, self._batch_size, self.side)
 
     def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         cdf: NDArray[np.float32] = self._function(images).numpy()

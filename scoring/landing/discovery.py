@@ -3,8 +3,9 @@
 import logging
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import PurePosixPath
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
@@ -53,20 +54,15 @@ class LandingFile:
 class BatchFiles:
     """The files to read for a batch, oldest folder first, then by name.
 
-    Attributes:
-        landing_url: The landing folder.
-        batch_date: Date of the batch.
-        datasets: Table files.
-        images: Files of joint images.
-        unusable: Reason and remedy by `source_file`, for unusable files and folders of earlier batches. They stop the
-            run of their own batch, but not this one.
+    `unusable` has the reason and remedy by `source_file`, for unusable files and folders of earlier batches. They stop
+    the run of their own batch, but not this one.
     """
 
     landing_url: str
     batch_date: date
-    datasets: tuple[LandingFile, ...]
-    images: tuple[LandingFile, ...]
-    unusable: Mapping[str, str] = field(default_factory=dict)
+    datasets: Sequence[LandingFile]
+    images: Sequence[LandingFile]
+    unusable: Mapping[str, str]
 
 
 def discover(
@@ -102,9 +98,11 @@ def discover(
     datasets: list[LandingFile] = []
     images: list[LandingFile] = []
     unusable: dict[str, str] = {}
-    for day in _window(batch_date, lookback_days, late_folders):
+    earlier = [batch_date - timedelta(days=days) for days in range(lookback_days, 0, -1)]
+    searched = [day for day in earlier if late_folders is None or day in late_folders]
+    for day in [*searched, batch_date]:
         report: _Report = _stop if day == batch_date else unusable.__setitem__
-        folder = day.isoformat()
+        folder = str(day)
         entries = _list(root, folder, report)
         if not any(_name(entry) == success_marker for entry in entries or ()):
             if day == batch_date:
@@ -114,20 +112,9 @@ def discover(
             datasets += _dataset_files(folder, _files(root, folder, entries), report)
         joints = f"{folder}/{JOINTS_FOLDER}"
         images += _files(root, joints, _list(root, joints, report))
-    log.info(
-        "files_discovered batch_date=%s tables=%d images=%d unusable=%d",
-        batch_date,
-        len(datasets),
-        len(images),
-        len(unusable),
-    )
-    return BatchFiles(landing_url, batch_date, tuple(datasets), tuple(images), unusable)
-
-
-def _window(batch_date: date, lookback_days: int, late_folders: Collection[date] | None) -> list[date]:
-    """Return the dates of the folders to search, oldest first, the batch last."""
-    earlier = (batch_date - timedelta(days=days) for days in range(lookback_days, 0, -1))
-    return [*(day for day in earlier if late_folders is None or day in late_folders), batch_date]
+    event = "files_discovered batch_date=%s tables=%d images=%d unusable=%d"
+    log.info(event, batch_date, len(datasets), len(images), len(unusable))
+    return BatchFiles(landing_url, batch_date, datasets, images, unusable)
 
 
 def _stop(_: str, reason: str) -> None:
@@ -150,7 +137,7 @@ def _list(root: UPath, folder: str, report: _Report) -> list[dict[str, Any]] | N
     path = root / folder
     file_system = path.fs
     if isinstance(file_system, LocalFileSystem) and not _is_inside(path.path, root):
-        report(folder, f"{path} is a symbolic link that leaves the landing folder. Replace it by the folder itself.")
+        report(folder, f"{path} is a symbolic link that leaves the landing folder. Replace it with the folder itself.")
         return None
     # Object stores cache listings, but a retry must see the current one.
     file_system.invalidate_cache(path.path)
@@ -165,27 +152,23 @@ def _list(root: UPath, folder: str, report: _Report) -> list[dict[str, Any]] | N
 
 
 def _name(entry: dict[str, Any]) -> str:
-    return str(entry["name"]).rstrip("/").rsplit("/", 1)[-1]
+    return PurePosixPath(entry["name"]).name
 
 
 def _files(root: UPath, folder: str, entries: Sequence[dict[str, Any]] | None) -> list[LandingFile]:
-    files = []
-    for entry in entries or ():
-        # Object stores represent a folder by an empty object such as "joints/".
-        if entry["type"] == "directory" or str(entry["name"]).endswith("/"):
-            continue
-        # A name that is not UTF-8 (from an old Windows share) could not be written to a table.
-        name = _name(entry).encode("utf-8", "backslashreplace").decode()
-        files.append(
-            LandingFile(
-                source_file=f"{folder}/{name}",
-                batch_date=date.fromisoformat(folder[:10]),
-                path=str(entry["name"]),
-                size_bytes=int(entry.get("size") or 0),
-                rejection=_rejection(root, entry),
-            )
+    return [
+        LandingFile(
+            # A name that is not UTF-8 (from an old Windows share) could not be written to a table.
+            f"{folder}/{_name(entry).encode('utf-8', 'backslashreplace').decode()}",
+            date.fromisoformat(folder[:10]),
+            entry["name"],
+            int(entry.get("size") or 0),
+            _rejection(root, entry),
         )
-    return files
+        for entry in entries or ()
+        # Object stores represent a folder by an empty object such as "joints/".
+        if entry["type"] != "directory" and not entry["name"].endswith("/")
+    ]
 
 
 def _rejection(root: UPath, entry: dict[str, Any]) -> str | None:
@@ -195,8 +178,8 @@ def _rejection(root: UPath, entry: dict[str, Any]) -> str | None:
     if not entry.get("islink"):
         return "not a regular file; remove it from the landing folder"
     if not _is_inside(entry["name"], root):
-        return "a symbolic link that leaves the landing folder; replace it by the file itself"
-    return None if os.path.isfile(entry["name"]) else "a broken symbolic link; replace it by the file itself"
+        return "a symbolic link that leaves the landing folder; replace it with the file itself"
+    return None if os.path.isfile(entry["name"]) else "a broken symbolic link; replace it with the file itself"
 
 
 def _is_inside(path: str, root: UPath) -> bool:

@@ -3,11 +3,13 @@
 A file that cannot be split into rows and columns stops the run, with the line to check.
 """
 
+import codecs
 import csv
 import io
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -50,10 +52,7 @@ def read_table(data: bytes, *, dataset: str, source_file: str) -> pd.DataFrame:
     Blank lines are skipped but counted. A row with more or fewer fields than the header keeps its row number, and all
     its cells are missing: which value belongs to which column cannot be known.
 
-    Args:
-        data: The content of the file.
-        dataset: "consultations" or "disease_activity".
-        source_file: Name of the file in messages; the suffix `.parquet` selects Parquet.
+    The suffix `.parquet` of `source_file` selects Parquet instead.
 
     Returns:
         A frame of text with the delivered columns of the contract and `row_number`: the first line of the row as in an
@@ -63,44 +62,28 @@ def read_table(data: bytes, *, dataset: str, source_file: str) -> pd.DataFrame:
         BadInput: The file is empty or damaged, has no header, lacks a required column or has a column twice. The
             message quotes nothing from the file except column names of the contract.
     """
-    if not data:
-        raise _empty(source_file)
     is_parquet = source_file.lower().endswith(".parquet")
     table = _parquet_table(data, source_file) if is_parquet else _csv_table(data, dataset, source_file)
     return text_frame(table, dataset=dataset, source_file=source_file)
 
 
 def text_frame(table: TextTable, *, dataset: str, source_file: str) -> pd.DataFrame:
-    """Select the columns of a dataset from a table of any source.
-
-    Args:
-        table: The table. The cells of a row with more or fewer cells than the header become missing.
-        dataset: "consultations" or "disease_activity".
-        source_file: Name of the file or query in messages.
-
-    Returns:
-        As `read_table`.
-
-    Raises:
-        BadInput: A required column is missing, no column is known, or a known column occurs twice.
-    """
+    """Select the columns of a dataset from a table of any source; result and errors are those of `read_table`."""
     width = len(table.header)
     positions = _column_positions(table.header, dataset, source_file)
     numbers: list[int] = []
-    cells: dict[str, list[str | None]] = {column: [] for column in positions}
+    cells: list[list[str | None]] = []
     malformed: list[int] = []
     for number, row in table.rows:
         fits = len(row) == width or (len(row) > width and not any(row[width:]))
         if not fits:
             malformed.append(number)
         numbers.append(number)
-        for column, position in positions.items():
-            text = (row[position] or "").strip() if fits else ""
-            cells[column].append(text or None)
+        cells.append([((row[at] or "").strip() or None) if fits else None for at in positions.values()])
     if malformed:
         first = ",".join(map(str, malformed[:5]))
         log.warning("malformed_rows file=%s rows=%d first_lines=%s", source_file, len(malformed), first)
-    frame = pd.DataFrame({column: pd.Series(texts, dtype="str") for column, texts in cells.items()})
+    frame = pd.DataFrame(cells, columns=list(positions), dtype="str")
     frame.insert(0, "row_number", np.array(numbers, dtype=np.int64))
     return frame
 
@@ -116,10 +99,6 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, datetime) and value.time() == time() and value.tzinfo is None:
         return value.date().isoformat()
     return value.isoformat() if isinstance(value, date) else str(value)
-
-
-def _empty(source_file: str) -> BadInput:
-    return BadInput(f"{source_file} is empty. Export it again; a table without rows still needs a header.")
 
 
 def _column_positions(header: Sequence[str], dataset: str, source_file: str) -> dict[str, int]:
@@ -166,7 +145,7 @@ def _csv_table(data: bytes, dataset: str, source_file: str) -> TextTable:
     if header and header[0].lower().startswith("sep="):
         _, header = next(filled, (0, []))
     if not header:
-        raise _empty(source_file)
+        raise BadInput(f"{source_file} is empty. Export it again; a table without rows still needs a header.")
     while len(header) > 1 and not header[-1].strip():
         header = header[:-1]
     return TextTable(header, filled)
@@ -174,16 +153,13 @@ def _csv_table(data: bytes, dataset: str, source_file: str) -> TextTable:
 
 def _decode_text(data: bytes, source_file: str) -> str:
     # Exports that are not UTF-8 are usually Windows-1252, which leaves five bytes undefined. Latin-1 decodes any byte.
-    utf16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    encodings = ("utf-16",) if utf16 else ("utf-8-sig", "cp1252", "latin-1")
-    for encoding in encodings:
-        try:
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "cp1252", "latin-1"):
+        with suppress(UnicodeDecodeError):
             text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
+            if "\0" in text:
+                break
             return text
-        break
     raise BadInput(f"{source_file} is not a text file. Export it as CSV in UTF-8, not as a spreadsheet.")
 
 

@@ -1,6 +1,7 @@
-"""Reads the tables of the registry by SQL if it is a database. A site adapts the queries in `sql/extract/`."""
+"""Reads the tables of a registry that is a database, with the queries in `sql/extract/`, which a site adapts."""
 
 import re
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -16,11 +17,14 @@ from scoring.settings import Settings, sql_dir
 _COMMENT_LINE = re.compile(r"^\s*--.*$", re.MULTILINE)
 
 
-def read_configured_registry(settings: Settings, batch_date: date) -> dict[str, pd.DataFrame] | None:
-    """Read the tables of a batch from the registry's database; None if the settings say that they are files.
+def read_registry(settings: Settings, batch_date: date) -> dict[str, pd.DataFrame]:
+    """Read the tables of a batch from the registry's database; none if the settings say that they are files.
 
     The window includes the look-back, so that late readings, laboratory values and corrections are read. Records that
-    did not change are recognised later.
+    did not change are recognised later. All queries run in one transaction, which is never committed.
+
+    Returns:
+        Text frames as from `readers.read_table`, by dataset. Rows are numbered from 2, as in a CSV export.
 
     Raises:
         InvalidRequest: SCORING_REGISTRY_SQL_URL is missing.
@@ -28,54 +32,27 @@ def read_configured_registry(settings: Settings, batch_date: date) -> dict[str, 
         BadInput: A query fails or lacks a required column.
     """
     if settings.registry_source == "files":
-        return None
+        return {}
     if settings.registry_sql_url is None:
         raise InvalidRequest("SCORING_REGISTRY_SOURCE=sql needs SCORING_REGISTRY_SQL_URL. Set it.")
-    return read_registry(
-        settings.registry_sql_url.get_secret_value(),
-        window_start=batch_date - timedelta(days=settings.lookback_days),
-        window_end=batch_date + timedelta(days=1),
+    # Not every driver converts a Python date without the type.
+    window = (
+        sa.bindparam("window_start", batch_date - timedelta(days=settings.lookback_days), sa.Date),
+        sa.bindparam("window_end", batch_date + timedelta(days=1), sa.Date),
     )
-
-
-def read_registry(
-    url: str, *, window_start: date, window_end: date, queries: Path | None = None
-) -> dict[str, pd.DataFrame]:
-    """Run the queries on one connection, in one transaction that is never committed.
-
-    Args:
-        url: SQLAlchemy URL of the registry's database.
-        window_start: First date of the window.
-        window_end: Day after the last date of the window.
-        queries: Folder with `consultations.sql` and `disease_activity.sql`, with the parameters `:window_start` and
-            `:window_end`; default `sql/extract`.
-
-    Returns:
-        Text frames as from `readers.read_table`, by dataset. Rows are numbered from 2, as in a CSV export.
-
-    Raises:
-        LandingNotReady: The database cannot be reached.
-        BadInput: A query fails or lacks a required column.
-    """
-    queries = queries or sql_dir() / "extract"
-    engine = sa.create_engine(url, poolclass=sa.NullPool)
     try:
-        connection = engine.connect()
+        connection = sa.create_engine(settings.registry_sql_url.get_secret_value(), poolclass=sa.NullPool).connect()
     except DBAPIError as error:
         raise _unreachable(error) from error
     with connection:
-        return {dataset: _run(connection, queries / f"{dataset}.sql", window_start, window_end) for dataset in DATASETS}
+        return {dataset: _run(connection, sql_dir() / "extract" / f"{dataset}.sql", window) for dataset in DATASETS}
 
 
-def _run(connection: sa.Connection, query: Path, window_start: date, window_end: date) -> pd.DataFrame:
+def _run(connection: sa.Connection, query: Path, window: Iterable[sa.BindParameter[date]]) -> pd.DataFrame:
     # SQLAlchemy would parse a colon in a comment as a parameter.
     statement = sa.text(_COMMENT_LINE.sub("", query.read_text(encoding="utf-8")))
     try:
-        # Not every driver converts a Python date without the type.
-        statement = statement.bindparams(
-            sa.bindparam("window_start", window_start, sa.Date), sa.bindparam("window_end", window_end, sa.Date)
-        )
-        result = connection.execute(statement)
+        result = connection.execute(statement.bindparams(*window))
         rows = [(number, [as_text(value) for value in row]) for number, row in enumerate(result, start=2)]
     except DataError:
         # The driver's message quotes the value.
@@ -100,5 +77,5 @@ def _unreachable(error: DBAPIError) -> LandingNotReady:
 
 
 def _first_line(error: DBAPIError) -> str:
-    """Return the driver's message without the statement and parameters that SQLAlchemy adds."""
+    """Return the message of the driver, without the statement and parameters that SQLAlchemy adds."""
     return str(error.orig).partition("\n")[0]

@@ -13,74 +13,55 @@ import pyarrow.parquet as pq
 from upath import UPath
 
 from scoring.clinical import joints
-from scoring.contract import ACTIVITY_COLUMNS, CONSULTATION_COLUMNS, Column
+from scoring.contract import COLUMNS
 from scoring.storage import atomic_write
 
+_TEXT = pa.string()
 _TYPES = {"date": pa.date32(), "number": pa.float64()}
 
+
+def _fields(type_: pa.DataType, *names: str, nullable: bool = True) -> list[pa.Field]:
+    return [pa.field(name, type_, nullable=nullable) for name in names]
+
+
+def _delivered(dataset: str) -> Iterator[pa.Field]:
+    """Yield the columns of a delivered table, apart from the joints, which are staged as readings."""
+    for column in COLUMNS[dataset]:
+        if column.type == "text":
+            yield pa.field(column.name, _TEXT)
+        elif column.name not in joints.COLUMNS:
+            yield pa.field(f"{column.name}_text", _TEXT)
+            yield pa.field(column.name, _TYPES[column.type])
+
+
 _ORIGIN = (
-    pa.field("source_file", pa.string(), nullable=False),
-    pa.field("row_number", pa.int64(), nullable=False),
-    pa.field("batch_date", pa.date32(), nullable=False),
-    pa.field("row_key", pa.string(), nullable=False),
+    *_fields(_TEXT, "source_file", nullable=False),
+    *_fields(pa.int64(), "row_number", nullable=False),
+    *_fields(pa.date32(), "batch_date", nullable=False),
+    *_fields(_TEXT, "row_key", nullable=False),
 )
-
-
-def _fields(column: Column) -> list[tuple[str, pa.DataType]]:
-    if column.type == "text":
-        return [(column.name, pa.string())]
-    return [(f"{column.name}_text", pa.string()), (column.name, _TYPES[column.type])]
-
-
-CONSULTATIONS = pa.schema(
-    [
-        *_ORIGIN,
-        *(field for column in CONSULTATION_COLUMNS if column.name not in joints.COLUMNS for field in _fields(column)),
-    ]
+_READINGS = (
+    *_fields(_TEXT, "id_x", "patient_id", "sop_iuid"),
+    *_fields(_TEXT, "joint", "reading_percent_text", nullable=False),
+    *_fields(pa.float64(), "reading_percent"),
 )
-
-READINGS = pa.schema(
-    [
-        *_ORIGIN,
-        ("id_x", pa.string()),
-        ("patient_id", pa.string()),
-        ("sop_iuid", pa.string()),
-        pa.field("joint", pa.string(), nullable=False),
-        pa.field("erosion_text", pa.string(), nullable=False),
-        ("reading_percent", pa.float64()),
-    ]
-)
-
-DISEASE_ACTIVITY = pa.schema([*_ORIGIN, *(field for column in ACTIVITY_COLUMNS for field in _fields(column))])
-
-IMAGES = pa.schema(
-    [
-        *_ORIGIN,
-        pa.field("file_name", pa.string(), nullable=False),
-        pa.field("uri", pa.string(), nullable=False),
-        pa.field("size_bytes", pa.int64(), nullable=False),
-        # Null only for a file that could not be opened.
-        ("sha256", pa.string()),
-        ("sop_iuid", pa.string()),
-        ("joint", pa.string()),
-        pa.field("decodes", pa.bool_(), nullable=False),
-        ("decode_error", pa.string()),
-        ("color_space", pa.string()),
-        ("width", pa.int64()),
-        ("height", pa.int64()),
-        ("brightness", pa.float64()),
-        ("contrast", pa.float64()),
-        ("dark_share", pa.float64()),
-        ("bright_share", pa.float64()),
-        pa.field("late", pa.bool_(), nullable=False),
-    ]
+_IMAGES = (
+    *_fields(_TEXT, "file_name", "uri", nullable=False),
+    *_fields(pa.int64(), "size_bytes", nullable=False),
+    # The hash is null only for a file that could not be opened.
+    *_fields(_TEXT, "sha256", "sop_iuid", "joint"),
+    *_fields(pa.bool_(), "decodes", nullable=False),
+    *_fields(_TEXT, "decode_error", "color_space"),
+    *_fields(pa.int64(), "width", "height"),
+    *_fields(pa.float64(), "brightness", "contrast", "dark_share", "bright_share"),
+    *_fields(pa.bool_(), "late", nullable=False),
 )
 
 SCHEMAS: Mapping[str, pa.Schema] = {
-    "consultations": CONSULTATIONS,
-    "readings": READINGS,
-    "disease_activity": DISEASE_ACTIVITY,
-    "images": IMAGES,
+    "consultations": pa.schema([*_ORIGIN, *_delivered("consultations")]),
+    "readings": pa.schema([*_ORIGIN, *_READINGS]),
+    "disease_activity": pa.schema([*_ORIGIN, *_delivered("disease_activity")]),
+    "images": pa.schema([*_ORIGIN, *_IMAGES]),
 }
 
 

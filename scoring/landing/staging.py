@@ -1,7 +1,6 @@
 """Reads the discovered files once and stages them as Parquet for the steps that follow.
 
-Images are read and decoded by a few threads (libjpeg releases the GIL) and written in row groups. At any time, the job
-holds the bytes of at most one image per thread.
+Several threads read and decode the images (libjpeg releases the GIL). Each holds the bytes of one image at a time.
 """
 
 import hashlib
@@ -37,6 +36,7 @@ AlreadyAccepted = Callable[[Sequence[ImageKey]], set[ImageKey]]
 MAX_IMAGE_BYTES = 32 * 2**20
 
 _IMAGES_PER_ROW_GROUP = 2048
+_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -63,25 +63,15 @@ def stage_batch(
     *,
     image_pattern: str,
     already_accepted: AlreadyAccepted,
-    seen_files: Mapping[str, str] | None = None,
-    registry: Mapping[str, pd.DataFrame] | None = None,
+    seen_files: Mapping[str, str] = {},
+    registry: Mapping[str, pd.DataFrame] = {},
     progress: Progress = no_progress,
-    threads: int = 8,
 ) -> StagedBatch:
     """Stage tables and images of a batch as `<table>.parquet`. An invalid image becomes a row with the reason.
 
     From earlier folders, only new files are staged: images with content that the warehouse does not have from this
-    place, and table files with content that no earlier run has read.
-
-    Args:
-        files: Result of `discover`.
-        staging_folder: URL of the run's folder.
-        image_pattern: `Settings.image_pattern`.
-        already_accepted: Called with images of earlier folders.
-        seen_files: Content hashes of table files read by earlier runs, by `source_file`.
-        registry: Text frames of `read_registry`, if the registry is a database.
-        progress: Called after each group of images.
-        threads: Number of images read at the same time.
+    place, and table files with content that no earlier run has read. `seen_files` has the content hashes of the latter
+    by `source_file`. `registry` has the text frames of `read_registry`, if the registry is a database.
 
     Raises:
         BadInput: A table file of the batch itself cannot be used.
@@ -90,10 +80,14 @@ def stage_batch(
     """
     images = _Images(landing_root(files.landing_url), files.batch_date, re.compile(image_pattern))
     staging = open_url(staging_folder, "SCORING_STAGING_URL")
-    tables = _read_tables(files, images.root, seen_files or {}, registry or {})
-    counts = {table: _write_table(staging, table, frames) for table, frames in tables.frames.items()}
+    staged, sha256, unreadable = _read_tables(files, images.root, seen_files)
+    for dataset, text in registry.items():
+        # The date is part of the name because row 2 of two batches is not the same row.
+        source_file = f"sql:{dataset}/{files.batch_date}"
+        staged.append(stage_table(dataset, text, source_file=source_file, batch_date=files.batch_date))
+    counts = {table: _write_table(staging, table, staged) for table in SCHEMAS if table != "images"}
     counts["images"] = n_known = 0
-    with parquet_writer(staging / "images.parquet", SCHEMAS["images"]) as writer, ThreadPoolExecutor(threads) as pool:
+    with parquet_writer(staging / "images.parquet", SCHEMAS["images"]) as writer, ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(files.images), _IMAGES_PER_ROW_GROUP):
             group = files.images[start : start + _IMAGES_PER_ROW_GROUP]
             known = images.known(group, pool, already_accepted)
@@ -102,27 +96,16 @@ def stage_batch(
             counts["images"] += len(rows)
             n_known += len(known)
             progress("reading images", start + len(group), len(files.images))
-    return StagedBatch(counts, tables.sha256, n_known, {**files.unusable, **tables.unreadable})
-
-
-@dataclass(frozen=True)
-class _Tables:
-    """Frames by name of the staged table, hashes and reasons by `source_file`."""
-
-    frames: dict[str, list[pd.DataFrame]]
-    sha256: dict[str, str]
-    unreadable: dict[str, str]
-
-    def add(self, dataset: str, text: pd.DataFrame, source_file: str, batch_date: date) -> None:
-        staged = stage_table(dataset, text, source_file=source_file, batch_date=batch_date)
-        for table, frame in staged.items():
-            self.frames[table].append(frame)
+    return StagedBatch(counts, sha256, n_known, {**files.unusable, **unreadable})
 
 
 def _read_tables(
-    files: BatchFiles, root: UPath, seen_files: Mapping[str, str], registry: Mapping[str, pd.DataFrame]
-) -> _Tables:
-    tables = _Tables({table: [] for table in SCHEMAS if table != "images"}, {}, {})
+    files: BatchFiles, root: UPath, seen_files: Mapping[str, str]
+) -> tuple[list[dict[str, pd.DataFrame]], dict[str, str], dict[str, str]]:
+    """Return the staged tables of each file, and by `source_file` the hashes, and the errors of late files."""
+    staged = []
+    hashes = {}
+    unreadable = {}
     for file in files.datasets:
         is_late = file.batch_date < files.batch_date
         try:
@@ -134,14 +117,11 @@ def _read_tables(
         except BadInput as error:
             if not is_late:
                 raise
-            tables.unreadable[file.source_file] = str(error)
+            unreadable[file.source_file] = str(error)
             continue
-        tables.sha256[file.source_file] = sha256
-        tables.add(file.dataset, text, file.source_file, file.batch_date)
-    for dataset, text in registry.items():
-        # The date is part of the name because row 2 of two batches is not the same row.
-        tables.add(dataset, text, f"sql:{dataset}/{files.batch_date.isoformat()}", files.batch_date)
-    return tables
+        hashes[file.source_file] = sha256
+        staged.append(stage_table(file.dataset, text, source_file=file.source_file, batch_date=file.batch_date))
+    return staged, hashes, unreadable
 
 
 def _read_table_file(file: LandingFile, root: UPath) -> bytes:
@@ -153,7 +133,8 @@ def _read_table_file(file: LandingFile, root: UPath) -> bytes:
     return data
 
 
-def _write_table(staging: UPath, table: str, frames: Sequence[pd.DataFrame]) -> int:
+def _write_table(staging: UPath, table: str, staged: Sequence[dict[str, pd.DataFrame]]) -> int:
+    frames = [tables[table] for tables in staged if table in tables]
     with parquet_writer(staging / f"{table}.parquet", SCHEMAS[table]) as writer:
         for frame in frames:
             writer.write_table(pa.Table.from_pandas(frame, schema=SCHEMAS[table], preserve_index=False))
@@ -197,8 +178,7 @@ class _Images:
         return {source_file for source_file, _ in already_accepted(keys)}
 
     def row(self, file: LandingFile) -> dict[str, Any]:
-        """Return the row of an image, with the columns of `schema.IMAGES`."""
-        name = parse_image_name(file.name, self.pattern)
+        sop_iuid, joint = parse_image_name(file.name, self.pattern) or (None, None)
         return {
             "source_file": file.source_file,
             "row_number": 0,
@@ -206,8 +186,8 @@ class _Images:
             "row_key": file.source_file,
             "file_name": file.name,
             "uri": f"{str(self.root).rstrip('/')}/{file.source_file}",
-            "sop_iuid": name.sop_iuid if name else None,
-            "joint": name.joint if name else None,
+            "sop_iuid": sop_iuid,
+            "joint": joint,
             "late": file.batch_date < self.batch_date,
             **self._facts(file, lambda data: vars(inspect_image(data))),
         }

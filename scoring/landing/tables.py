@@ -18,13 +18,7 @@ _ISO_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]00:00(?::00(?:\.0+)?
 
 
 def stage_table(dataset: str, text: pd.DataFrame, *, source_file: str, batch_date: date) -> dict[str, pd.DataFrame]:
-    """Return the staged tables of a delivered table.
-
-    Args:
-        dataset: Name of the delivered table.
-        text: Text frame of `readers.read_table`.
-        source_file: Path of the file below the landing folder.
-        batch_date: Date of the folder.
+    """Return the staged tables of a delivered table, a text frame of `readers.read_table`.
 
     Returns:
         Frames by name of the staged table, with the columns of `schema.SCHEMAS`: consultations and readings, or
@@ -53,13 +47,13 @@ def _readings(consultations: pd.DataFrame) -> pd.DataFrame:
     readings = (
         consultations[[*id_columns, *delivered]]
         .reset_index(names="row")
-        .melt(id_vars=["row", *id_columns], value_vars=delivered, var_name="joint", value_name="erosion_text")
-        .dropna(subset="erosion_text")
+        .melt(id_vars=["row", *id_columns], value_vars=delivered, var_name="joint", value_name="reading_percent_text")
+        .dropna(subset="reading_percent_text")
         .sort_values("row", kind="stable")
         .reset_index(drop=True)
     )
     readings["row_key"] = readings["row_key"].astype("str") + ":" + readings["joint"].astype("str")
-    readings["reading_percent"] = parse_numbers(readings["erosion_text"])
+    readings["reading_percent"] = parse_numbers(readings["reading_percent_text"])
     staged: pd.DataFrame = readings[SCHEMAS["readings"].names]
     return staged
 

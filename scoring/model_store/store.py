@@ -11,7 +11,6 @@ from typing import Any
 from upath import UPath
 
 from scoring.errors import InvalidRequest, ModelRejected
-from scoring.imaging.preprocess import PREPROCESSING_VERSION
 from scoring.model_store.stored_model import MANIFEST, MODEL_FILES, StoredModel, describe_files, read_model
 from scoring.storage import atomic_write
 
@@ -24,7 +23,7 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def write_model(store_url: str, facts: Mapping[str, Any], files: Mapping[str, bytes]) -> StoredModel:
-    """Write a new version and read it back.
+    """Write a new version and return it as stored.
 
     The manifest is written last and atomically. A folder without a manifest, left by a run that was stopped or by a
     full disk, is not a model and can be filled again.
@@ -34,11 +33,9 @@ def write_model(store_url: str, facts: Mapping[str, Any], files: Mapping[str, by
         facts: Content of the manifest except the hashes of the files and the time; includes `version`.
         files: The bytes of each file in `MODEL_FILES`.
 
-    Returns:
-        The model as stored.
-
     Raises:
         InvalidRequest: The version exists already or is not a valid name.
+        ValueError: A file is missing.
     """
     version = str(facts["version"])
     check_version(version)
@@ -52,12 +49,12 @@ def write_model(store_url: str, facts: Mapping[str, Any], files: Mapping[str, by
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
         (folder / name).write_bytes(data)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = {**facts, "created_at": created, "files": describe_files(files)}
+    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    manifest = {**facts, "created_at": created_at, "files": describe_files(files)}
     with atomic_write(folder / MANIFEST) as file:
         file.write((json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
     logger.info("model_written version=%s bytes=%d", version, sum(map(len, files.values())))
-    return read_model(str(folder), PREPROCESSING_VERSION)
+    return read_model(folder)
 
 
 def find_model(version: str, store_url: str) -> StoredModel:
@@ -70,7 +67,7 @@ def find_model(version: str, store_url: str) -> StoredModel:
     check_version(version)
     for root in (UPath(store_url), UPath(SHIPPED_DIR)):
         if (root / version).is_dir():
-            return read_model(str(root / version), PREPROCESSING_VERSION)
+            return read_model(root / version)
     known = ", ".join(model_versions(store_url)) or "none"
     raise ModelRejected(
         f"There is no model {version} in {store_url} or in the package. Known versions: {known}. Restore its folder or"
@@ -85,12 +82,7 @@ def model_versions(store_url: str) -> list[str]:
 
 
 def check_version(version: str) -> None:
-    """Check that a version is a valid name for a folder of the store.
-
-    Raises:
-        InvalidRequest: It is empty, longer than 64 characters, or has characters other than letters, digits, `.`, `_`
-            and `-`.
-    """
+    """Check that a version is a valid name for a folder of the store; raise InvalidRequest if it is not."""
     if not _VERSION.fullmatch(version):
         raise InvalidRequest(
             f"The model version {version!r} is not valid. Use up to 64 letters, digits, '.', '_' or '-', starting with"

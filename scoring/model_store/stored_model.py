@@ -13,6 +13,7 @@ from typing import Any
 from upath import UPath
 
 from scoring.errors import ModelRejected
+from scoring.imaging.preprocess import PREPROCESSING_VERSION
 from scoring.networks.readout import USUAL_RULE, ReadOutRule
 
 MANIFEST = "manifest.json"
@@ -68,29 +69,22 @@ def describe_files(files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
     }
 
 
-def read_model(folder_url: str, preprocessing_version: str) -> StoredModel:
+def read_model(folder: UPath) -> StoredModel:
     """Read a model from its folder and verify it.
-
-    Args:
-        folder_url: Folder of one version, any fsspec URL.
-        preprocessing_version: The preprocessing of this code.
 
     Raises:
         ModelRejected: The manifest or a file is missing or differs from the manifest, or the model was trained with
-            another preprocessing.
+            another preprocessing than that of this code.
     """
-    folder = UPath(folder_url)
     manifest = _read_manifest(folder)
-    if manifest["preprocessing_version"] != preprocessing_version:
+    if manifest["preprocessing_version"] != PREPROCESSING_VERSION:
         raise ModelRejected(
             f"{folder / MANIFEST}: the model was trained with preprocessing {manifest['preprocessing_version']!r}, but"
-            f" this code has {preprocessing_version!r}. Use the code revision"
-            f" {manifest.get('code_revision', 'unknown')} for it."
+            f" this code has {PREPROCESSING_VERSION!r}. Use code revision {manifest.get('code_revision', 'unknown')}."
         )
     files = {name: _read_file(folder / name) for name in sorted(manifest["files"])}
     for name, found in describe_files(files).items():
-        stated = manifest["files"][name]
-        if found != stated:
+        if found != (stated := manifest["files"][name]):
             raise ModelRejected(
                 f"{folder / name} was changed: its sha256 is {found['sha256']} ({found['bytes']} bytes), but its"
                 f" manifest states {stated.get('sha256')} ({stated.get('bytes')} bytes). {_REMEDY}"
@@ -116,7 +110,6 @@ def _read_manifest(folder: UPath) -> dict[str, Any]:
 
 def _read_file(path: UPath) -> bytes:
     try:
-        data: bytes = path.read_bytes()
+        return bytes(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelRejected(f"{path} is missing. {_REMEDY}") from error
-    return data

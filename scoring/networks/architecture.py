@@ -4,6 +4,17 @@ All networks have the same shapes:
 
 - Input: 4D tensor `(batch_size, side, side, 1)`, grey levels from 0 (black) to 1 (white).
 - Output: 2D tensor `(batch_size, 101)`, float32, values in `[0, 1]`; see `scoring.networks.heads`.
+
+They share these arguments:
+
+- side: Side of the square input image in pixels.
+- dense: Units of each dense layer.
+- dropout: Dropout rate of the dense layers.
+- head: A key of `scoring.networks.heads.HEADS`.
+- shrink (not of `inception_network`): The image is first averaged over squares of this side; 2 needs a quarter of the
+  computation.
+
+Every network raises a ValueError if the image is too small for its poolings or the head is unknown.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,33 +41,13 @@ def erosion_cdf_network(
 ) -> keras.Model:
     """Build the convolutional network of the thesis.
 
-    Each entry of `filters` is one block: two 3x3 convolutions, each with batch normalisation and ReLU, and a 2x2
-    max-pooling that halves the side (rounded down). Each entry of `dense` is a dense layer with batch normalisation,
-    ReLU and dropout. The head `sigmoids` is the regression of the thesis: the k-th of 101 sigmoids is the probability
-    that at most k percent of the joint surface is eroded, not yet monotone. The head `grades` is its classification.
+    Each entry of `filters` is one block: two 3x3 convolutions with that many filters, each with batch normalisation and
+    ReLU, and a 2x2 max-pooling that halves the side (rounded down). Each entry of `dense` is a dense layer with batch
+    normalisation, ReLU and dropout. The head `sigmoids` is the regression of the thesis: the k-th of 101 sigmoids is
+    the probability that at most k percent of the joint surface is eroded, not yet monotone. The head `grades` is its
+    classification.
 
-    Args:
-        side: Side of the square input image in pixels; at least `shrink * 2 ** len(filters)`.
-        filters: Number of filters of both convolutions of each block.
-        dense: Units of each dense layer.
-        dropout: Dropout rate of the dense layers.
-        head: A key of `scoring.networks.heads.HEADS`.
-        shrink: The image is first averaged over squares of this side; 2 needs a quarter of the computation.
-
-    Raises:
-        ValueError: The image is too small for the number of poolings, or the head is unknown.
-
-    Example:
-    >>> network = erosion_cdf_network(side=150, dense=(1024, 512))
-    >>> network.count_params()
-    1785605
-    >>> network.output_shape
-    (None, 101)
-
-    Reference:
-
-    - Rohrbach, Reinhard, Sick, Dürr (2019). Bone erosion scoring for rheumatoid arthritis with deep convolutional
-      neural networks. Computers & Electrical Engineering 78:472-481.
+    Source: Rohrbach, Reinhard, Sick, Dürr, Comput Electr Eng 2019;78:472-481.
     """
     inputs, x = _image(side, shrink, len(filters))
     for i, n_filters in enumerate(filters, start=1):
@@ -78,25 +69,11 @@ def residual_network(
 ) -> keras.Model:
     """Build a small residual network with anti-aliased pooling.
 
-    Each stage halves the side by averaging, so that a shift by one pixel changes little (Zhang 2019), then adds the
-    output of two 3x3 convolutions to their input (He et al. 2016). The result is averaged over the whole image, so the
-    position of an erosion does not matter.
-
-    Args:
-        side: Side of the square input image in pixels; at least `shrink * 2 ** len(stages)`.
-        stages: Number of filters and of residual blocks of each stage.
-        dense: Units of each dense layer after the average.
-        dropout: Dropout rate of the dense layers.
-        head: A key of `scoring.networks.heads.HEADS`.
-        shrink: The image is first averaged over squares of this side.
-
-    Raises:
-        ValueError: The image is too small for the number of poolings, or the head is unknown.
-
-    Reference:
-
-    - He, Zhang, Ren, Sun (2016). Deep residual learning for image recognition. CVPR.
-    - Zhang (2019). Making convolutional networks shift-invariant again. ICML.
+    Each entry of `stages` is the number of filters and of residual blocks of one stage. A stage halves the side by
+    averaging, so that a shift by one pixel changes little (Zhang, Making convolutional networks shift-invariant again,
+    ICML 2019). Then each block adds the output of two 3x3 convolutions to its input (He, Zhang, Ren, Sun, Deep residual
+    learning for image recognition, CVPR 2016). The result is averaged over the whole image, so the position of an
+    erosion does not matter.
     """
     inputs, x = _image(side, shrink, len(stages))
     x = _convolution(x, stages[0][0], "stem")
@@ -125,24 +102,16 @@ def inception_network(
     """Build InceptionV3 with the dense layers of the thesis, for transfer learning.
 
     The grey image is repeated over three channels and scaled to -1..1, the input that InceptionV3 was trained on. The
-    layer `TRANSFERRED` contains all pretrained layers.
+    layer `TRANSFERRED` contains all pretrained layers. Source: Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, Rethinking the
+    Inception architecture for computer vision, CVPR 2016.
 
-    Args:
-        side: Side of the square input image in pixels.
-        dense: Units of each dense layer.
-        dropout: Dropout rate of the dense layers.
-        head: A key of `scoring.networks.heads.HEADS`.
-        weights: Initial weights of the convolutions: a file that Keras wrote for InceptionV3 without top, `imagenet`
-            (Keras downloads them), or None for random ones.
-        seen_side: The image is first resized to this side, at least 75; None keeps its size.
+    `weights` initialises the convolutions: a file that Keras wrote for InceptionV3 without top, `imagenet` (Keras
+    downloads it), or None for random weights. The image is first resized to `seen_side`, at least 75; None keeps its
+    size.
 
     Raises:
         ValueError: The image is smaller than 75 pixels, the weights do not fit, or the head is unknown.
         OSError: The file of weights cannot be read or downloaded.
-
-    Reference:
-
-    - Szegedy, Vanhoucke, Ioffe, Shlens, Wojna (2016). Rethinking the Inception architecture for computer vision. CVPR.
     """
     seen = seen_side or side
     inputs = keras.Input((side, side, 1), name="image")
@@ -158,7 +127,7 @@ TRANSFERRED = "inception_v3"
 
 
 def _inception_v3(side: int, weights: str | None) -> keras.Model:
-    """Build InceptionV3 without its top; turn every error about its weights into one sentence."""
+    """Build InceptionV3 without its top; turn every error about its weights into one clear message."""
     try:
         return keras.applications.InceptionV3(
             include_top=False, weights=weights, input_shape=(side, side, 3), pooling="avg", name=TRANSFERRED
@@ -175,8 +144,8 @@ def _inception_v3(side: int, weights: str | None) -> keras.Model:
         if weights != "imagenet":
             raise
         raise OSError(
-            f"The weights {weights} cannot be downloaded: {error}. Without a network, give the file of Keras, "
-            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5."
+            f"The weights {weights} cannot be downloaded: {error}. Without internet access, give the file "
+            "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5 of Keras."
         ) from error
 
 
@@ -214,10 +183,6 @@ ARCHITECTURES: dict[str, Callable[..., keras.Model]] = {
 
 def build(architecture: str, arguments: dict[str, Any]) -> keras.Model:
     """Build the network described by a manifest, with random weights.
-
-    Args:
-        architecture: A key of `ARCHITECTURES`.
-        arguments: Its keyword arguments; JSON may have turned tuples into lists.
 
     Raises:
         ValueError: The architecture is unknown.

@@ -8,7 +8,6 @@ same way for every head.
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
@@ -44,23 +43,15 @@ def grid_cells() -> NDArray[np.float32]:
 CELLS: dict[str, Callable[[], NDArray[np.float32]]] = {"grades": grade_cells, "grid": grid_cells}
 
 
-@keras.saving.register_keras_serializable("scoring")
 class Mixture(layers.Layer):  # type: ignore[misc]
-    """Turns probabilities of cells (grades or readings) into their common distribution function, by a fixed matrix.
+    """Turns probabilities of cells (a key of `CELLS`) into their common distribution function, by a fixed matrix.
 
-    Args:
-        cells: A key of `CELLS`.
-
-    Input shape:
-        2D tensor `(batch_size, n_cells)`; rows sum to 1.
-
-    Output shape:
-        2D tensor `(batch_size, 101)`, float32, monotone, 1 at the end.
+    The input is `(batch_size, n_cells)` with rows that sum to 1; the output is `(batch_size, 101)`, monotone and 1 at
+    the end.
     """
 
     def __init__(self, cells: str, **arguments: Any) -> None:
-        super().__init__(**{"dtype": "float32", **arguments})
-        self.cells = cells
+        super().__init__(**arguments)
         self.matrix = CELLS[cells]()
 
     def call(self, probabilities: Any) -> Any:
@@ -68,36 +59,15 @@ class Mixture(layers.Layer):  # type: ignore[misc]
         # A sum of rounded probabilities may exceed 1.
         return ops.minimum(ops.matmul(probabilities, self.matrix), 1.0)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments for `from_config`."""
-        return {**super().get_config(), "cells": self.cells}
 
-
-@keras.saving.register_keras_serializable("scoring")
 class Continuation(layers.Layer):  # type: ignore[misc]
     """Turns conditional probabilities of exceeding each cell into probabilities of the cells.
 
-    An ordinal head (CORN): each input is conditional on having exceeded the cells before. A product of probabilities
-    never rises, so the output needs no correction to be monotone.
-
-    Input shape:
-        2D tensor `(batch_size, n_cells - 1)` within 0 to 1.
-
-    Output shape:
-        2D tensor `(batch_size, n_cells)`, float32, rows sum to 1.
-
-    Example:
-    >>> Continuation()(np.array([[0.5, 0.5]], np.float32))
-    array([[0.5 , 0.25, 0.25]], dtype=float32)
-
-    Reference:
-
-    - Shi, Cao, Raschka (2023). Deep neural networks for rank-consistent ordinal regression based on conditional
-      probabilities. Pattern Analysis and Applications 26:941-955.
+    An ordinal head (CORN; Shi, Cao, Raschka, Pattern Anal Appl 2023;26:941-955): each input is conditional on having
+    exceeded the cells before. A product of probabilities never rises, so the output needs no correction to be monotone.
+    The input is `(batch_size, n_cells - 1)` within 0 to 1; the output is `(batch_size, n_cells)` with rows that sum to
+    1. For example, 0.5 and 0.5 become 0.5, 0.25 and 0.25.
     """
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**{"dtype": "float32", **arguments})
 
     def call(self, conditional: Any) -> Any:
         """Return the probabilities of the cells."""
@@ -105,51 +75,36 @@ class Continuation(layers.Layer):  # type: ignore[misc]
         return ops.pad(exceeded, ((0, 0), (1, 0)), constant_values=1.0) - ops.pad(exceeded, ((0, 0), (0, 1)))
 
 
-@keras.saving.register_keras_serializable("scoring")
 class Point(layers.Layer):  # type: ignore[misc]
-    """Turns one expected erosion (as a fraction) into the steepest distribution function with exactly that mean.
+    """Turns one expected erosion, a fraction `(batch_size, 1)`, into the steepest distribution function with that mean.
 
-    Input shape:
-        2D tensor `(batch_size, 1)` within 0 to 1.
-
-    Output shape:
-        2D tensor `(batch_size, 101)`, float32; the sum over k < 100 of (1 - F[k]) is the erosion in percent.
+    In the output, `(batch_size, 101)`, the sum over k < 100 of 1 - F[k] is the erosion in percent.
     """
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**{"dtype": "float32", **arguments})
 
     def call(self, share: Any) -> Any:
         """Return the distribution functions."""
         return ops.clip(ops.arange(N_POINTS, dtype="float32") - 100.0 * share + 1.0, 0.0, 1.0)
 
 
-def _sigmoids(x: Any) -> Any:
-    return layers.Dense(N_POINTS, activation="sigmoid", dtype="float32", name="cdf")(x)
+def _dense(x: Any, units: int, activation: str, name: str) -> Any:
+    return layers.Dense(units, activation=activation, dtype="float32", name=name)(x)
 
 
 def _mixture(cells: str) -> Callable[[Any], Any]:
     def head(x: Any) -> Any:
-        n_cells = len(CELLS[cells]())
-        probabilities = layers.Dense(n_cells, activation="softmax", dtype="float32", name=cells)(x)
-        return Mixture(cells, name="cdf")(probabilities)
+        return Mixture(cells, dtype="float32", name="cdf")(_dense(x, len(CELLS[cells]()), "softmax", cells))
 
     return head
 
 
 def _ordinal(x: Any) -> Any:
-    n_steps = len(CELLS["grid"]()) - 1
-    conditional = layers.Dense(n_steps, activation="sigmoid", dtype="float32", name="continuation")(x)
-    return Mixture("grid", name="cdf")(Continuation(name="cells")(conditional))
-
-
-def _point(x: Any) -> Any:
-    return Point(name="cdf")(layers.Dense(1, activation="sigmoid", dtype="float32", name="share")(x))
+    conditional = _dense(x, len(CELLS["grid"]()) - 1, "sigmoid", "continuation")
+    return Mixture("grid", dtype="float32", name="cdf")(Continuation(dtype="float32", name="cells")(conditional))
 
 
 HEADS: dict[str, Callable[[Any], Any]] = {
     # Regression of the thesis: 101 free sigmoids, which the read-out makes monotone.
-    "sigmoids": _sigmoids,
+    "sigmoids": lambda x: _dense(x, N_POINTS, "sigmoid", "cdf"),
     # Classification of the thesis.
     "grades": _mixture("grades"),
     # A distribution over the possible readings.
@@ -157,16 +112,12 @@ HEADS: dict[str, Callable[[Any], Any]] = {
     # The same as an ordinal model: the probability of exceeding each reading.
     "ordinal": _ordinal,
     # Plain regression, the comparison in the thesis.
-    "point": _point,
+    "point": lambda x: Point(dtype="float32", name="cdf")(_dense(x, 1, "sigmoid", "share")),
 }
 
 
 def add_head(head: str, x: Any) -> Any:
-    """Add a head to the last features of a network.
-
-    Args:
-        head: A key of `HEADS`.
-        x: Tensor `(batch_size, n_features)`.
+    """Add a head, a key of `HEADS`, to the last features of a network, `(batch_size, n_features)`.
 
     Returns:
         Tensor `(batch_size, 101)`, float32 under any precision policy, because neighbouring probabilities differ by

@@ -27,11 +27,6 @@ def cdf_target(erosion_percent: Any) -> Any:
 
     Returns:
         Float32 tensor of shape `(n, 101)`: 1 for every k = 0, ..., 100 at or above the reading, otherwise 0.
-
-    Example:
-    >>> target = cdf_target([0.0, 20.0, 100.0])
-    >>> ops.convert_to_numpy(ops.sum(1 - target, axis=-1))
-    array([  0.,  20., 100.], dtype=float32)
     """
     readings = ops.expand_dims(ops.cast(erosion_percent, "float32"), -1)
     return ops.cast(ops.arange(N_POINTS, dtype="float32") >= readings, "float32")
@@ -42,10 +37,6 @@ def crps_loss(y_true: Any, y_pred: Any) -> Any:
 
     As in the thesis, the mean is over the 101 points 0, 1, ..., 100 percent, so the score is between 0 (certain and
     right) and 1.
-
-    Example:
-    >>> float(crps_loss(cdf_target([0.0]), ops.zeros((1, 101)))[0])
-    1.0
     """
     difference = ops.cast(y_true, "float32") - ops.cast(y_pred, "float32")
     return ops.mean(ops.square(difference), axis=-1)

@@ -126,10 +126,9 @@ def _mixture(op: Any, layer: Any, node: Any) -> Any:
     return op.minimum(mixed, op.constant(np.float32(1)))
 
 
-def _continuation(op: Any, layer: Any, node: Any) -> Any:
+def _continuation(op: Any, _layer: Any, node: Any) -> Any:
     from scoring.networks.heads import SMALLEST_PROBABILITY
 
-    del layer
     floored = op.maximum(node, op.constant(np.float32(SMALLEST_PROBABILITY)))
     exceeded = op.exp(op.cum_sum(op.log(floored), op.constant(np.int64(1))))
     n = node.get_output_shape(0)[0]
@@ -137,8 +136,7 @@ def _continuation(op: Any, layer: Any, node: Any) -> Any:
     return op.subtract(op.concat([first, exceeded], 1), op.concat([exceeded, last], 1))
 
 
-def _flatten(op: Any, layer: Any, node: Any) -> Any:
-    del layer
+def _flatten(op: Any, _layer: Any, node: Any) -> Any:
     channels_last = op.transpose(node, np.array([0, 2, 3, 1]))
     return op.reshape(channels_last, np.array([0, -1]), True)
 

@@ -13,40 +13,33 @@ import numpy.typing as npt
 
 from scoring.errors import InvalidRequest
 from scoring.phantom.difficulty import PLAIN, Difficulty
-from scoring.phantom.seeds import stream
+from scoring.phantom.seeds import Rng, stream
 
 Points = npt.NDArray[np.float64]
 
-# Half outlines (right side), pairs of x and y from the midline of the joint surface to the margin and along the shaft.
-_HEAD_PIP = "0 -.085  .13 -.045  .26 -.01  .36 -.045  .42 -.17  .425 -.38  .40 -.60  .37 -1.0  .355 -1.6  .37 -3.4"
-_BASE_PIP = "0 .03  .20 .075  .38 .05  .475 .065  .51 .17  .48 .38  .415 .72  .355 1.2  .32 1.8  .31 3.4"
-_HEAD_MCP = "0 0  .15 -.02  .29 -.085  .39 -.20  .43 -.36  .425 -.54  .39 -.78  .33 -1.1  .28 -1.6  .27 -3.4"
-_BASE_MCP = "0 .13  .22 .105  .40 .035  .49 .035  .535 .14  .50 .36  .42 .72  .355 1.2  .32 1.8  .31 3.4"
-_HEAD_MCP1 = "0 -.03  .20 -.02  .36 -.055  .46 -.16  .485 -.36  .45 -.58  .38 -.85  .32 -1.2  .29 -1.8  .32 -3.4"
-_BASE_MCP1 = "0 .11  .22 .095  .42 .035  .50 .05  .535 .16  .485 .40  .39 .80  .33 1.3  .30 1.9  .33 3.4"
-_HEAD_IP1 = "0 -.08  .14 -.05  .30 -.01  .41 -.06  .465 -.20  .455 -.40  .39 -.62  .34 -1.0  .32 -1.6  .35 -3.4"
-_BASE_IP1 = (
-    "0 .03  .20 .07  .40 .045  .49 .065  .52 .17  .47 .36  .36 .70  .255 1.1  .21 1.5  .23 1.85  .17 2.08  0 2.14"
-)
-
-_HEAD_MTP = "0 -.02  .14 -.03  .27 -.085  .36 -.20  .395 -.36  .37 -.52  .31 -.75  .25 -1.1  .22 -1.6  .23 -3.4"
-_BASE_MTP = "0 .12  .20 .10  .38 .035  .47 .04  .51 .15  .46 .34  .35 .64  .26 1.0  .22 1.5  .23 3.4"
-_HEAD_TOE = "0 -.07  .16 -.05  .34 -.01  .45 -.06  .51 -.20  .50 -.40  .43 -.62  .37 -1.0  .35 -1.5  .38 -3.4"
-_BASE_TOE = (
-    "0 .03  .22 .07  .44 .045  .54 .065  .57 .17  .50 .36  .36 .62  .27 .92  .27 1.2  .34 1.42  .27 1.62  0 1.68"
-)
-
+# Half outlines (right side) of the head and base that form a joint: pairs of x and y from the midline of the joint
+# surface to the margin and along the shaft.
 _HALVES = {
-    "PIP": (_HEAD_PIP, _BASE_PIP),
-    "MCP": (_HEAD_MCP, _BASE_MCP),
-    "MCP1": (_HEAD_MCP1, _BASE_MCP1),
-    "IP1": (_HEAD_IP1, _BASE_IP1),
-    "MTP": (_HEAD_MTP, _BASE_MTP),
-    "TOE": (_HEAD_TOE, _BASE_TOE),
+    "PIP head": "0 -.085  .13 -.045  .26 -.01  .36 -.045  .42 -.17  .425 -.38  .40 -.60  .37 -1.0  .355 -1.6  .37 -3.4",
+    "PIP base": "0 .03  .20 .075  .38 .05  .475 .065  .51 .17  .48 .38  .415 .72  .355 1.2  .32 1.8  .31 3.4",
+    "MCP head": "0 0  .15 -.02  .29 -.085  .39 -.20  .43 -.36  .425 -.54  .39 -.78  .33 -1.1  .28 -1.6  .27 -3.4",
+    "MCP base": "0 .13  .22 .105  .40 .035  .49 .035  .535 .14  .50 .36  .42 .72  .355 1.2  .32 1.8  .31 3.4",
+    "MCP1 head": "0 -.03  .20 -.02  .36 -.055  .46 -.16  .485 -.36  .45 -.58  .38 -.85  .32 -1.2  .29 -1.8  .32 -3.4",
+    "MCP1 base": "0 .11  .22 .095  .42 .035  .50 .05  .535 .16  .485 .40  .39 .80  .33 1.3  .30 1.9  .33 3.4",
+    "IP1 head": "0 -.08  .14 -.05  .30 -.01  .41 -.06  .465 -.20  .455 -.40  .39 -.62  .34 -1.0  .32 -1.6  .35 -3.4",
+    "IP1 base": (
+        "0 .03  .20 .07  .40 .045  .49 .065  .52 .17  .47 .36  .36 .70  .255 1.1  .21 1.5  .23 1.85  .17 2.08  0 2.14"
+    ),
+    "MTP head": "0 -.02  .14 -.03  .27 -.085  .36 -.20  .395 -.36  .37 -.52  .31 -.75  .25 -1.1  .22 -1.6  .23 -3.4",
+    "MTP base": "0 .12  .20 .10  .38 .035  .47 .04  .51 .15  .46 .34  .35 .64  .26 1.0  .22 1.5  .23 3.4",
+    "TOE head": "0 -.07  .16 -.05  .34 -.01  .45 -.06  .51 -.20  .50 -.40  .43 -.62  .37 -1.0  .35 -1.5  .38 -3.4",
+    "TOE base": (
+        "0 .03  .22 .07  .44 .045  .54 .065  .57 .17  .50 .36  .36 .62  .27 .92  .27 1.2  .34 1.42  .27 1.62  0 1.68"
+    ),
 }
 
-# Whole outlines of a left wrist, palm down: the four sites of the Ratingen score. The articular outline is the part of
-# radius and ulna above the height next to their names, and the part of scaphoid and lunate below it.
+# Whole outlines of the four sites of the Ratingen score in a left wrist, palm down. Radius and ulna are articular above
+# the height after their names, scaphoid and lunate below it.
 _WRIST_BONES = {
     ("radius", -0.34): (
         "-.30 -.10  -.12 -.13  .12 -.12  .36 -.04  .55 .12  .66 .10  .68 -.10  .60 -.40  .50 -.75  .44 -1.2  .42 -3.4"
@@ -72,9 +65,9 @@ _OTHER_WRIST_BONES = (
 
 # Distance by which head and base of each kind can be pushed together before they touch, joint units.
 CLOSING = {"PIP": 0.075, "MCP": 0.105, "MCP1": 0.09, "IP1": 0.065, "MTP": 0.1, "TOE": 0.065, "WRIST": 0.05}
-# Height at which each metacarpal or metatarsal ends, joint units.
+# Height at which each metacarpal or metatarsal ends, joint units. That of the thumb is too far away to be in the image.
 _HEIGHTS = {
-    "MCP": {1: -1.2, 2: -0.05, 3: 0.12, 4: -0.05, 5: -0.35},
+    "MCP": {2: -0.05, 3: 0.12, 4: -0.05, 5: -0.35},
     "MTP": {1: -0.25, 2: 0.0, 3: -0.12, 4: -0.30, 5: -0.55},
 }
 
@@ -86,25 +79,24 @@ _MARGIN_BASE = 0.30
 
 @dataclass(frozen=True)
 class JointTemplate:
-    """Position and size of one joint in its image; a mirrored joint is described as if it were on the left."""
+    """Position and size of one joint in its image; a mirrored joint is described as if it were on the left.
+
+    `tilt` is in degrees, positive if the fingertip leans towards the thumb's side of the image. `zoom` is the width of
+    the base of the distal bone as a share of the image.
+    """
 
     kind: str
     digit: int
     tilt: float
-    """Degrees by which the fingertip leans towards the thumb's side of the image."""
     zoom: float
-    """Width of the base of the distal bone as a share of the image."""
     mirrored: bool = False
 
     @property
     def neighbours(self) -> tuple[tuple[int, float], ...]:
         """Neighbouring joints in the image: side (-1 or 1), and height above this joint in joint units."""
         heights = _HEIGHTS.get(self.kind, {})
-        # The joint of the thumb is too far away; that of the great toe is not.
-        nearest = 2 if self.kind == "MCP" else 1
         digits = ((side, self.digit - side) for side in (-1, 1))
-        shown = ((side, digit) for side, digit in digits if digit in heights and digit >= nearest)
-        return tuple((side, heights[digit] - heights[self.digit]) for side, digit in shown)
+        return tuple((side, heights[digit] - heights[self.digit]) for side, digit in digits if digit in heights)
 
 
 _LEFT_TEMPLATES: dict[str, JointTemplate] = {
@@ -135,7 +127,7 @@ class PatientStyle:
     """Features that all radiographs of a patient share; lengths in joint units.
 
     Attributes:
-        seed: Seed of the phantom; it and `patient_id` determine the bones.
+        seed: Seed of the phantom, which determines the bones together with `patient_id`.
         slenderness: Relative width of the shafts.
         density: Mineral content of spongy bone: about 0.6 in marked osteopenia, 1 in a healthy adult.
         cortex: Thickness of the compact shell at mid-shaft.
@@ -156,13 +148,10 @@ class PatientStyle:
 
 @dataclass(frozen=True)
 class Bone:
-    """One end of a bone.
+    """One end of a bone, or a carpal bone, which is short and has no shaft.
 
-    Attributes:
-        outline: Closed outline in joint units; `articular` is True for the points of its articular part.
-        name: `head` or `base` in a finger or toe, otherwise the name of the bone.
-        is_proximal: True on the body's side of the joint space.
-        is_short: True for a carpal bone, which has no shaft.
+    `outline` is closed and in joint units; `articular` is True for the points of its articular part. `name` is `head`
+    or `base` in a finger or toe, otherwise that of the bone. A proximal bone is on the body's side of the joint space.
     """
 
     outline: Points
@@ -188,25 +177,17 @@ def patient_style(seed: int, patient_id: str) -> PatientStyle:
 
 
 def joint_template(joint: str) -> JointTemplate:
-    """Return the template of a joint column.
-
-    Raises:
-        InvalidRequest: There is no template for this joint.
-    """
-    try:
-        return TEMPLATES[joint]
-    except KeyError:
-        raise InvalidRequest(f"There is no phantom of joint {joint!r}. Use one of {', '.join(TEMPLATES)}.") from None
+    """Return the template of a joint column, or raise InvalidRequest if there is none."""
+    if joint not in TEMPLATES:
+        raise InvalidRequest(f"There is no phantom of joint {joint!r}. Use one of {', '.join(TEMPLATES)}.")
+    return TEMPLATES[joint]
 
 
 def joint_bones(joint: str, patient: PatientStyle, difficulty: Difficulty = PLAIN) -> tuple[Bone, ...]:
     """Return the intact bones of a joint column, with natural notches as frequent as the difficulty says.
 
-    Returns:
-        Head of the proximal and base of the distal bone of a finger or toe; radius, ulna, scaphoid, lunate of a wrist.
-
-    Raises:
-        InvalidRequest: There is no template for this joint.
+    These are the head of the proximal and the base of the distal bone of a finger or toe, and radius, ulna, scaphoid
+    and lunate of a wrist.
     """
     kind = joint_template(joint).kind
     rng = stream(patient.seed, "bones", patient.patient_id, joint)
@@ -219,10 +200,11 @@ def joint_bones(joint: str, patient: PatientStyle, difficulty: Difficulty = PLAI
             bones.append(Bone(outline, articular, name, is_forearm, is_short=not is_forearm))
         return tuple(map(_turned, bones))
     notch_rng = stream(patient.seed, "notches", patient.patient_id, joint)
-    for half, is_head in zip(_HALVES[kind], (True, False), strict=True):
-        outline = _notched(_outline_of_halves(half, patient, rng), difficulty.notches, notch_rng, is_head=is_head)
+    for name, is_head in (("head", True), ("base", False)):
+        outline = _outline_of_halves(_HALVES[f"{kind} {name}"], patient, rng)
+        outline = _notched(outline, difficulty.notches, notch_rng, is_head=is_head)
         articular = outline[:, 1] > -_MARGIN_HEAD if is_head else outline[:, 1] < _MARGIN_BASE
-        bones.append(Bone(outline, articular, "head" if is_head else "base", is_proximal=is_head))
+        bones.append(Bone(outline, articular, name, is_proximal=is_head))
     return tuple(map(_turned, bones))
 
 
@@ -237,12 +219,12 @@ def adjacent_bones(joint: str, patient: PatientStyle) -> tuple[Bone, ...]:
 
 
 def _turned(bone: Bone) -> Bone:
-    """Return a bone with an outline that starts far from the joint, so that its articular part is one run of points."""
+    """Start the outline of a bone far from the joint, so that its articular part is one run of points."""
     turn = int(np.argmin(bone.outline[:, 1] if bone.is_proximal else -bone.outline[:, 1]))
     return replace(bone, outline=np.roll(bone.outline, -turn, axis=0), articular=np.roll(bone.articular, -turn))
 
 
-def _outline_of_halves(half: str, patient: PatientStyle, rng: np.random.Generator) -> Points:
+def _outline_of_halves(half: str, patient: PatientStyle, rng: Rng) -> Points:
     right = _control_points(half)
     sides = []
     for side in (right, right * np.array([-1.0, 1.0])):
@@ -255,7 +237,7 @@ def _outline_of_halves(half: str, patient: PatientStyle, rng: np.random.Generato
     return _resample(smooth_closed(np.vstack([sides[0], sides[1][:0:-1]])))
 
 
-def _varied_outline(text: str, rng: np.random.Generator) -> Points:
+def _varied_outline(text: str, rng: Rng) -> Points:
     points = _control_points(text)
     middle = points.mean(axis=0)
     # Cutting the corners makes a small bone smaller.
@@ -264,8 +246,8 @@ def _varied_outline(text: str, rng: np.random.Generator) -> Points:
     return _resample(smooth_closed(varied))
 
 
-def _notched(outline: Points, probability: float, rng: np.random.Generator, *, is_head: bool) -> Points:
-    """Return the outline with natural dents at its two margins, each with this probability; they are intact bone."""
+def _notched(outline: Points, probability: float, rng: Rng, *, is_head: bool) -> Points:
+    """Return the outline with natural dents, which are intact bone; each margin has one with this probability."""
     for side in (-1.0, 1.0):
         present, height, depth, width = rng.random(4)
         if present >= probability:

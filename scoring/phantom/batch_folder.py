@@ -1,24 +1,23 @@
 """The landing folder of one synthetic batch, and the radiographs and joints that its faults have already changed."""
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
-import numpy as np
+import pandas as pd
 from upath import UPath
 
 from scoring.errors import InvalidRequest
 from scoring.phantom.registry import JOINT_COLUMNS
-from scoring.phantom.seeds import stream
+from scoring.phantom.seeds import Rng, stream
 from scoring.storage import atomic_write
 
 CONSULTATIONS = "consultations.csv"
 DISEASE_ACTIVITY = "disease_activity.csv"
 
-Row = dict[str, str]
+Row = dict[Hashable, str]
 
 
 @dataclass
@@ -31,25 +30,35 @@ class Batch:
     radiographs_taken: set[str] = field(default_factory=set)
     joints_taken: set[tuple[str, str]] = field(default_factory=set)
 
-    def rng(self, fault: str) -> np.random.Generator:
+    def rng(self, fault: str) -> Rng:
         """Return the generator of one fault."""
         return stream(self.seed, "fault", fault, self.batch_date.isoformat())
 
-    def rows(self, file_name: str) -> list[Row]:
-        """Return the data rows of one of the CSV files."""
-        return list(csv.DictReader(io.StringIO((self.folder / file_name).read_text(encoding="utf-8"))))
+    def read_table(self, file_name: str) -> pd.DataFrame:
+        """Return one of the CSV files as text."""
+        with (self.folder / file_name).open("rb") as file:
+            return pd.read_csv(file, dtype=str, keep_default_na=False)
+
+    def write_table(self, file_name: str, table: pd.DataFrame, encoding: str = "utf-8", **dialect: Any) -> None:
+        """Write one of the CSV files; `dialect` are arguments of `DataFrame.to_csv`."""
+        text = str(table.to_csv(index=False, **{"lineterminator": "\n"} | dialect))
+        write(self.folder / file_name, text.encode(encoding))
+
+    def consultations(self) -> list[Row]:
+        """Return the rows of consultations.csv as text by column."""
+        return self.read_table(CONSULTATIONS).to_dict("records")
 
     @contextmanager
     def consultation(self, radiograph: str) -> Iterator[tuple[list[Row], Row]]:
         """Give all consultations and that of one radiograph to a block, and write them back after it."""
-        rows = self.rows(CONSULTATIONS)
+        rows = self.consultations()
         yield rows, next(row for row in rows if row["sop_iuid"] == radiograph)
-        write(self.folder / CONSULTATIONS, csv_bytes(rows, list(rows[0])))
+        self.write_table(CONSULTATIONS, pd.DataFrame(rows))
 
     def take_radiograph(self) -> str:
         """Return a read radiograph (sop_iuid) with all its images, for a fault that changes its whole row."""
         busy = self.radiographs_taken | {radiograph for radiograph, _ in self.joints_taken}
-        for row in self.rows(CONSULTATIONS):
+        for row in self.consultations():
             radiograph = row["sop_iuid"]
             if radiograph not in busy and n_read(row) and self._has_images(radiograph):
                 self.radiographs_taken.add(radiograph)
@@ -58,7 +67,7 @@ class Batch:
 
     def take_joint(self) -> tuple[str, str]:
         """Return a read joint with an image as (sop_iuid, joint), for a fault that changes nothing else."""
-        for row in reversed(self.rows(CONSULTATIONS)):
+        for row in reversed(self.consultations()):
             radiograph = row["sop_iuid"]
             if radiograph in self.radiographs_taken or not self._has_images(radiograph):
                 continue
@@ -77,8 +86,7 @@ class Batch:
 
     def _too_small(self) -> InvalidRequest:
         return InvalidRequest(
-            f"The batch {self.batch_date} has no read radiograph left for another fault. "
-            "Use more patients or fewer faults."
+            f"Batch {self.batch_date} has no read radiograph left for another fault. Use more patients or fewer faults."
         )
 
 
@@ -86,17 +94,6 @@ def write(path: UPath, data: bytes) -> None:
     """Write a file atomically."""
     with atomic_write(path) as file:
         file.write(data)
-
-
-def csv_bytes(
-    rows: list[Row], columns: list[str], *, delimiter: str = ",", newline: str = "\n", encoding: str = "utf-8"
-) -> bytes:
-    """Return rows as CSV with a header. Keys that are not columns are left out."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, delimiter=delimiter, lineterminator=newline, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode(encoding)
 
 
 def n_read(row: Row) -> int:

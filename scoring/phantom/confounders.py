@@ -1,17 +1,21 @@
-"""Confounders: image content that makes a joint hard to read and is not erosion.
+"""Image content other than anatomy and erosion: confounders, which make a joint hard to read, and operations.
 
 Spurs, cysts, sclerosis and growth plates are on all radiographs of a patient; overlap is drawn per radiograph. Nothing
 here touches the articular outline, so the true erosion does not change. Each kind has a random stream of its own.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from scoring.phantom.anatomy import Bone, PatientStyle, Points, inward_normals, joint_template, smooth_closed
 from scoring.phantom.difficulty import PLAIN, Difficulty
 from scoring.phantom.raster import Canvas, Floats, Window, bell, chord, finger, ramp
-from scoring.phantom.seeds import stream
+from scoring.phantom.seeds import Rng, stream
+
+Operation = Literal["prosthesis", "fusion"]
+"""Replacement or fusion of a joint, which then has no true erosion and no reading."""
 
 _CYST_CLEARANCE = 0.025
 _GROWTH_PLATE_BASE, _GROWTH_PLATE_HEAD = 0.34, -0.55
@@ -127,7 +131,7 @@ def joint_confounders(
 
 
 def _bone_confounders(joint: str, bone: Bone, patient: PatientStyle, difficulty: Difficulty) -> BoneConfounders:
-    def rng(kind: str) -> np.random.Generator:
+    def rng(kind: str) -> Rng:
         return stream(patient.seed, kind, patient.patient_id, joint, bone.name)
 
     sclerosis = rng("sclerosis")
@@ -140,7 +144,7 @@ def _bone_confounders(joint: str, bone: Bone, patient: PatientStyle, difficulty:
     )
 
 
-def _spurs(bone: Bone, rng: np.random.Generator, probability: float) -> tuple[Spur, ...]:
+def _spurs(bone: Bone, rng: Rng, probability: float) -> tuple[Spur, ...]:
     articular = np.flatnonzero(bone.articular)
     normals = inward_normals(bone.outline)
     towards_joint = np.array([0.0, 1.0 if bone.is_proximal else -1.0])
@@ -158,7 +162,7 @@ def _spurs(bone: Bone, rng: np.random.Generator, probability: float) -> tuple[Sp
     return tuple(spurs)
 
 
-def _cysts(bone: Bone, rng: np.random.Generator, probability: float) -> tuple[Cyst, ...]:
+def _cysts(bone: Bone, rng: Rng, probability: float) -> tuple[Cyst, ...]:
     articular = np.flatnonzero(bone.articular)
     normals = inward_normals(bone.outline)
     cysts = []
@@ -209,7 +213,7 @@ def paint_confounders(bone: Floats, depth: Floats, found: BoneConfounders, canva
 
 
 def paint_overlap(
-    soft: Floats, opacity: Floats, canvas: Canvas, patient: PatientStyle, rng: np.random.Generator
+    soft: Floats, opacity: Floats, canvas: Canvas, patient: PatientStyle, rng: Rng
 ) -> tuple[Floats, Floats]:
     """Return soft tissue and opacity with a neighbouring finger that covers the joint."""
     side = rng.choice([-1.0, 1.0])
@@ -235,3 +239,46 @@ def paint_ring(opacity: Floats, canvas: Canvas, joint: str, patient: PatientStyl
     over = 1 - ramp(np.abs(canvas.across), 0.86 * patient.flesh, 0.9 * patient.flesh)
     ring = np.float32(1.8) * over * (1 - ramp(np.abs(bend), float(width), float(width) + 0.03))
     return np.asarray(opacity + ring, dtype=np.float32)
+
+
+def paint_operation(opacity: Floats, operation: Operation, canvas: Canvas, joint: str, patient: PatientStyle) -> Floats:
+    """Return the opacity of a joint after its operation."""
+    rng = stream(patient.seed, "operation-look", patient.patient_id, joint)
+    if operation == "prosthesis":
+        return _with_prosthesis(opacity, canvas, rng)
+    return _with_fusion(opacity, canvas, patient.density, rng)
+
+
+def _with_prosthesis(bone: Floats, canvas: Canvas, rng: Rng) -> Floats:
+    """Replace both bone ends by a hinge with two stems, of metal or of faint silicone."""
+    along, off_axis = canvas.along, np.abs(canvas.across)
+    metal = rng.random() < 0.5
+    head_end, base_end, reach = -rng.uniform(0.22, 0.34), rng.uniform(0.14, 0.24), rng.uniform(0.9, 1.5)
+    bone_left = bone * (ramp(-along, -head_end, -head_end + 0.05) + ramp(along, base_end, base_end + 0.05))
+    beyond = np.maximum(np.float32(head_end) - along, along - np.float32(base_end))
+    hub = finger(off_axis, np.float32(0.36)) * (1 - ramp(beyond, -0.02, 0.03))
+    to_tip: Floats = np.clip(np.abs(along) / np.float32(reach), 0, 1)
+    stem = finger(off_axis, np.float32(0.17) - np.float32(0.10) * to_tip)
+    stem = stem * (1 - ramp(np.abs(along), reach, reach + 0.05))
+    if metal:
+        gap = 1 - bell(along, float(rng.normal(0.03, 0.02)), 0.03)
+        implant = np.float32(1.9) * np.maximum(stem, hub * gap)
+    else:
+        implant = np.float32(0.5) * np.maximum(np.float32(0.7) * stem, hub)
+    return np.asarray(bone_left + implant, dtype=np.float32)
+
+
+def _with_fusion(bone: Floats, canvas: Canvas, density: float, rng: Rng) -> Floats:
+    """Fill the joint space with bone, with wires or a screw in half of the joints."""
+    across, along = canvas.across, canvas.along
+    filling = np.float32(density) * (np.float32(0.62) + np.float32(0.12) * canvas.texture)
+    filling = filling * finger(across, np.float32(0.47)) * bell(along, 0.0, 0.17)
+    fused: Floats = np.maximum(bone, filling)
+    if rng.random() < 0.5:
+        return fused
+    widths = (0.085,) if rng.random() < 0.5 else (0.03, 0.03)
+    for width in widths:
+        line = np.abs(across - np.float32(rng.normal(0, 0.16)) * along - np.float32(rng.normal(0, 0.08)))
+        ends = 1 - ramp(np.abs(along), 0.95, 1.0)
+        fused = fused + np.float32(1.7) * ends * (1 - ramp(line, width, width + 0.02))
+    return fused

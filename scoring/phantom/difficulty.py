@@ -1,7 +1,7 @@
 """Difficulty of a phantom: confounders in the images, errors of the readers, and operated joints.
 
-A difficulty changes neither patients nor their true erosions. Each parameter has its own random streams, so a change
-of one has no effect on the others, except for `notches`, which reshapes the bones themselves.
+A difficulty changes neither patients nor their true erosions. Each parameter has its own random streams, so changing
+one does not affect the others, except for `notches`, which reshapes the bones.
 """
 
 from dataclasses import dataclass
@@ -111,12 +111,7 @@ DIFFICULTIES = {difficulty.name: difficulty for difficulty in (PLAIN, LIFELIKE)}
 
 
 def difficulty_named(name: str) -> Difficulty:
-    """Return a preset.
-
-    Raises:
-        InvalidRequest: The name is unknown.
-    """
-    try:
-        return DIFFICULTIES[name]
-    except KeyError:
-        raise InvalidRequest(f"Unknown difficulty: {name}. Use one of: {', '.join(DIFFICULTIES)}.") from None
+    """Return a preset, or raise InvalidRequest if the name is unknown."""
+    if name not in DIFFICULTIES:
+        raise InvalidRequest(f"Unknown difficulty: {name}. Use one of: {', '.join(DIFFICULTIES)}.")
+    return DIFFICULTIES[name]

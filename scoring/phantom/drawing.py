@@ -1,16 +1,16 @@
 """Drawing of a joint: the positions of its bones on one radiograph, their opacity, and the soft tissue."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 from scipy import ndimage
 
-from scoring.phantom.anatomy import CLOSING, Bone, JointTemplate, PatientStyle, Points
+from scoring.phantom.anatomy import CLOSING, Bone, JointTemplate, PatientStyle
 from scoring.phantom.confounders import BiteStyle, BoneConfounders, JointConfounders, paint_confounders
 from scoring.phantom.erosion import Defect
 from scoring.phantom.raster import Canvas, Floats, Window, bell, chord, coverage, finger, place, ramp
+from scoring.phantom.seeds import Rng
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,14 @@ class Pose:
 
 
 def draw_pose(
-    erosion_percent: float,
-    patient: PatientStyle,
-    spread: float,
-    confounders: JointConfounders,
-    *,
-    lesion: np.random.Generator,
-    rng: np.random.Generator,
+    erosion_percent: float, joint_space: float, spread: float, confounders: JointConfounders, *, lesion: Rng, rng: Rng
 ) -> Pose:
-    """Draw a pose: damaged joints lose their space; severely damaged joints also slip and deviate to one side."""
+    """Draw a pose: damaged joints lose their space; severely damaged ones also slip and deviate to one side."""
     severe = max(0.0, erosion_percent - 40) / 60
     collapse = confounders.coupling
     deviation = float(lesion.normal())
     return Pose(
-        space=patient.joint_space * (1 - 0.55 * collapse * min(1.0, erosion_percent / 70)) * (1 - confounders.narrowing)
+        space=joint_space * (1 - 0.55 * collapse * min(1.0, erosion_percent / 70)) * (1 - confounders.narrowing)
         - 0.34 * collapse * severe**2
         + rng.normal(0, 0.008),
         lateral=0.16 * collapse * severe * deviation + rng.normal(0, 0.012) + confounders.slip,
@@ -65,7 +59,7 @@ def place_joint(
     pose: Pose,
     confounders: JointConfounders,
     *,
-    lesion: np.random.Generator,
+    lesion: Rng,
 ) -> list[PlacedBone]:
     """Return the bones of the joint in their pose, with defects and confounders."""
     bite = replace(
@@ -80,19 +74,13 @@ def place_joint(
     for bone, defect, found in zip(bones, defects, confounders.bones, strict=True):
         move = head if bone.is_proximal else base
         moved, eroded = replace(bone, outline=move(bone.outline)), replace(defect, centres=move(defect.centres))
-        placed.append(PlacedBone(moved, eroded, bite, _moved(found, defect, move)))
+        spurs = (replace(spur, outline=move(spur.outline)) for spur in found.spurs if not defect.removed[spur.root])
+        cysts = (replace(cyst, centre=move(cyst.centre)) for cyst in found.cysts)
+        placed.append(PlacedBone(moved, eroded, bite, replace(found, spurs=tuple(spurs), cysts=tuple(cysts))))
     return placed
 
 
-def _moved(found: BoneConfounders, defect: Defect, move: Callable[[Points], Points]) -> BoneConfounders:
-    spurs = (replace(spur, outline=move(spur.outline)) for spur in found.spurs if not defect.removed[spur.root])
-    cysts = (replace(cyst, centre=move(cyst.centre)) for cyst in found.cysts)
-    return replace(found, spurs=tuple(spurs), cysts=tuple(cysts))
-
-
-def place_neighbours(
-    template: JointTemplate, bones: tuple[Bone, ...], pose: Pose, rng: np.random.Generator
-) -> list[PlacedBone]:
+def place_neighbours(template: JointTemplate, bones: tuple[Bone, ...], pose: Pose, rng: Rng) -> list[PlacedBone]:
     """Return the neighbouring joints in the image of an MCP or MTP joint."""
     placed = []
     for side, height in template.neighbours:
@@ -115,9 +103,9 @@ def bone_opacity(placed: PlacedBone, canvas: Canvas, patient: PatientStyle) -> F
     outlines = [placed.bone.outline, *(spur.outline for spur in placed.confounders.spurs)]
     cover = coverage(canvas.side, polygons=map(canvas.to_pixels, outlines))
     opacity = np.zeros((canvas.side, canvas.side), dtype=np.float32)
-    rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
-    if not len(rows):
+    if not cover.any():
         return opacity
+    rows, columns = np.flatnonzero(cover.any(axis=1)), np.flatnonzero(cover.any(axis=0))
     window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     part = cover[window]
     padded = np.pad(part > 0.5, 1, mode="edge")
@@ -173,7 +161,7 @@ def _bitten(bone: Floats, placed: PlacedBone, canvas: Canvas, window: Window) ->
 
 
 def soft_tissue(template: JointTemplate, canvas: Canvas, patient: PatientStyle, pitch: float) -> Floats:
-    """Return the thickness of soft tissue, about 1 in the middle of a finger; `pitch` is the distance of neighbours."""
+    """Return the thickness of soft tissue, about 1 in the middle of a finger; `pitch` is as in `Pose`."""
     across, along = canvas.across, canvas.along
     flesh = np.float32(patient.flesh * (1.08 if template.digit == 1 else 1.0))
     swell = 1 + np.float32(0.10) * bell(along, 0.0, 0.7) - np.float32(0.05) * ramp(along, 0.4, 2.0)

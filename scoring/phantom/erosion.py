@@ -1,8 +1,8 @@
 """Erosions of a joint: the part of the articular outline that is removed, and the bites that remove it.
 
-An erosion of p percent removes p percent of the length of the articular outline of the bones: the Ratingen score grades
-the destroyed share of the joint surface (Rau and Wassenberg, "Scoring methods"). Erosions start at the margins (the
-bare areas, where cartilage ends) and spread. A larger erosion of the same joint contains the smaller one.
+An erosion of p percent removes p percent of the length of the articular outline of the bones, because the Ratingen
+score grades the destroyed share of the joint surface (Rau and Wassenberg, "Scoring methods"). Erosions start at the
+margins (the bare areas, where cartilage ends) and spread. A larger erosion of the same joint contains the smaller one.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from scoring.phantom.anatomy import OUTLINE_STEP, Bone, Points
+from scoring.phantom.seeds import Rng
 
 
 @dataclass(frozen=True)
@@ -23,26 +24,17 @@ class Defect:
     removed: npt.NDArray[np.bool_]
 
 
-def erode(
-    bones: tuple[Bone, ...], erosion_percent: float, rng: np.random.Generator, depth: float = 1.0
-) -> tuple[Defect, ...]:
-    """Draw the defects that remove a share of the articular outline.
+def erode(bones: tuple[Bone, ...], erosion_percent: float, rng: Rng, depth: float = 1.0) -> tuple[Defect, ...]:
+    """Draw one defect per bone; together they remove a share of the articular outline, in percent.
 
     The erosion reaches every point of the outline at a random time: defects start at the margins, later also within the
     surface, and spread along the outline at individual speeds. The earliest points are removed. The bite at a removed
     point is a disc that reaches no kept point, so the removed share is exact up to the step of the outline.
 
-    Args:
-        bones: Bones of the joint.
-        erosion_percent: 0 to 100.
-        rng: Generator of this patient's joint; the same one gives nested defects as the percentage grows.
-        depth: Relative depth of the bites; the removed share does not depend on it.
-
-    Returns:
-        One defect per bone.
+    The same random numbers give nested defects as the percentage grows. `depth` is the relative depth of the bites; the
+    removed share does not depend on it.
     """
-    reached: list[npt.NDArray[np.float64]] = []
-    ruggedness: list[npt.NDArray[np.float64]] = []
+    reached, ruggedness = [], []
     for bone in bones:
         n_points = int(bone.articular.sum())
         place = (np.arange(n_points) - (n_points - 1) / 2) * OUTLINE_STEP
@@ -63,7 +55,7 @@ def erode(
     defects = []
     for bone, part, bumps in zip(bones, np.split(gone, ends), ruggedness, strict=True):
         removed = np.zeros(len(bone.outline), dtype=bool)
-        removed[np.flatnonzero(bone.articular)] = part
+        removed[bone.articular] = part
         limit = deepest * (1 + 0.7 * erosion_percent / 100) * np.clip(1 + 0.4 * bumps[part], 0.3, 1.8)
         defects.append(Defect(bone.outline[removed], np.minimum(limit, _distance_to_kept(bone, removed)), removed))
     return tuple(defects)
@@ -72,12 +64,12 @@ def erode(
 def _distance_to_kept(bone: Bone, removed: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     if not removed.any():
         return np.zeros(0)
-    # Bites cannot reach the other side of the broad bones of fingers and toes, but of the bones of a wrist.
+    # A bite can reach the other side of a bone of the wrist, but not of the broad bones of fingers and toes.
     is_broad = bone.name in {"head", "base"}
     near = ~removed & ndimage.binary_dilation(removed, iterations=80) if is_broad else ~removed
     gaps = bone.outline[removed][:, None, :] - bone.outline[near][None, :, :]
     nearest: npt.NDArray[np.float64] = np.sqrt((gaps * gaps).sum(axis=2).min(axis=1))
     if is_broad:
         return nearest * 0.98
-    # Keeps a visible thickness of bone on the other side of a thin place.
+    # Leaves a visible thickness of bone where the bone is thin.
     return np.minimum(nearest * 0.98, np.maximum(nearest - 2 * OUTLINE_STEP, 0.05))

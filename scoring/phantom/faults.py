@@ -9,18 +9,20 @@ The docstring of a fault is its description in `scoring phantom --list-faults`, 
 import io
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import wraps
 
 import numpy as np
 from PIL import Image
 
-from scoring.contract import SUCCESS_MARKER
 from scoring.errors import BadInput, InvalidRequest, LandingNotReady, ScoringError
 from scoring.imaging.decode import UndecodableImage, decode_grey
-from scoring.phantom.batch_folder import CONSULTATIONS, DISEASE_ACTIVITY, Batch, Row, csv_bytes, n_read, write
+from scoring.phantom.batch_folder import CONSULTATIONS, DISEASE_ACTIVITY, Batch, Row, n_read, write
 from scoring.phantom.raster import encode_jpeg
 from scoring.phantom.registry import JOINT_COLUMNS
+from scoring.phantom.seeds import Rng
+from scoring.settings import SUCCESS_MARKER
 
 
 @dataclass(frozen=True)
@@ -28,36 +30,26 @@ class FaultEffect:
     """Expected outcome of a fault.
 
     Attributes:
-        name: Name of the fault.
         rule: Rule that reports it, such as `images.decodes`; empty if nothing is quarantined.
         quarantined: Quarantined rows by dataset, with the readings and images of a quarantined consultation.
         error: Error that stops the batch before anything is published; None if the batch is scored.
     """
 
     name: str
-    rule: str = ""
-    quarantined: dict[str, int] = field(default_factory=dict)
-    error: type[ScoringError] | None = None
+    rule: str
+    quarantined: dict[str, int]
+    error: type[ScoringError] | None
 
 
-Fault = Callable[[Batch], FaultEffect]
-
-FAULTS: dict[str, Fault] = {}
+FAULTS: dict[str, Callable[[Batch], FaultEffect]] = {}
 """Faults by name. Those that change whole files come last, because the others need a clean batch."""
 
 _Counts = dict[str, int] | None
 _Damage = Callable[[Batch], _Counts]
-_ImageDamage = Callable[[bytes, np.random.Generator], bytes]
-_RowDamage = Callable[[Row, date], None]
 
 
 def damage_batch(batch: Batch, names: tuple[str, ...]) -> tuple[FaultEffect, ...]:
-    """Apply faults to a clean batch, in the order of the catalogue.
-
-    Raises:
-        InvalidRequest: A name is unknown, or the batch is too small for so many faults.
-    """
-    check_fault_names(names)
+    """Apply faults to a clean batch, in the order of the catalogue; raise InvalidRequest if the batch is too small."""
     return tuple(fault(batch) for name, fault in FAULTS.items() if name in names)
 
 
@@ -68,65 +60,61 @@ def check_fault_names(names: tuple[str, ...]) -> None:
         raise InvalidRequest(f"Unknown fault: {', '.join(unknown)}. `scoring phantom --list-faults` lists all faults.")
 
 
-def _add(
-    name: str, description: str | None, damage: _Damage, rule: str, error: type[ScoringError] | None = None
-) -> None:
-    """Add a fault: `damage` changes a batch and returns the expected quarantined rows by dataset."""
-
-    def fault(batch: Batch) -> FaultEffect:
-        return FaultEffect(name, rule, damage(batch) or {}, error)
-
-    fault.__doc__ = description
-    FAULTS[name] = fault
-
-
 def _fault(rule: str = "", error: type[ScoringError] | None = None) -> Callable[[_Damage], None]:
-    """Add the decorated function, which damages a batch, as the fault of its name."""
-    return lambda damage: _add(damage.__name__, damage.__doc__, damage, rule, error)
+    """Add the decorated function, which damages a batch and returns the expected quarantined rows by dataset."""
+
+    def add(damage: _Damage) -> None:
+        @wraps(damage)
+        def fault(batch: Batch) -> FaultEffect:
+            return FaultEffect(damage.__name__, rule, damage(batch) or {}, error)
+
+        FAULTS[damage.__name__] = fault
+
+    return add
 
 
-def _image_fault(rule: str) -> Callable[[_ImageDamage], None]:
-    """Add the decorated function, which damages the bytes of one joint image, as the fault of its name."""
+def _image_fault(rule: str) -> Callable[[Callable[[bytes, Rng], bytes]], None]:
+    """Add the decorated function, which damages the bytes of one joint image, as a fault."""
 
-    def add(change: _ImageDamage) -> None:
+    def add(change: Callable[[bytes, Rng], bytes]) -> None:
+        @_fault(rule)
+        @wraps(change)
         def damage(batch: Batch) -> _Counts:
             path = batch.image(*batch.take_joint())
             write(path, change(path.read_bytes(), batch.rng(change.__name__)))
             return {"images": 1}
 
-        _add(change.__name__, change.__doc__, damage, rule)
-
     return add
 
 
-def _row_fault(rule: str) -> Callable[[_RowDamage], None]:
-    """Add the decorated function, which makes one consultation unacceptable, as the fault of its name."""
+def _row_fault(rule: str) -> Callable[[Callable[[Row, date], None]], None]:
+    """Add the decorated function, which makes one consultation unacceptable, as a fault."""
 
-    def add(change: _RowDamage) -> None:
+    def add(change: Callable[[Row, date], None]) -> None:
+        @_fault(rule)
+        @wraps(change)
         def damage(batch: Batch) -> _Counts:
             with batch.consultation(batch.take_radiograph()) as (_, row):
                 change(row, batch.batch_date)
             return {"consultations": 1, "readings": n_read(row), "images": len(JOINT_COLUMNS)}
 
-        _add(change.__name__, change.__doc__, damage, rule)
-
     return add
 
 
 @_image_fault("images.decodes")
-def zero_byte(_: bytes, __: np.random.Generator) -> bytes:
+def zero_byte(_: bytes, __: Rng) -> bytes:
     """A joint image has 0 bytes: 1 image is quarantined."""
     return b""
 
 
 @_image_fault("images.decodes")
-def truncated(data: bytes, rng: np.random.Generator) -> bytes:
+def truncated(data: bytes, rng: Rng) -> bytes:
     """A joint image ends in the middle: 1 image is quarantined."""
     return data[: int(len(data) * rng.uniform(0.4, 0.8))]
 
 
 @_image_fault("images.decodes")
-def bit_flipped(data: bytes, rng: np.random.Generator) -> bytes:
+def bit_flipped(data: bytes, rng: Rng) -> bytes:
     """Bits of a joint image are flipped until a strict decoder fails: 1 image is quarantined."""
     damaged = bytearray(data)
     # A decoder accepts most single flipped bits.
@@ -139,7 +127,7 @@ def bit_flipped(data: bytes, rng: np.random.Generator) -> bytes:
 
 
 @_image_fault("images.decodes")
-def sixteen_bit(data: bytes, _: np.random.Generator) -> bytes:
+def sixteen_bit(data: bytes, _: Rng) -> bytes:
     """A joint image is a 16-bit PNG with the suffix .jpg: 1 image is quarantined."""
     buffer = io.BytesIO()
     Image.fromarray(decode_grey(data).astype(np.uint16) * 257).save(buffer, format="PNG")
@@ -147,7 +135,7 @@ def sixteen_bit(data: bytes, _: np.random.Generator) -> bytes:
 
 
 @_image_fault("images.color_space")
-def cmyk(data: bytes, _: np.random.Generator) -> bytes:
+def cmyk(data: bytes, _: Rng) -> bytes:
     """A joint image has the colour space CMYK: 1 image is quarantined."""
     buffer = io.BytesIO()
     Image.fromarray(decode_grey(data)).convert("CMYK").save(buffer, format="JPEG", quality=90)
@@ -155,17 +143,14 @@ def cmyk(data: bytes, _: np.random.Generator) -> bytes:
 
 
 @_image_fault("images.decodes")
-def bomb(data: bytes, _: np.random.Generator) -> bytes:
+def bomb(data: bytes, _: Rng) -> bytes:
     """The header of a small JPEG claims 30000 x 30000 pixels (900 MB decoded): 1 image is quarantined."""
-    frame = re.search(rb"\xff[\xc0-\xc2]\x00.\x08", data, re.DOTALL)
-    if frame is None:
-        raise InvalidRequest("The image has no JPEG frame to change. Apply this fault to a clean batch.")
-    side = (30_000).to_bytes(2)
-    return data[: frame.end()] + side + side + data[frame.end() + 4 :]
+    sides = 2 * (30_000).to_bytes(2)
+    return re.sub(rb"(\xff[\xc0-\xc2]\x00.\x08)....", rb"\g<1>" + sides, data, count=1, flags=re.DOTALL)
 
 
 @_image_fault("images.decodes")
-def not_an_image(_: bytes, __: np.random.Generator) -> bytes:
+def not_an_image(_: bytes, __: Rng) -> bytes:
     """A text file has the suffix .jpg: 1 image is quarantined."""
     return b"The image is no longer available. Please contact the archive.\n"
 
@@ -214,7 +199,8 @@ def _reading_fault(name: str, text: str, rule: str) -> None:
             row[joint] = text
         return {"readings": 1}
 
-    _add(name, f"A reading is {text}: 1 reading is quarantined.", damage, rule)
+    damage.__name__, damage.__doc__ = name, f"A reading is {text}: 1 reading is quarantined."
+    _fault(rule)(damage)
 
 
 _reading_fault("percent_120", "120", "readings.percent_in_range")
@@ -268,9 +254,7 @@ def zero_padded_patient(batch: Batch) -> None:
 @_fault(error=BadInput)
 def missing_column(batch: Batch) -> None:
     """The column patient_id is missing from consultations.csv: the run stops (exit code 3) and publishes 0 rows."""
-    rows = batch.rows(CONSULTATIONS)
-    columns = [column for column in rows[0] if column != "patient_id"]
-    write(batch.folder / CONSULTATIONS, csv_bytes(rows, columns))
+    batch.write_table(CONSULTATIONS, batch.read_table(CONSULTATIONS).drop(columns="patient_id"))
 
 
 @_fault(error=BadInput)
@@ -290,7 +274,7 @@ def empty_file(batch: Batch) -> None:
 def empty_batch(batch: Batch) -> None:
     """Both tables have only a header, and there are no images: the run succeeds with 0 rows and 0 images."""
     for file_name in (CONSULTATIONS, DISEASE_ACTIVITY):
-        write(batch.folder / file_name, csv_bytes([], list(batch.rows(file_name)[0])))
+        batch.write_table(file_name, batch.read_table(file_name).head(0))
     for path in list((batch.folder / "joints").iterdir()):
         path.unlink()
 
@@ -305,13 +289,6 @@ def no_success(batch: Batch) -> None:
 def dialects(batch: Batch) -> None:
     """CSV files have semicolons, decimal commas, CRLF, a BOM or Latin-1, and one more column: 0 rows are lost."""
     for file_name, encoding in ((CONSULTATIONS, "utf-8-sig"), (DISEASE_ACTIVITY, "latin-1")):
-        rows = [
-            {column: _decimal_comma(text) for column, text in row.items()} | {"bemerkung": "früh geprüft"}
-            for row in batch.rows(file_name)
-        ]
-        data = csv_bytes(rows, list(rows[0]), delimiter=";", newline="\r\n", encoding=encoding)
-        write(batch.folder / file_name, data)
-
-
-def _decimal_comma(text: str) -> str:
-    return text.replace(".", ",") if re.fullmatch(r"\d+\.\d+", text) else text
+        table = batch.read_table(file_name).replace(r"^(\d+)\.(\d+)$", r"\1,\2", regex=True)
+        table = table.assign(bemerkung="früh geprüft")
+        batch.write_table(file_name, table, encoding, sep=";", lineterminator="\r\n")

@@ -1,31 +1,19 @@
-"""Synthetic images of single joints, drawn from the anatomy, with erosions of a known size.
-
-An x-ray beam through a bone meets a shell of compact bone around a spongy core. `anatomy` has the bones, `erosion` the
-defects, `confounders` and `implants` other image content, `drawing` their opacity.
-"""
+"""Synthetic images of single joints, drawn from the anatomy, with erosions of a known size."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from scoring.errors import InvalidRequest
+from scoring.phantom import drawing
 from scoring.phantom.anatomy import adjacent_bones, joint_bones, joint_template, patient_style
-from scoring.phantom.confounders import joint_confounders, paint_overlap, paint_ring
+from scoring.phantom.confounders import Operation, joint_confounders, paint_operation, paint_overlap, paint_ring
 from scoring.phantom.difficulty import PLAIN, Difficulty
-from scoring.phantom.drawing import (
-    bone_opacity,
-    draw_pose,
-    place_adjacent,
-    place_joint,
-    place_neighbours,
-    sesamoid,
-    soft_tissue,
-)
 from scoring.phantom.erosion import erode
-from scoring.phantom.implants import Operation, paint_operation
 from scoring.phantom.raster import Floats, Grey, blank_canvas, encode_jpeg
-from scoring.phantom.seeds import stream
+from scoring.phantom.seeds import Rng, stream
 
 
 @dataclass(frozen=True)
@@ -34,10 +22,11 @@ class RadiographStyle:
 
     Attributes:
         side: Pixels per side of a joint image.
-        background: Grey value without tissue; `soft` and `bone` are the grey values of full soft tissue and full bone.
+        background, soft, bone: Grey values without tissue, added by full soft tissue, and added by full bone.
         gamma: Exponent of the grey curve.
-        noise: Standard deviation of the noise at a light of 78 grey values; `blur` is that of the blur in pixels.
-        rotation: Rotation of the hand in degrees; `spread` of the fingers and `zoom` are relative.
+        noise, blur: Standard deviations of the noise where the image has 78 grey values, and of the blur in pixels.
+        rotation: Rotation of the hand, degrees.
+        spread, zoom: Spread of the fingers and size of the image, relative to the usual ones.
         quality: JPEG quality.
         collimated: True if the collimator may cover part of a joint.
     """
@@ -61,7 +50,7 @@ def radiograph_style(seed: int, sop_iuid: str, difficulty: Difficulty = PLAIN) -
     rng = stream(seed, "film-style", sop_iuid)
     flat = rng.random() < 0.13
     background = rng.uniform(40, 85) if flat else abs(rng.normal(2.0, 2.5))
-    # The difficulty has a stream of its own, so that it changes nothing else.
+    # A separate stream, so that the difficulty changes nothing else.
     hard = stream(seed, "film-difficulty", sop_iuid)
     wide = difficulty.exposure
     light, contrast, gamma = hard.standard_normal(3)
@@ -94,19 +83,10 @@ def joint_image(
     difficulty: Difficulty = PLAIN,
     operation: Operation | None = None,
 ) -> Grey:
-    """Draw one joint of one radiograph. Everything follows from the seed and the identifiers.
+    """Draw one joint of one radiograph: grey values, uint8, (side, side). The seed and the identifiers determine it.
 
-    Args:
-        seed: Seed of the phantom.
-        patient_id: Patient on the radiograph.
-        sop_iuid: The radiograph.
-        joint: Joint column.
-        erosion_percent: True erosion: the share of the articular outline that is removed, 0 to 100.
-        difficulty: Confounders of the image.
-        operation: Operation of the joint; an operated joint shows no erosion.
-
-    Returns:
-        Grey values, uint8, (side, side).
+    `erosion_percent` is the true erosion, the share of the articular outline that is removed; it is 0 for an operated
+    joint.
 
     Raises:
         InvalidRequest: There is no phantom of this joint, or the percentage is outside 0 to 100.
@@ -133,19 +113,18 @@ def joint_image(
         confounders = replace(confounders, narrowing=1.3)
     lesion = stream(seed, "lesions", patient_id, joint)
     defects = erode(bones, erosion_percent, lesion, confounders.bite.depth)
-    pose = draw_pose(erosion_percent, patient, radiograph.spread, confounders, lesion=lesion, rng=rng)
-    placed = place_joint(template, bones, defects, pose, confounders, lesion=lesion)
-    placed += place_neighbours(template, bones, pose, rng)
-    placed += place_adjacent(adjacent_bones(joint, patient), pose)
-    opacity: Floats = np.zeros((side, side), dtype=np.float32)
-    for bone in placed:
-        opacity += bone_opacity(bone, canvas, patient)
+    spread = radiograph.spread
+    pose = drawing.draw_pose(erosion_percent, patient.joint_space, spread, confounders, lesion=lesion, rng=rng)
+    placed = drawing.place_joint(template, bones, defects, pose, confounders, lesion=lesion)
+    placed += drawing.place_neighbours(template, bones, pose, rng)
+    placed += drawing.place_adjacent(adjacent_bones(joint, patient), pose)
+    opacity = sum((drawing.bone_opacity(bone, canvas, patient) for bone in placed), np.zeros((side, side), np.float32))
     if template.kind == "MCP1":
         centre = (-0.58 + float(rng.normal(0, 0.07)), -0.22 + float(rng.normal(0, 0.09)))
-        opacity += sesamoid(canvas, centre, size=0.17)
+        opacity += drawing.sesamoid(canvas, centre, size=0.17)
     if operation is not None:
         opacity = paint_operation(opacity, operation, canvas, joint, patient)
-    soft = soft_tissue(template, canvas, patient, pose.pitch)
+    soft = drawing.soft_tissue(template, canvas, patient, pose.pitch)
     overlap = stream(seed, "overlap", sop_iuid, joint)
     if overlap.random() < difficulty.overlaps:
         soft, opacity = paint_overlap(soft, opacity, canvas, patient, overlap)
@@ -154,25 +133,16 @@ def joint_image(
     return np.ascontiguousarray(grey[:, ::-1]) if template.mirrored else grey
 
 
-def joint_jpeg(
-    seed: int,
-    patient_id: str,
-    sop_iuid: str,
-    joint: str,
-    erosion_percent: float,
-    *,
-    difficulty: Difficulty = PLAIN,
-    operation: Operation | None = None,
-) -> bytes:
-    """Return the image of `joint_image` as the grey JPEG file of an extractor, at the quality of the radiograph."""
-    grey = joint_image(seed, patient_id, sop_iuid, joint, erosion_percent, difficulty=difficulty, operation=operation)
+def joint_jpeg(seed: int, patient_id: str, sop_iuid: str, joint: str, erosion_percent: float, **look: Any) -> bytes:
+    """Return the image of `joint_image`, with the same arguments, as an extractor's grey JPEG file."""
+    grey = joint_image(seed, patient_id, sop_iuid, joint, erosion_percent, **look)
     return encode_jpeg(grey, radiograph_style(seed, sop_iuid).quality)
 
 
-def _expose(soft: Floats, opacity: Floats, style: RadiographStyle, rng: np.random.Generator) -> Grey:
+def _expose(soft: Floats, opacity: Floats, style: RadiographStyle, rng: Rng) -> Grey:
     """Return grey values after exposure, blur, collimator and quantum noise.
 
-    `soft` (thickness of soft tissue) and `opacity` (bone and implants) have the size of the image or twice its size.
+    The thickness of soft tissue and the opacity of bone and implants have the size of the image or twice its size.
     """
     light = np.float32(style.soft) * soft + np.float32(style.bone) * opacity
     if len(light) > style.side:

@@ -21,7 +21,7 @@ from scipy import stats
 
 from scoring.errors import InvalidRequest
 from scoring.phantom.patients import DAYS_PER_YEAR
-from scoring.phantom.seeds import stream
+from scoring.phantom.seeds import Rng, stream
 
 _FIRST_ENTRY = np.datetime64("2008-01-01")
 _ENTRY_SPAN_DAYS = 730
@@ -103,20 +103,9 @@ class Followed:
 def simulate_followed(n_patients: int, seed: int, years: int = 10, planted: Planted | None = None) -> Followed:
     """Simulate visits about twice a year and radiographs about once a year, mostly on the day of a visit.
 
-    Patients leave independently of their disease, and radiographs are missing at random. Patients are drawn
-    together, so a larger registry does not contain the smaller one.
-
-    Args:
-        n_patients: 1 or more.
-        seed: 0 or more.
-        years: From the first visit to the last one of patients who stay; 1 or more.
-        planted: Parameters; default: `Planted()`.
-
-    Returns:
-        Radiographs and visits, ordered by patient and date.
-
-    Raises:
-        InvalidRequest: n_patients or years are below 1.
+    Patients leave independently of their disease, and radiographs are missing at random. A patient who stays is
+    followed for `years`. Patients are drawn together, so a larger registry does not contain the smaller one. The tables
+    are ordered by patient and date. Raises InvalidRequest if a number is below 1.
     """
     if n_patients < 1 or years < 1:
         raise InvalidRequest(f"The registry has {n_patients} patients and {years} years. Both must be 1 or more.")
@@ -134,8 +123,7 @@ def simulate_followed(n_patients: int, seed: int, years: int = 10, planted: Plan
     radiographed = (radiograph_day <= leaves[:, None]) & (rng.random(radiograph_day.shape) >= _RADIOGRAPHS_MISSING)
     radiographs = _rows(numbers, entry, radiograph_day, radiographed)
     for name, error in (("reported_rau", model.reader_error), ("predicted_rau", model.model_error)):
-        read = damage + rng.normal(0, error, damage.shape)
-        radiographs[name] = np.clip(read, 0, 190)[radiographed]
+        radiographs[name] = np.clip(damage + rng.normal(0, error, damage.shape), 0, 190)[radiographed]
     radiographs["n_scored"] = 38.0
 
     attended = (visit_day >= 0) & (visit_day <= leaves[:, None])
@@ -156,7 +144,7 @@ def _rows(
     return pd.DataFrame({"patient_id": numbers[rows], "visit_date": dates.astype("datetime64[s]")})
 
 
-def _visit_days(rng: np.random.Generator, n_patients: int, years: int) -> Floats:
+def _visit_days(rng: Rng, n_patients: int, years: int) -> Floats:
     """Return days since the first visit, (n_patients, visits), including unrecorded visits."""
     number = np.arange(-_VISITS_BEFORE_ENTRY, years * _VISITS_PER_YEAR + 1 + _VISITS_AFTER_END)
     planned = number * DAYS_PER_YEAR / _VISITS_PER_YEAR
@@ -165,7 +153,7 @@ def _visit_days(rng: np.random.Generator, n_patients: int, years: int) -> Floats
     return np.asarray(np.rint(planned) + jitter, dtype=np.float64)
 
 
-def _activity(rng: np.random.Generator, day: Floats, model: Planted) -> Floats:
+def _activity(rng: Rng, day: Floats, model: Planted) -> Floats:
     """Return DAS28-ESR at each visit, (n_patients, visits)."""
     n_patients, n_visits = day.shape
     level = rng.normal(model.activity, model.activity_between, size=(n_patients, 1))
@@ -178,16 +166,14 @@ def _activity(rng: np.random.Generator, day: Floats, model: Planted) -> Floats:
     return np.asarray(np.maximum(level + deviation, 0), dtype=np.float64)
 
 
-def _radiograph_days(rng: np.random.Generator, visit_day: Floats, years: int) -> Floats:
+def _radiograph_days(rng: Rng, visit_day: Floats, years: int) -> Floats:
     """Return days of the yearly radiographs, (n_patients, years + 1): on the day of a visit or some weeks from it."""
     at_visit = visit_day[:, _VISITS_BEFORE_ENTRY::_VISITS_PER_YEAR][:, : years + 1]
     lag = rng.integers(-_RADIOGRAPH_LAG_DAYS, _RADIOGRAPH_LAG_DAYS + 1, at_visit.shape)
     return np.asarray(at_visit + np.where(rng.random(at_visit.shape) < _SAME_DAY_RADIOGRAPHS, 0, lag), dtype=np.float64)
 
 
-def _damage(
-    rng: np.random.Generator, visit_day: Floats, activity: Floats, radiograph_day: Floats, model: Planted
-) -> Floats:
+def _damage(rng: Rng, visit_day: Floats, activity: Floats, radiograph_day: Floats, model: Planted) -> Floats:
     """Return the true Rau score at each radiograph, (n_patients, radiographs)."""
     n_patients = len(visit_day)
     first = model.first_damage + rng.gamma(model.damage_shape, model.damage_scale, n_patients)

@@ -13,10 +13,10 @@ from typing import Literal
 import numpy as np
 
 from scoring.clinical.joints import LEFT_HAND, REGISTRY_JOINTS, Joint
+from scoring.phantom.confounders import Operation
 from scoring.phantom.difficulty import Difficulty
-from scoring.phantom.implants import Operation
 from scoring.phantom.readers import Values, read_radiograph
-from scoring.phantom.seeds import stream
+from scoring.phantom.seeds import Rng, stream
 
 DAYS_PER_YEAR = 365.25
 
@@ -93,7 +93,7 @@ class Radiograph:
     operations: list[Operation | None]
 
 
-def draw_patient(number: int, simulation: Simulation) -> tuple[Patient, np.random.Generator]:
+def draw_patient(number: int, simulation: Simulation) -> tuple[Patient, Rng]:
     """Return a patient, and the generator of their further features."""
     patient_id = f"{number:05d}"
     rng = stream(simulation.seed, "patient", patient_id)
@@ -105,7 +105,7 @@ def draw_patient(number: int, simulation: Simulation) -> tuple[Patient, np.rando
     return Patient(patient_id, entry, disease_years, days, severity), rng
 
 
-def _visit_days(rng: np.random.Generator, available: int) -> list[int]:
+def _visit_days(rng: Rng, available: int) -> list[int]:
     """Return days every 6 to 12 months, until the patient leaves or the registry ends."""
     gaps = rng.integers(170, 390, size=available // 170 + 1)
     days = np.concatenate([[0], np.cumsum(gaps)])
@@ -113,7 +113,7 @@ def _visit_days(rng: np.random.Generator, available: int) -> list[int]:
     return [int(day) for day in days[(days <= available) & (days <= stays)]]
 
 
-def erosion_rates(joints: tuple[Joint, ...], severity: float, rng: np.random.Generator) -> Values:
+def erosion_rates(joints: tuple[Joint, ...], severity: float, rng: Rng) -> Values:
     """Return the percentage of erosion after eight years of disease for each joint."""
     usual = np.array([_JOINT_LEVEL[joint.kind] + _FAST_JOINTS.get(joint.name, 0.0) for joint in joints])
     logs = _EROSION_LEVEL + severity + usual + _JOINT_SPREAD * rng.standard_normal(len(joints))
@@ -121,12 +121,14 @@ def erosion_rates(joints: tuple[Joint, ...], severity: float, rng: np.random.Gen
 
 
 def draw_radiograph(
-    simulation: Simulation, patient: Patient, visit: int, limb: Limb, *, rates: Values, rng: np.random.Generator
+    simulation: Simulation, patient: Patient, visit: int, limb: Limb, *, rates: Values, rng: Rng
 ) -> Radiograph | None:
     """Draw the radiograph of a limb at a visit with its reading; None if the visit has no radiograph."""
     if rng.random() >= (_RADIOGRAPH_SHARE_FIRST if visit == 0 else _RADIOGRAPH_SHARE_LATER):
         return None
-    sop_iuid = _radiograph_uid(simulation.seed, patient.patient_id, visit, limb)
+    key = f"{simulation.seed}/{patient.patient_id}/{visit}" + ("" if limb == "hand_left" else f"/{limb}")
+    # A DICOM UID under the root of UUIDs (2.25), which is open to all by PS3.5 B.2.
+    sop_iuid = f"2.25.{int.from_bytes(blake2b(key.encode(), digest_size=16).digest())}"
     truth = patient.erosion(rates, visit)
     operations = _operations(simulation, patient.patient_id, limb, truth)
     native = np.array([operation is None for operation in operations])
@@ -160,9 +162,3 @@ def _operations(simulation: Simulation, patient_id: str, limb: Limb, truth: Valu
 def _operation_chances(seed: int, patient_id: str, limb: Limb) -> Values:
     """Draw the critical damage of each joint and three chances of its operation, for all radiographs: (4, joints)."""
     return np.array([stream(seed, "operation", patient_id, joint.column).random(4) for joint in LIMB_JOINTS[limb]]).T
-
-
-def _radiograph_uid(seed: int, patient_id: str, visit: int, limb: Limb) -> str:
-    """Return a DICOM UID under the root of UUIDs (2.25), which is open to all by PS3.5 B.2."""
-    key = f"{seed}/{patient_id}/{visit}" + ("" if limb == "hand_left" else f"/{limb}")
-    return f"2.25.{int.from_bytes(blake2b(key.encode(), digest_size=16).digest())}"

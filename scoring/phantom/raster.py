@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from scoring.phantom.anatomy import Points
+from scoring.phantom.seeds import Rng
 
 Floats = npt.NDArray[np.float32]
 Grey = npt.NDArray[np.uint8]
@@ -25,7 +26,7 @@ class Canvas:
     """An image in progress: the joint coordinates of its pixels (x across, y along), and a random texture.
 
     `scale` is in pixels per joint unit, `angle` in radians, `centre` the pixel (x, y) of the origin. `texture` is the
-    trabecular net; `patches` are denser and thinner areas, much larger than trabeculae.
+    trabecular net; `patches` are denser and thinner areas that are much larger than trabeculae.
     """
 
     side: int
@@ -45,7 +46,7 @@ class Canvas:
 
 
 def blank_canvas(
-    side: int, scale: float, angle: float, centre: tuple[float, float], *, trabecula: float, rng: np.random.Generator
+    side: int, scale: float, angle: float, centre: tuple[float, float], *, trabecula: float, rng: Rng
 ) -> Canvas:
     """Return a canvas with a random texture; `trabecula` is the relative spacing of the trabecular net."""
     cosine, sine = np.float32(np.cos(angle) / scale), np.float32(np.sin(angle) / scale)
@@ -79,7 +80,7 @@ def _texture_bank() -> Floats:
     return np.asarray(tiles, dtype=np.float32)
 
 
-def _net(across: Floats, along: Floats, per_unit: float, rng: np.random.Generator) -> Floats:
+def _net(across: Floats, along: Floats, per_unit: float, rng: Rng) -> Floats:
     """Return a random tile of the trabecular net over the image, with `per_unit` tile pixels per joint unit."""
     bank = _texture_bank()
     tile = bank[rng.integers(len(bank))]
@@ -114,13 +115,7 @@ def finger(across: Floats, half_width: Floats | np.float32) -> Floats:
 def coverage(
     side: int, polygons: Iterable[Points] = (), discs: Iterable[tuple[tuple[float, float], float]] = ()
 ) -> Floats:
-    """Return the share of each pixel, 0 to 1, that filled shapes cover.
-
-    Args:
-        side: Pixels per side.
-        polygons: Points (x, y) in pixels.
-        discs: Centres (x, y) and radii in pixels.
-    """
+    """Return the share of each pixel, 0 to 1, that polygons (x, y) and discs ((x, y), radius) in pixels cover."""
     # Shapes are drawn at twice the size.
     image = Image.new("L", (side * 2, side * 2), 0)
     brush = ImageDraw.Draw(image)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scoring.phantom.difficulty import PLAIN, Difficulty
-from scoring.phantom.seeds import stream
+from scoring.phantom.seeds import Rng, stream
 
 Values = npt.NDArray[np.float64]
 
@@ -18,20 +18,10 @@ _READING_STEP = 5
 _MOOD = 1.2
 
 
-def read_radiograph(
-    erosion_true: Values, rng: np.random.Generator, seed: int, sop_iuid: str, difficulty: Difficulty = PLAIN
-) -> Values:
-    """Return the readings of the joints of one radiograph.
+def read_radiograph(erosion_true: Values, rng: Rng, seed: int, sop_iuid: str, difficulty: Difficulty = PLAIN) -> Values:
+    """Return the readings of the joints of one radiograph, in percent: multiples of 5, same shape.
 
-    Args:
-        erosion_true: True erosion of the joints, percent.
-        rng: Generator of this reading. It is used equally often at any difficulty.
-        seed: Seed of the phantom.
-        sop_iuid: The radiograph.
-        difficulty: Errors of the reader.
-
-    Returns:
-        Readings in percent, multiples of 5, same shape.
+    `rng` is used equally often at any difficulty.
     """
     bias = float(rng.normal(0, _MOOD)) + reader_bias(seed, sop_iuid, difficulty)
     # Joints are pulled towards the mean of their radiograph, least where there is least doubt.
@@ -52,28 +42,18 @@ def read_radiograph(
 
 
 def reader_bias(seed: int, sop_iuid: str, difficulty: Difficulty) -> float:
-    """Return the bias at 50 percent of the radiograph's reader, one of `N_READERS`, in percentage points."""
+    """Return the bias of the radiograph's reader at 50 percent, in percentage points."""
     if not difficulty.reader_bias:
         return 0.0
     reader = stream(seed, "reader-of", sop_iuid).integers(N_READERS)
     return difficulty.reader_bias * float(stream(seed, "reader", str(reader)).standard_normal())
 
 
-def read_erosion(
-    erosion_true: Values, rng: np.random.Generator, reader_bias: float = 0.0, difficulty: Difficulty = PLAIN
-) -> Values:
-    """Return readings of true erosions: with an error, on the 5 % grid, within 0 to 100.
+def read_erosion(erosion_true: Values, rng: Rng, reader_bias: float = 0.0, difficulty: Difficulty = PLAIN) -> Values:
+    """Return readings of true erosions, in percent: with an error, multiples of 5 from 0 to 100, same shape.
 
-    The error is largest at 50 percent, because intact and destroyed joints are hard to misjudge.
-
-    Args:
-        erosion_true: True erosion in percent, any shape.
-        rng: Generator of this reading.
-        reader_bias: Bias of the reader at 50 percent, percentage points.
-        difficulty: Size of the error.
-
-    Returns:
-        Readings in percent, multiples of 5, same shape.
+    The error is largest at 50 percent, because intact and destroyed joints are hard to misjudge. `reader_bias` is that
+    of the reader at 50 percent, in percentage points.
     """
     doubt = _doubt(erosion_true)
     spread = difficulty.reader_error + difficulty.reader_error_middle * doubt

@@ -28,7 +28,7 @@ from scoring.phantom.patients import (
     erosion_rates,
 )
 from scoring.phantom.readers import Values
-from scoring.phantom.seeds import stream
+from scoring.phantom.seeds import Rng, stream
 
 JOINT_COLUMNS: tuple[str, ...] = tuple(joint.column for joint in LEFT_HAND)
 
@@ -55,7 +55,6 @@ class PhantomRegistry:
     """The tables of a synthetic registry.
 
     Attributes:
-        patients: patient_id, first_visit, disease_years (at the first visit).
         visits: patient_id, visit_date and, without gaps, the components and the four forms of DAS28.
         consultations: One row per radiograph, in the required columns of the landing contract. Readings in percent, NaN
             if not read; date_y and rau_score are empty if the radiograph was not read.
@@ -64,7 +63,6 @@ class PhantomRegistry:
             operation (None, prosthesis or fusion). Both erosions of an operated joint are NaN.
     """
 
-    patients: pd.DataFrame
     visits: pd.DataFrame
     consultations: pd.DataFrame
     disease_activity: pd.DataFrame
@@ -74,59 +72,39 @@ class PhantomRegistry:
 def simulate_registry(
     n_patients: int, seed: int, first_visit: date, years: float, difficulty: Difficulty = PLAIN
 ) -> PhantomRegistry:
-    """Simulate patients from their first visit.
+    """Simulate 1 to 99,999 patients; `years` is the time from `first_visit` to the last visit and reading.
 
-    A patient depends only on the seed and their number, so a larger registry contains the smaller one.
-
-    Args:
-        n_patients: 1 to 99,999.
-        seed: 0 or more.
-        first_visit: Date of the earliest visit.
-        years: Time from `first_visit` to the last visit and reading.
-        difficulty: Errors of readers and frequency of operations; patients and erosions do not depend on it.
-
-    Returns:
-        The registry, ordered by patient and date.
+    A patient depends only on the seed and their number, so a larger registry contains the smaller one. Patients, visits
+    and true erosions do not depend on the difficulty. The tables are ordered by patient and date.
 
     Raises:
         InvalidRequest: n_patients or years are out of range.
     """
     simulation = _simulation(n_patients, seed, first_visit, years, difficulty)
-    patients: list[dict[str, object]] = []
-    visits: list[dict[str, object]] = []
-    consultations: list[dict[str, object]] = []
-    radiographs: list[Radiograph] = []
+    visits, consultations, radiographs = [], [], []
     for number in range(1, n_patients + 1):
         patient, rng = draw_patient(number, simulation)
-        key = {"patient_id": patient.patient_id}
-        patients.append({**key, "first_visit": patient.entry, "disease_years": patient.disease_years})
         rates = erosion_rates(LEFT_HAND, patient.severity, rng)
         level = float(rng.normal(0, 0.75))
         for visit in range(len(patient.days)):
             visit_rng = stream(seed, "visit", patient.patient_id, str(visit))
-            components = _components(visit_rng, level, patient.erosion(rates, visit))
-            visits.append({**key, "visit_date": patient.visit_date(visit), **components})
+            facts = {"patient_id": patient.patient_id, "visit_date": patient.visit_date(visit)}
+            visits.append(facts | _components(visit_rng, level, patient.erosion(rates, visit)))
             radiograph = draw_radiograph(simulation, patient, visit, "hand_left", rates=rates, rng=visit_rng)
             if radiograph:
                 radiographs.append(radiograph)
-                consultations.append(
-                    {
-                        **key,
-                        "id_x": str(number * 1000 + visit),
-                        "date_x": radiograph.visit_date,
-                        "date_y": radiograph.read_on,
-                        "sop_iuid": radiograph.sop_iuid,
-                        "body_part": "HAND_LEFT" if visit_rng.random() < 0.85 else "HAND_BOTH",
-                    }
-                )
+                body_part = "HAND_LEFT" if visit_rng.random() < 0.85 else "HAND_BOTH"
+                dates = radiograph.visit_date, radiograph.read_on
+                keys = str(number * 1000 + visit), patient.patient_id, *dates, radiograph.sop_iuid
+                consultations.append((*keys, body_part, *radiograph.erosion_read))
     all_visits = _with_das28(pd.DataFrame(visits))
-    joints = _joint_rows(radiographs, LEFT_HAND)
+    without_rau = pd.DataFrame(consultations, columns=CONSULTATION_COLUMNS[:-1])
+    readings = without_rau[list(JOINT_COLUMNS)].to_numpy(np.float64)
     return PhantomRegistry(
-        patients=pd.DataFrame(patients),
         visits=all_visits.drop(columns=["u_bsr", "u_crp3"]),
-        consultations=_consultations(consultations, joints),
+        consultations=without_rau.assign(rau_score=np.round(rau_score(grade(readings)), 2)),
         disease_activity=_delivered(all_visits, seed),
-        joints=joints,
+        joints=_joint_rows(radiographs, LEFT_HAND),
     )
 
 
@@ -135,11 +113,7 @@ def simulate_radiographs(
 ) -> pd.DataFrame:
     """Simulate radiographs of one limb, for the patients and visits of `simulate_registry` with the same arguments.
 
-    Returns:
-        One row per joint on a radiograph, as `PhantomRegistry.joints`; for the left hand it is the same table.
-
-    Raises:
-        InvalidRequest: n_patients or years are out of range.
+    The columns are those of `PhantomRegistry.joints`; for the left hand, it is that table.
     """
     if limb == "hand_left":
         return simulate_registry(n_patients, seed, first_visit, years, difficulty).joints
@@ -165,32 +139,19 @@ def _simulation(n_patients: int, seed: int, first_visit: date, years: float, dif
 
 def _joint_rows(radiographs: list[Radiograph], joints: tuple[Joint, ...]) -> pd.DataFrame:
     """Return one row per joint on a radiograph."""
-    return pd.DataFrame(
-        {
-            "sop_iuid": [radiograph.sop_iuid for radiograph in radiographs for _ in joints],
-            "patient_id": [radiograph.patient_id for radiograph in radiographs for _ in joints],
-            "visit_date": [radiograph.visit_date for radiograph in radiographs for _ in joints],
-            "joint": [joint.column for joint in joints] * len(radiographs),
-            "erosion_true": np.concatenate([np.zeros(0), *(radiograph.erosion_true for radiograph in radiographs)]),
-            "erosion_read": np.concatenate([np.zeros(0), *(radiograph.erosion_read for radiograph in radiographs)]),
-            "operation": [operation for radiograph in radiographs for operation in radiograph.operations],
-        }
-    )
+    rows = [
+        (radiograph.sop_iuid, radiograph.patient_id, radiograph.visit_date, joint.column, *found)
+        for radiograph in radiographs
+        for joint, *found in zip(
+            joints, radiograph.erosion_true, radiograph.erosion_read, radiograph.operations, strict=True
+        )
+    ]
+    names = ["sop_iuid", "patient_id", "visit_date", "joint", "erosion_true", "erosion_read", "operation"]
+    return pd.DataFrame(rows, columns=names).astype({"erosion_true": float, "erosion_read": float})
 
 
-def _consultations(rows: list[dict[str, object]], joints: pd.DataFrame) -> pd.DataFrame:
-    readings = joints["erosion_read"].to_numpy().reshape(len(rows), len(JOINT_COLUMNS))
-    rau = np.asarray(rau_score(grade(readings)), dtype=np.float64)
-    table = pd.DataFrame(rows, columns=CONSULTATION_COLUMNS[:6])
-    table = pd.concat([table, pd.DataFrame(readings, columns=list(JOINT_COLUMNS))], axis=1)
-    return table.assign(rau_score=np.round(rau, 2))[list(CONSULTATION_COLUMNS)]
-
-
-def _components(rng: np.random.Generator, level: float, erosion: Values) -> dict[str, float]:
-    """Draw the components of DAS28 at one visit, in the units of the formulas.
-
-    `u_bsr` and `u_crp3` are uniform numbers that decide which scores are missing.
-    """
+def _components(rng: Rng, level: float, erosion: Values) -> dict[str, float]:
+    """Draw the components of DAS28 at one visit, and uniform numbers that decide which scores are missing (`u_...`)."""
     damage = (np.log1p(erosion.sum()) - 2.7) / 1.6
     active = level + rng.normal(0, 0.75)
     counts = active + _DAMAGE_ON_JOINT_COUNTS * damage
@@ -211,9 +172,8 @@ def _components(rng: np.random.Generator, level: float, erosion: Values) -> dict
 
 def _with_das28(visits: pd.DataFrame) -> pd.DataFrame:
     """Return visits with the four forms of DAS28."""
-    tender, swollen = visits["tender_28"].to_numpy(), visits["swollen_28"].to_numpy()
-    esr, crp = visits["esr"].to_numpy(), visits["crp"].to_numpy()
-    patient_global = visits["global_patient_estimate_disease_activity"].to_numpy()
+    components = ("tender_28", "swollen_28", "esr", "crp", "global_patient_estimate_disease_activity")
+    tender, swollen, esr, crp, patient_global = (visits[name].to_numpy() for name in components)
     return visits.assign(
         das28_esr4=das28_esr(tender, swollen, esr, patient_global),
         das28_esr3=das28_esr(tender, swollen, esr),

@@ -8,8 +8,10 @@ from hashlib import blake2b
 
 import numpy as np
 
+Rng = np.random.Generator
 
-def stream(seed: int, *key: str) -> np.random.Generator:
+
+def stream(seed: int, *key: str) -> Rng:
     """Return the random generator of a key, such as `("patient", patient_id)`.
 
     The same seed (0 or more) and key give the same numbers in any process and in any order.

@@ -31,7 +31,7 @@ _Request = tuple[str, str, str, float]
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Synthetic joints in arrays of equal length n, ordered by patient and radiograph.
+    """Synthetic joints in arrays of length n, ordered by patient and radiograph.
 
     Attributes:
         images: uint8 (n, 128, 128), input of the network.
@@ -67,22 +67,12 @@ def make_training_set(
 ) -> TrainingSet:
     """Draw every joint on every radiograph of a synthetic registry, except operated joints, which are never read.
 
-    Erosions have the prevalence of the registry (about two thirds of the readings are 0) unless `enrich` is set.
+    A patient has about 50 joints of a limb (10 of the wrists); the patients are the same for every limb. `max_images`
+    keeps radiographs chosen at random. The result does not depend on `workers`, the number of processes.
 
-    Args:
-        n_patients: Patients of the registry, with about 50 joints each (10 for wrists).
-        seed: Seed of registry and drawings.
-        max_images: Largest number of joints, from radiographs chosen at random.
-        workers: Number of drawing processes; the result does not depend on it.
-        enrich: Share of joints, 0 to 1, with an erosion drawn uniformly from 0 to 100 percent, so that rare grades are
-            represented. Such a joint follows neither its patient's progression nor the halo effect. A model card must
-            state it.
-        difficulty: Confounders of the images and errors of the readers.
-        limb: Limb of the joints; the patients are always those of the left-hand registry of this seed.
-        progress: Called after each chunk of joints.
-
-    Returns:
-        The joints in the order of the registry.
+    Erosions have the prevalence of the registry (about two thirds of the readings are 0), except for the share `enrich`
+    of the joints: their erosion is uniform from 0 to 100 percent, so that rare grades are represented. They follow
+    neither their patient's progression nor the halo effect. A model card must state it.
 
     Raises:
         InvalidRequest: A share or a number is out of range.
@@ -94,32 +84,24 @@ def make_training_set(
     joints = simulate_radiographs(n_patients, seed, FIRST_VISIT, YEARS, limb=limb, difficulty=difficulty)
     joints = joints[joints["operation"].isna()]
     if max_images is not None:
-        joints = _some_radiographs(joints, -(-max_images // len(LIMB_JOINTS[limb])), seed).head(max_images)
+        n_radiographs = -(-max_images // len(LIMB_JOINTS[limb]))
+        chosen = stream(seed, "training-films").permutation(joints["sop_iuid"].unique())[:n_radiographs]
+        joints = joints[joints["sop_iuid"].isin(chosen)].head(max_images)
     truth, read, enriched = _enrich(joints, enrich, seed, difficulty)
-    columns = (joints["patient_id"], joints["sop_iuid"], joints["joint"], truth.tolist())
-    requests: list[_Request] = list(zip(*columns, strict=True))
+    requests = list(zip(joints["patient_id"], joints["sop_iuid"], joints["joint"], truth.tolist(), strict=True))
     images = np.empty((len(requests), SIDE, SIDE), dtype=np.uint8)
-    done = 0
-    for drawn in _draw(requests, seed, workers, difficulty):
-        images[done : done + len(drawn)] = drawn
-        done += len(drawn)
-        progress("drawing synthetic joints", done, len(requests))
+    for done, image in enumerate(_draw(requests, seed, workers, difficulty), start=1):
+        images[done - 1] = image
+        if done % _CHUNK == 0 or done == len(requests):
+            progress("drawing synthetic joints", done, len(requests))
     return TrainingSet(
         images=images,
         erosion_true=truth,
         erosion_read=read,
-        patient_id=joints["patient_id"].to_numpy(dtype=np.str_),
-        joint=joints["joint"].to_numpy(dtype=np.str_),
-        sop_iuid=joints["sop_iuid"].to_numpy(dtype=np.str_),
+        **{name: joints[name].to_numpy(dtype=np.str_) for name in ("patient_id", "joint", "sop_iuid")},
         year=np.array([day.year for day in joints["visit_date"]], dtype=np.int64),
         enriched=enriched,
     )
-
-
-def _some_radiographs(joints: pd.DataFrame, n_radiographs: int, seed: int) -> pd.DataFrame:
-    radiographs = joints["sop_iuid"].unique()
-    chosen = stream(seed, "training-films").permutation(len(radiographs))[:n_radiographs]
-    return joints[joints["sop_iuid"].isin(radiographs[chosen])]
 
 
 def _enrich(joints: pd.DataFrame, share: float, seed: int, difficulty: Difficulty) -> tuple[Values, Values, Flags]:
@@ -137,16 +119,14 @@ def _enrich(joints: pd.DataFrame, share: float, seed: int, difficulty: Difficult
 
 
 def _draw(requests: list[_Request], seed: int, workers: int, difficulty: Difficulty) -> Iterator[npt.NDArray[np.uint8]]:
-    chunks = [requests[start : start + _CHUNK] for start in range(0, len(requests), _CHUNK)]
-    draw = partial(_draw_chunk, seed, difficulty)
+    draw = partial(_draw_joint, seed, difficulty)
     if workers == 1:
-        yield from map(draw, chunks)
+        yield from map(draw, requests)
         return
     # A fork of a process in which TensorFlow has run can hang.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(draw, chunks)
+        yield from pool.map(draw, requests, chunksize=_CHUNK)
 
 
-def _draw_chunk(seed: int, difficulty: Difficulty, chunk: list[_Request]) -> npt.NDArray[np.uint8]:
-    jpegs = (joint_jpeg(seed, *request, difficulty=difficulty) for request in chunk)
-    return np.stack([to_network_input(decode_grey(jpeg)) for jpeg in jpegs])
+def _draw_joint(seed: int, difficulty: Difficulty, request: _Request) -> npt.NDArray[np.uint8]:
+    return to_network_input(decode_grey(joint_jpeg(seed, *request, difficulty=difficulty)))

@@ -58,15 +58,15 @@ def publish_as_of(connection: "Connection", as_of: date, model_version: str, run
     """
     from scoring.analysis.association import associate
     from scoring.analysis.correlation import correlate
-    from scoring.warehouse.publish import association, correlation
+    from scoring.warehouse.publish import analytics
     from scoring.warehouse.queries import analysis
 
     visits = analysis.visits_for_correlation(connection, as_of, model_version)
-    correlation.publish_correlation(connection, as_of, model_version, run_id, correlate(visits))
+    analytics.publish_correlation(connection, as_of, model_version, run_id, correlate(visits))
     associations = associate(
         analysis.radiographs_as_of(connection, as_of, model_version), analysis.activity_as_of(connection, as_of)
     )
-    association.publish_association(connection, as_of, model_version, run_id, associations)
+    analytics.publish_association(connection, as_of, model_version, run_id, associations)
     if forecasts:
         publish_forecasts(connection, as_of, model_version, run_id)
     return len(visits)
@@ -83,7 +83,7 @@ def publish_forecasts(connection: "Connection", as_of: date, model_version: str,
     import pandas as pd
 
     from scoring.analysis.progression import TooFewPatients
-    from scoring.warehouse.publish import forecast
+    from scoring.warehouse.publish import analytics
     from scoring.warehouse.queries import analysis
 
     series = analysis.series(connection, as_of, model_version)
@@ -95,7 +95,7 @@ def publish_forecasts(connection: "Connection", as_of: date, model_version: str,
             log.info("no_forecast as_of=%s damage=%s reason=%s", as_of, damage, few)
     none = pd.DataFrame(columns=["damage", "patient_id", "horizon_months"])
     frame = pd.concat(frames, ignore_index=True) if frames else none
-    counts = forecast.publish_forecast(connection, as_of, model_version, run_id, frame)
+    counts = analytics.publish_forecast(connection, as_of, model_version, run_id, frame)
     log.info("forecasts_published as_of=%s model=%s counts=%s", as_of, model_version, counts)
     return len(frame)
 

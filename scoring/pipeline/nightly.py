@@ -13,20 +13,11 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from scoring.errors import StorageUnavailable
 from scoring.pipeline import analytics, models, nightly_report, reconciliation
 from scoring.pipeline import nightly_gate as gate
-from scoring.pipeline.run import (
-    Run,
-    Shard,
-    begin,
-    failure_recorded,
-    finish,
-    shard_progress,
-    shards_of,
-    storage_unavailable,
-)
+from scoring.pipeline.run import Run, begin, failure_recorded, finish
 from scoring.pipeline.run_folder import RunFolder, step
+from scoring.pipeline.shards import Shard, score_shard, shard_progress, shards_of
 from scoring.progress import Progress, no_progress
 from scoring.settings import Settings
 from scoring.warehouse import connect
@@ -67,7 +58,7 @@ def land(settings: Settings, run: Run, progress: Progress = no_progress) -> dict
         BadInput: A table of the batch cannot be read.
     """
     from scoring.landing.discovery import discover
-    from scoring.landing.registry_source import read_configured_registry
+    from scoring.landing.registry_source import read_registry
     from scoring.landing.staging import stage_batch
     from scoring.warehouse.queries import nightly, runs
 
@@ -89,7 +80,7 @@ def land(settings: Settings, run: Run, progress: Progress = no_progress) -> dict
         image_pattern=settings.image_pattern,
         already_accepted=lambda keys: nightly.settled_files(engine, keys),
         seen_files=nightly.landing_files(engine, [file.source_file for file in files.datasets]),
-        registry=read_configured_registry(settings, run.batch_date),
+        registry=read_registry(settings, run.batch_date),
         progress=progress,
     )
     folder.write_json("files.json", staged.file_sha256)
@@ -111,30 +102,30 @@ def validate(settings: Settings, run: Run) -> dict[str, int]:
     Raises:
         BadInput: The batch as a whole cannot be used; the message lists all reasons. Nothing is published.
     """
-    from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
+    from scoring.validation.batch import Known, validate_batch
     from scoring.validation.docs import BatchDocs
     from scoring.warehouse.queries import nightly
 
     engine = connect.warehouse(settings)
     folder = RunFolder(settings, run.run_id)
-    staged = Staged(**{dataset: folder.read_frame(f"{dataset}.parquet") for dataset in reconciliation.DATASETS})
-    radiographs = sorted(_present(staged.consultations["sop_iuid"]) | _present(staged.images["sop_iuid"]))
+    staged = {dataset: folder.read_frame(f"{dataset}.parquet") for dataset in reconciliation.DATASETS}
+    radiographs = sorted(_present(staged["consultations"]["sop_iuid"]) | _present(staged["images"]["sop_iuid"]))
     known = Known(
         radiographs=nightly.known_radiographs(engine, radiographs),
-        images=nightly.known_images(engine, radiographs, sorted(_present(staged.images["sha256"]))),
+        images=nightly.known_images(engine, radiographs, sorted(_present(staged["images"]["sha256"]))),
     )
     docs = BatchDocs(settings.report_url, run.batch_date, run.run_id)
     try:
-        verdict = validate_batch(staged, known, Thresholds.of(settings), run.batch_date, docs)
+        verdict = validate_batch(staged, known, settings, run.batch_date, docs)
     finally:
         docs.write()
-    for each in verdict.all:
+    for each in verdict:
         folder.write_frame(f"accepted_{each.dataset}.parquet", each.accepted)
-    folder.write_frame("quarantine.parquet", _with_content(verdict.quarantine, staged.images))
+    folder.write_frame("quarantine.parquet", _with_content(verdict.quarantine, staged["images"]))
     folder.write_json(
-        "verdict.json", {each.dataset: {"received": each.n_rows, "quarantined": each.counts} for each in verdict.all}
+        "verdict.json", {each.dataset: {"received": each.n_rows, "quarantined": each.counts} for each in verdict}
     )
-    quarantined = {each.dataset: each.n_rows - len(each.accepted) for each in verdict.all}
+    quarantined = {each.dataset: each.n_rows - len(each.accepted) for each in verdict}
     log.info("validated run_id=%s quarantined=%s", run.run_id, quarantined)
     return quarantined
 
@@ -208,38 +199,16 @@ def score(settings: Settings, run: Run, shard: Shard, progress: Progress = no_pr
         ModelRejected: A file of the model was changed.
         StorageUnavailable: The storage failed; the shard can be tried again.
     """
-    from scoring.inference.engines import choose_engine
-    from scoring.inference.scorer import score_images
-
     folder = RunFolder(settings, run.run_id)
     planned = folder.read_frame("plan.parquet").iloc[shard.first : shard.first + shard.count]
-    model = models.load(settings, run.model_version)
-    engine = choose_engine(settings.engine, model, settings.batch_size)
-    result = score_images(
-        planned.itertuples(index=False, name=None),
-        engine,
-        folder.path(f"predictions_{shard.first}.parquet"),
-        rule=model.rule,
-        batch_size=settings.batch_size,
-        progress=progress,
-    )
-    if storage_unavailable(settings, len(result.rejected), len(planned)):
-        raise StorageUnavailable(
-            f"{len(result.rejected)} of {len(planned)} validated images are missing or were changed, such as "
-            f"{result.rejected[0].uri}. Check that the landing zone is mounted. (SCORING_MAX_BAD_SHARE allows "
-            f"{settings.max_bad_share:.0%}.)"
-        )
-    for image in result.rejected:
+    out_path = folder.path(f"predictions_{shard.first}.parquet")
+    scored = score_shard(settings, run.model_version, planned, out_path, accept_missing=False, progress=progress)
+    for image in scored.result.rejected:
         log.warning("image_rejected run_id=%s file=%s reason=%s", run.run_id, image.uri, image.reason)
-    folder.write_json(
-        f"scored_{shard.first}.json",
-        {
-            "engine": f"{engine.name}/{engine.precision}",
-            "rejected": [image.image_sha256 for image in result.rejected],
-        },
-    )
-    log.info("scored run_id=%s first=%d n=%d", run.run_id, shard.first, result.n_scored)
-    return result.n_scored
+    rejected = [image.image_sha256 for image in scored.result.rejected]
+    folder.write_json(f"scored_{shard.first}.json", {"engine": scored.engine, "rejected": rejected})
+    log.info("scored run_id=%s first=%d n=%d", run.run_id, shard.first, scored.result.n_scored)
+    return scored.result.n_scored
 
 
 @step
@@ -304,11 +273,6 @@ def write_report(settings: Settings, run: Run, *, unfinished: Sequence[str] = ()
 def close_run(settings: Settings, run: Run, *, unfinished: Sequence[str] = ()) -> dict[str, int]:
     """Reconcile the row counts with the staged files and the warehouse, and append the result of the run.
 
-    Args:
-        settings: Settings of the installation.
-        run: The run.
-        unfinished: Names of steps without a result.
-
     Returns:
         Number of received rows, by dataset.
 
@@ -326,12 +290,6 @@ def run_batch(
     """Run all steps for one batch in this process, as the DAG does.
 
     A run that fails is recorded as failed and gets a report, too.
-
-    Args:
-        settings: Settings of the installation.
-        batch_date: Date of the batch.
-        triggered_by: The user.
-        progress: Called during long steps.
 
     Returns:
         run_id, the counts of each step, and the URL of the report.

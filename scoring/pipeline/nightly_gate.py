@@ -14,13 +14,7 @@ if TYPE_CHECKING:
 
 
 def discrepancies(settings: Settings, run: Run, unfinished: Sequence[str]) -> list[str]:
-    """List every reason why the run may not succeed, counted from the staged files and the warehouse.
-
-    Args:
-        settings: Settings of the installation.
-        run: The run.
-        unfinished: Names of steps without a result.
-    """
+    """List every reason why the run may not succeed, counted from the staged files and the warehouse."""
     from scoring.warehouse.queries import nightly
 
     folder = RunFolder(settings, run.run_id)

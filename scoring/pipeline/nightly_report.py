@@ -39,12 +39,12 @@ def write(settings: Settings, run_id: str, discrepancies: Sequence[str]) -> str:
     Returns:
         URL of the report.
     """
-    from scoring.report.html import write_page
+    from scoring.report.html import write_document
     from scoring.report.nightly import render_nightly_report
 
     report = _collect(settings, run_id, discrepancies)
     url = location(settings, report.batch_date)
-    write_page(render_nightly_report(report), url)
+    write_document(render_nightly_report(report), url)
     return url
 
 

@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from scoring.errors import BadInput, InvalidRequest, StorageUnavailable
+from scoring.errors import BadInput, InvalidRequest
 from scoring.pipeline import analytics, models
 from scoring.pipeline.reconciliation import step_discrepancies
-from scoring.pipeline.run import Run, Shard, begin, failure_recorded, finish, shard_progress, storage_unavailable
+from scoring.pipeline.run import Run, begin, failure_recorded, finish
 from scoring.pipeline.run_folder import RunFolder, step
+from scoring.pipeline.shards import Shard, score_shard, shard_progress
 from scoring.progress import Progress, no_progress
 from scoring.settings import Settings
 from scoring.warehouse import connect
@@ -108,38 +109,22 @@ def score(
         ModelRejected: A file of the model was changed, or a prediction is missing or impossible.
         StorageUnavailable: The storage failed; the shard can be tried again.
     """
-    from scoring.inference.engines import choose_engine
-    from scoring.inference.scorer import score_images
     from scoring.validation.batch import check_predictions
     from scoring.warehouse.publish import rescoring, runs
 
     folder = RunFolder(settings, run.run_id)
     planned = folder.read_frame(f"planned_{shard.first}.parquet")
-    model = models.load(settings, run.model_version)
-    engine = choose_engine(settings.engine, model, settings.batch_size)
-    result = score_images(
-        planned[["image_sha256", "sop_iuid", "joint", "uri"]].itertuples(index=False, name=None),
-        engine,
-        folder.path(f"predictions_{shard.first}.parquet"),
-        rule=model.rule,
-        batch_size=settings.batch_size,
-        progress=progress,
+    out_path = folder.path(f"predictions_{shard.first}.parquet")
+    scored = score_shard(
+        settings, run.model_version, planned, out_path, accept_missing=accept_missing, progress=progress
     )
-    rejected = {image.image_sha256: image.reason for image in result.rejected}
-    if storage_unavailable(settings, len(rejected), len(planned)) and not accept_missing:
-        raise StorageUnavailable(
-            f"{len(rejected)} of {len(planned)} images of the history are missing or were changed, such as "
-            f"{result.rejected[0].uri}. Check that the landing zone is mounted. If the files are lost, rescore with "
-            "--accept-missing (in Airflow, the parameter accept_missing)."
-        )
+    rejected = {image.image_sha256: image.reason for image in scored.result.rejected}
     predicted = folder.read_frame(f"predictions_{shard.first}.parquet")
-    check_predictions(predicted, planned[~planned["image_sha256"].isin(rejected)], model.rule)
+    check_predictions(predicted, planned[~planned["image_sha256"].isin(rejected)], scored.rule)
     source = _source(settings, run)
     with connect.transaction(settings) as connection:
         runs.publish_lock(connection)
-        counts = rescoring.publish_shard(
-            connection, source, planned, predicted.assign(engine=f"{engine.name}/{engine.precision}"), rejected
-        )
+        counts = rescoring.publish_shard(connection, source, planned, predicted.assign(engine=scored.engine), rejected)
         _publish_rau(connection, source, list(planned["sop_iuid"]))
     folder.write_json(f"published_{shard.first}.json", asdict(counts))
     log.info("shard_published run_id=%s first=%d counts=%s", run.run_id, shard.first, counts)
@@ -210,11 +195,6 @@ def activate(
 
 def close_run(settings: Settings, run: Run, *, unfinished: Sequence[str] = ()) -> dict[str, int]:
     """Reconcile the images (planned = scored + already scored + rejected) and append the result of the run.
-
-    Args:
-        settings: Settings of the installation.
-        run: The rescoring.
-        unfinished: Names of steps without a result.
 
     Returns:
         Numbers of planned, scored, already_scored and rejected images.

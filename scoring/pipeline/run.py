@@ -1,4 +1,4 @@
-"""A run: one attempt of a job, how it is opened and closed, and the shards into which it cuts its images."""
+"""A run: one attempt of a job, how it is opened and closed."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from scoring.errors import InvalidRequest, ReconciliationFailed, ScoringError
-from scoring.progress import Progress
 from scoring.settings import Settings
 from scoring.warehouse import connect
 
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from scoring.model_store.stored_model import StoredModel
 
 log = logging.getLogger(__name__)
-
-# In a smaller shard all images may be missing without the storage being at fault.
-_MIN_IMAGES_TO_JUDGE_STORAGE = 20
 
 
 @dataclass(frozen=True)
@@ -47,29 +43,6 @@ class Run:
     def from_dict(cls, values: Mapping[str, str]) -> "Run":
         """Return the run of an XCom value."""
         return cls(**{**values, "batch_date": date.fromisoformat(values["batch_date"])})  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A range of planned images that one scoring task takes."""
-
-    first: int
-    count: int
-
-
-def shards_of(n_images: int, shard_size: int) -> list[Shard]:
-    """Divide `n_images` planned images into shards of at most `shard_size`."""
-    return [Shard(first, min(shard_size, n_images - first)) for first in range(0, n_images, shard_size)]
-
-
-def shard_progress(progress: Progress, shard: Shard, n_images: int) -> Progress:
-    """Return a callback that reports the progress of one shard as the progress of all planned images."""
-    return lambda doing, done, _: progress(doing, shard.first + done, n_images)
-
-
-def storage_unavailable(settings: Settings, n_rejected: int, n_planned: int) -> bool:
-    """True if so many images are missing that the storage, not single files, must have failed."""
-    return n_planned >= _MIN_IMAGES_TO_JUDGE_STORAGE and n_rejected > settings.max_bad_share * n_planned
 
 
 def require_run(values: Mapping[str, str] | None) -> Run:

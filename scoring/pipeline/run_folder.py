@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from scoring.errors import ScoringError, StorageUnavailable
-from scoring.pipeline.run import Shard
+from scoring.pipeline.shards import Shard
 from scoring.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ Step = TypeVar("Step", bound=Callable[..., Any])
 
 
 class RunFolder:
-    """The files of one run below `<staging_url>/<run_id>/`.
-
-    Args:
-        settings: Settings of the installation.
-        run_id: The run.
-    """
+    """The files of one run below `<staging_url>/<run_id>/`."""
 
     def __init__(self, settings: Settings, run_id: str) -> None:
         from upath import UPath

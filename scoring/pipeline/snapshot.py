@@ -107,11 +107,7 @@ def validate(settings: Settings, run: Run, taken: Snapshot) -> dict[str, int]:
     docs = BatchDocs(settings.report_url, run.batch_date, run.run_id)
     try:
         verdict = check_training_set(
-            _as_frame(joints_of(settings, taken)),
-            min_joints_of_grade=settings.min_joints_of_grade,
-            min_patients=settings.min_training_patients,
-            min_test_patients=MIN_TEST_PATIENTS,
-            docs=docs,
+            _as_frame(joints_of(settings, taken)), settings, min_test_patients=MIN_TEST_PATIENTS, docs=docs
         )
     finally:
         docs.write()

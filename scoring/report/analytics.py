@@ -10,13 +10,12 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import pandas as pd
-from markupsafe import Markup
 
 from scoring.clinical.rau import HUMAN_SDC
 from scoring.report import progression_figures
 from scoring.report.figure_style import ACTIVITY_LABELS, DAMAGE_LABELS, DAS28_FORMS, SMOOTHER_SPAN, standalone
 from scoring.report.formatting import signed, thousands
-from scoring.report.html import environment
+from scoring.report.html import render
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,24 +66,20 @@ class _Figure(NamedTuple):
 def render_analytics(report: AnalyticsReport) -> tuple[str, dict[str, str]]:
     """Render the analytics report. The same report gives the same bytes.
 
-    Args:
-        report: Content of the report. A figure without data is left out, and the report says so.
+    A figure without data is left out, and the report says so.
 
     Returns:
         The HTML document, and its figures as SVG documents by file name.
     """
     figures = list(_figures(report))
-    html = (
-        environment()
-        .get_template("analytics.html")
-        .render(
-            report=report,
-            figures=[figure._replace(svg=Markup(figure.svg)) for figure in figures],  # noqa: S704 - our own SVG
-            sdc=f"{HUMAN_SDC:g}",
-            smoother_span=f"{100 * SMOOTHER_SPAN:g}",
-            progression=_progression(report.changes),
-            progression_mark=report.mark(*report.changes["damage"].unique()),
-        )
+    html = render(
+        "analytics.html",
+        report=report,
+        figures=figures,
+        sdc=f"{HUMAN_SDC:g}",
+        smoother_span=f"{100 * SMOOTHER_SPAN:g}",
+        progression=_progression(report.changes),
+        progression_mark=report.mark(*report.changes["damage"].unique()),
     )
     return html, {f"{figure.name}.svg".replace("_", "-"): standalone(figure.svg) for figure in figures}
 

@@ -68,7 +68,7 @@ _SIMULATED = "not applicable: the reader is simulated"
 
 TRIPOD_AI: Final = (
     Item("1", "Title: model, target population, outcome", "use"),
-    Item("2", "Structured summary", "performance", "the facts below the title and the table of measures"),
+    Item("2", "Structured summary", "performance", "the facts below the title, and the table of measures"),
     Item("3a", "Healthcare context and existing models", "use"),
     Item("3b", "Target population, purpose in the care pathway, intended users", "use"),
     Item("3c", "Known health inequalities", None, _SITE, _NO_PATIENTS),
@@ -78,7 +78,7 @@ TRIPOD_AI: Final = (
     Item("6a", "Study setting, number and location of centres", None, _SITE, _NO_PATIENTS),
     Item("6b", "Eligibility criteria", "data", "joints with a reading"),
     Item("6c", "Treatments received", None, _SITE, _NO_PATIENTS),
-    Item("7", "Data preparation and quality checks", "versions", "preprocessing version; rules of the job"),
+    Item("7", "Data preparation and quality checks", "versions", "preprocessing version; validation rules of the job"),
     Item("8a", "Outcome and its assessment", "use"),
     Item("8b", "Qualifications of outcome assessors", None, _SITE, _SIMULATED),
     Item("8c", "Blinding of the outcome assessment", None, _SITE, _SIMULATED),
@@ -86,7 +86,7 @@ TRIPOD_AI: Final = (
     Item("9b", "Definition of predictors", "use"),
     Item("9c", "Qualifications of predictor assessors", None, "not applicable: pixels need no assessor"),
     Item("10", "Sample size", "data", "all available joints; no sample size calculation"),
-    Item("11", "Missing data", "data", "joints without a reading are left out"),
+    Item("11", "Missing data", "data", "joints without a reading are excluded"),
     Item("12a", "Use and partitioning of the data", "data"),
     Item("12b", "Handling of predictors", "training", "augmentation, in the recipe"),
     Item("12c", "Type of model, hyperparameters, model building, internal validation", "training"),
@@ -95,7 +95,7 @@ TRIPOD_AI: Final = (
     Item("12f", "Model updating after the evaluation", None, "not applicable: no updating"),
     Item("12g", "Calculation of predictions for the evaluation", "versions", "the engine of the nightly job"),
     Item("13", "Class imbalance", "training"),
-    Item("14", "Approaches to fairness", None, "not done: the job stores neither sex nor age nor origin", _NO_PATIENTS),
+    Item("14", "Approaches to fairness", None, "not done: the job does not store sex, age or origin", _NO_PATIENTS),
     Item("15", "Output of the model, thresholds", "use"),
     Item("16", "Differences between development and evaluation data", "data"),
     Item("17", "Ethical approval", None, _SITE, _NO_PATIENTS),
@@ -139,5 +139,5 @@ CLAIM: Final = (
     Item("31", "Explainability", None, "not done"),
     Item("32", "Testing on external data", None, "not done"),
     Item("34", "Demographics of each partition", None, _SITE, _NO_PATIENTS),
-    Item("37", "Failure analysis", "performance", "gross errors and confusion matrix; single failures not discussed"),
+    Item("37", "Failure analysis", "performance", "by gross errors and confusion matrix; no individual failures"),
 )

@@ -8,8 +8,6 @@ same data give the same bytes.
 import html
 import io
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import matplotlib as mpl
@@ -18,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator
 
 Floats = npt.NDArray[np.float64]
 Place = tuple[float, float, float, float]
@@ -50,6 +48,7 @@ ACTIVITY_LABELS: Final = {
 }
 DAS28_FORMS: Final = tuple(activity for activity in ACTIVITY_LABELS if activity.startswith("das28"))
 DAS28_CUTS: Final = (2.6, 3.2, 5.1)
+_ACTIVITY_CLASSES: Final = ("remission", "low", "moderate", "high")
 
 SMOOTHER_SPAN: Final = 0.5
 SMOOTHER_MIN_VISITS: Final = 30
@@ -60,39 +59,34 @@ DASHED: Final = (0, (3, 3))
 _RAU_TICKS: Final = (0, 2, 5, 10, 20, 50, 100, 190)
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """Apply the common style to figures that are drawn in this context."""
-    with mpl.rc_context(
-        {
-            "svg.fonttype": "none",
-            "svg.hashsalt": "scoring.report",
-            "font.family": "DejaVu Sans",
-            "font.size": 10.5,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.spines.left": False,
-            "axes.edgecolor": PALETTE["muted"],
-            "axes.labelcolor": PALETTE["muted"],
-            "axes.linewidth": 0.8,
-            "grid.color": PALETTE["grid"],
-            "grid.linewidth": 0.8,
-            "text.color": PALETTE["ink"],
-            "xtick.color": PALETTE["muted"],
-            "ytick.color": PALETTE["muted"],
-            "ytick.left": False,
-            "axes.axisbelow": True,
-        }
-    ):
-        yield
+# Decorator of functions that draw a figure; it applies the common style.
+styled = mpl.rc_context(
+    {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "scoring.report",
+        "font.family": "DejaVu Sans",
+        "font.size": 10.5,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "axes.edgecolor": PALETTE["muted"],
+        "axes.labelcolor": PALETTE["muted"],
+        "axes.linewidth": 0.8,
+        "grid.color": PALETTE["grid"],
+        "grid.linewidth": 0.8,
+        "text.color": PALETTE["ink"],
+        "xtick.color": PALETTE["muted"],
+        "ytick.color": PALETTE["muted"],
+        "ytick.left": False,
+        "axes.axisbelow": True,
+    }
+)
 
 
 def blank_figure(height: float, place: Place) -> tuple[Figure, Axes]:
     """Return a figure of the common width with one pair of axes.
 
-    Args:
-        height: Height in points.
-        place: Left, bottom, width and height of the axes, as fractions of the figure.
+    The height is in points; the place (left, bottom, width, height of the axes) in fractions of the figure.
     """
     figure = Figure(figsize=(WIDTH / 72, height / 72))
     return figure, figure.add_axes(place)
@@ -101,20 +95,12 @@ def blank_figure(height: float, place: Place) -> tuple[Figure, Axes]:
 def svg_element(figure: Figure, name: str, alt: str) -> str:
     """Return the figure as an SVG element for an HTML document.
 
-    The element has CSS colours, the font of the document and no metadata.
-
-    Args:
-        figure: The figure.
-        name: Prefix of all ids, unique within the document.
-        alt: Alternative text.
+    The element has CSS colours, the font of the document, an alternative text and no metadata. The name, unique within
+    the document, is the prefix of all ids.
     """
     buffer = io.StringIO()
-    figure.savefig(
-        buffer,
-        format="svg",
-        transparent=True,
-        metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
-    )
+    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(buffer, format="svg", transparent=True, metadata=metadata)
     svg = buffer.getvalue()
     viewbox = re.search(r'viewBox="([^"]+)"', svg)
     assert viewbox is not None  # noqa: S101 - matplotlib always writes one
@@ -162,31 +148,24 @@ def equal_steps(n: int, at_most: int = MAX_POINTS) -> npt.NDArray[np.int64]:
 def rau_das28_axes(height: float, points: pd.DataFrame, activity: str) -> tuple[Figure, Axes]:
     """Return an empty plot of the Rau score against one DAS28 form, with the limits of the activity classes.
 
-    The Rau axis is a square root: most scores are small, and zero must stay visible.
-
-    Args:
-        height: Height of the figure in points.
-        points: Columns das28 and rau, without missing values; sets the limits.
-        activity: The DAS28 form, such as "das28_esr4".
+    The Rau axis is a square root: most scores are small, and zero must stay visible. The points, with the columns das28
+    and rau and without missing values, set the limits of the axes.
     """
     right = max(7.0, float(np.ceil(points["das28"].max())))
     top = max(20.0, float(points["rau"].max()) * 1.06)
     figure, axes = blank_figure(height, (0.115, 0.165, 0.865, 0.72))
     axes.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
-    axes.set_xlim(0, right)
-    axes.set_ylim(0, top)
+    axes.set(xlim=(0, right), ylim=(0, top), xlabel=ACTIVITY_LABELS[activity], ylabel="Rau score (square-root axis)")
     for cut in DAS28_CUTS:
         axes.axvline(cut, color=PALETTE["past"], linewidth=0.8, linestyle=DASHED, zorder=0)
-    cuts = (0.0, *DAS28_CUTS, right)
-    for label, low, high in zip(("remission", "low", "moderate", "high"), cuts[:-1], cuts[1:], strict=True):
+    classes = zip(_ACTIVITY_CLASSES, (0, *DAS28_CUTS), (*DAS28_CUTS, right), strict=True)
+    for label, low, high in classes:
         axes.text(
             (low + high) / 2, 1.025, label, transform=axes.get_xaxis_transform(), ha="center", va="bottom",
             fontsize=9.5, color=PALETTE["muted"],
         )  # fmt: skip
     axes.yaxis.set_major_locator(FixedLocator([tick for tick in _RAU_TICKS if tick <= top]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.grid(axis="y")
-    axes.set_xlabel(ACTIVITY_LABELS[activity])
-    axes.set_ylabel("Rau score (square-root axis)")
     return figure, axes

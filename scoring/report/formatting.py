@@ -67,10 +67,15 @@ def joint_term(column: str) -> str:
     return f"{joint.side} {name}"
 
 
+def noun(n: float, dataset: str) -> str:
+    """Return the name of n rows of a dataset: "joint image", "consultations"."""
+    singular, plural = DATASET_NAMES.get(dataset, (f"{dataset} row", f"{dataset} rows"))
+    return singular if n == 1 else plural
+
+
 def counted(n: float, dataset: str) -> str:
     """Return a number of rows with the name of their dataset: "1 joint image", "12 consultations"."""
-    singular, plural = DATASET_NAMES.get(dataset, (f"{dataset} row", f"{dataset} rows"))
-    return f"{thousands(n)} {singular if n == 1 else plural}"
+    return f"{thousands(n)} {noun(n, dataset)}"
 
 
 def joined(parts: Iterable[str]) -> str:

@@ -46,25 +46,27 @@ AGREEMENT: Final[Mapping[str, Measure]] = {
     ),
     "gross_errors": Measure("gross errors", "count", "joints that are three or more grades off"),
     "erosion_unweighted_recall": Measure(
-        "erosion yes or no", "share", "mean of sensitivity and specificity for grade 1 or higher"
+        "any erosion", "share", "balanced accuracy for grade 1 or higher: mean of sensitivity and specificity"
     ),
     "sensitivity_at_99_specificity": Measure(
         "grade 2 or higher, sensitivity", "share", "at 99 % specificity, by expected erosion"
     ),
     "mae": Measure("mean absolute error", "percent", "of the expected erosion"),
     "mse": Measure("mean squared error", "score", "of the expected erosion, in percent squared"),
-    "r2": Measure("R²", "share", "explained share of the variance of the erosion"),
+    "r2": Measure("R²", "share", "share of the variance of the erosion that is explained"),
     "icc": Measure("ICC(2,1)", "share", "absolute agreement of read and predicted erosion, as of two raters"),
     "crps": Measure("CRPS", "score", "distance of the predicted distribution from the reading; 0 is best"),
 }
 CALIBRATION: Final[Mapping[str, Measure]] = {
     "pit_calibration_error": Measure(
-        "calibration error, distribution", "share", "distance of the integral transform from uniform; 0 is best"
+        "calibration error, distribution",
+        "share",
+        "distance of the probability integral transform from uniform; 0 is best",
     ),
     "grade_calibration_error": Measure(
         "calibration error, grade",
         "share",
-        "predicted minus observed probability of the likeliest grade; 0 is best",
+        "predicted minus observed probability of the most probable grade; 0 is best",
     ),
     "coverage_90": Measure("coverage of the 90 % interval", "share", "share of readings inside; the target is .9"),
     "interval_width": Measure("width of the 90 % interval", "percent", "mean width, in percent of joint surface"),

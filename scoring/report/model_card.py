@@ -10,15 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from markupsafe import Markup
-
 from scoring.clinical.rau import HUMAN_SDC, MAX_SCORE
 from scoring.networks.readout import USUAL_RULE
 from scoring.report import model_figures
 from scoring.report.checklists import CLAIM, SECTIONS, TRIPOD_AI, Section
 from scoring.report.figure_style import standalone
 from scoring.report.formatting import DASH, joint_term, thousands
-from scoring.report.html import environment
+from scoring.report.html import render
 from scoring.report.measures import AGREEMENT, CALIBRATION, MEASURES, Measure, show, show_interval
 
 Facts = Mapping[str, Any]
@@ -49,22 +47,15 @@ def render_html(manifest: Facts, evaluations: Mapping[str, Facts]) -> str:
     Raises:
         ValueError: There is no evaluation against readings.
     """
-    card = _card(manifest, evaluations)
-    figures = {name: Markup(svg) for name, svg in card["figures"].items()}  # noqa: S704 - our own SVG
-    return environment().get_template("model_card.html").render({**card, "figures": figures})
+    return render("model_card.html", **_card(manifest, evaluations))
 
 
 def render_markdown(manifest: Facts, evaluations: Mapping[str, Facts]) -> str:
     """Return the card as Markdown; it shows the files of `figure_files` in its subfolder `figures`.
 
-    Args:
-        manifest: See `render_html`.
-        evaluations: See `render_html`.
-
-    Raises:
-        ValueError: There is no evaluation against readings.
+    Arguments and errors are those of `render_html`.
     """
-    return environment().get_template("model_card.md").render(_card(manifest, evaluations))
+    return render("model_card.md", **_card(manifest, evaluations))
 
 
 def figure_files(manifest: Facts, evaluations: Mapping[str, Facts]) -> dict[str, str]:
@@ -113,9 +104,7 @@ def _card(manifest: Facts, evaluations: Mapping[str, Facts]) -> dict[str, Any]:
         "missing_grades": ", ".join(str(grade) for grade, n in enumerate(per_grade) if not n),
         "versions": _versions(manifest, found),
         "checklists": _checklists(synthetic, set(sections)),
-        "thousands": thousands,
         "significant": lambda values: ", ".join(f"{value:.3g}" for value in values),
-        "DASH": DASH,
     }
 
 

@@ -5,83 +5,49 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pandas as pd
-from markupsafe import Markup
 
-from scoring.report import nightly_figures, thumbnail
-from scoring.report.figure_style import ACTIVITY_LABELS, DAMAGE_LABELS, GRADES, MAX_POINTS, SMOOTHER_SPAN
-from scoring.report.formatting import (
-    DASH,
-    DATASET_NAMES,
-    counted,
-    joined,
-    joint_term,
-    long_date,
-    moment,
-    percent,
-    signed,
-    span,
-    thousands,
-)
-from scoring.report.html import environment
+from scoring.report import nightly_figures
+from scoring.report.figure_style import ACTIVITY_LABELS, DAMAGE_LABELS, DAS28_FORMS, GRADES, MAX_POINTS, SMOOTHER_SPAN
+from scoring.report.formatting import DATASET_NAMES, counted, joined, signed, thousands
+from scoring.report.html import render
 from scoring.report.nightly_data import COLUMNS, NightlyReport
 
 Row = dict[Hashable, Any]
 
-MAX_EXAMPLES: Final = 5
-
-_TABLE_OUTCOMES: Final = ("new", "updated", "unchanged", "superseded")
-_IMAGE_OUTCOMES: Final = ("scored", "already_scored")
 _METHODS: Final = ("spearman", "pearson", "kendall")
 
 
 def render_nightly_report(report: NightlyReport) -> str:
-    """Return the nightly report as HTML.
+    """Return the nightly report as HTML. The same report gives the same bytes.
 
     Styles, figures and images are inside the document, there is no script, and a content security policy forbids
-    loading anything. The same report gives the same bytes.
-
-    Args:
-        report: Content of the report.
+    loading anything.
 
     Raises:
         ValueError: A joint is not in the catalogue.
     """
     counts = _row_counts(report)
     images = _images(counts)
-    return (
-        environment()
-        .get_template("nightly.html")
-        .render(
-            report=report,
-            long_date=long_date(report.batch_date),
-            headline=headline(report),
-            tone=tone(report),
-            recorded=any(len(getattr(report, name)) for name in COLUMNS),
-            row_counts=counts,
-            image_outcomes=_IMAGE_OUTCOMES,
-            table_outcomes=_TABLE_OUTCOMES,
-            nothing_received=not any(row["received"] for row in counts),
-            received=thousands(images["received"]),
-            scored=thousands(images["scored"]),
-            scored_clause=_scored_clause(images),
-            quarantined=thousands(sum(row["quarantined"] for row in counts)),
-            late=report.late_files.sort_values("batch_date").to_dict("records"),
-            n_late=thousands(report.late_files["n"].sum()),
-            quarantine_rules=_rules(report.quarantine),
-            warning_rules=_rules(report.warnings),
-            grades=_grades(report),
-            scatter=_scatter(report),
-            smoother_span=f"{100 * SMOOTHER_SPAN:g}",
-            max_points=MAX_POINTS,
-            correlation=_correlation(report),
-            severe=_joints(report.severe_joints),
-            uncertain=_joints(report.uncertain_joints),
-            started=moment(report.started_at),
-            finished=moment(report.finished_at) if report.finished_at else None,
-            duration=span(report.finished_at - report.started_at) if report.finished_at else None,
-            data_docs_href=report.data_docs if _is_local(report.data_docs) else "",
-            thousands=thousands,
-        )
+    return render(
+        "nightly.html",
+        report=report,
+        headline=headline(report),
+        tone=tone(report),
+        recorded=any(len(getattr(report, name)) for name in COLUMNS),
+        row_counts=counts,
+        images=images,
+        scored_clause=_scored_clause(images),
+        late=report.late_files.sort_values("batch_date").to_dict("records"),
+        quarantine_rules=_rules(report.quarantine),
+        warning_rules=_rules(report.warnings),
+        grades=_grades(report),
+        scatter=_scatter(report),
+        smoother_span=f"{100 * SMOOTHER_SPAN:g}",
+        max_points=MAX_POINTS,
+        correlation=_correlation(report),
+        severe=report.severe_joints.to_dict("records"),
+        uncertain=report.uncertain_joints.to_dict("records"),
+        data_docs_are_local=_is_local(report.data_docs),
     )
 
 
@@ -98,8 +64,8 @@ def headline(report: NightlyReport) -> str:
     clauses = [_scored_clause(images), _quarantined_clause(counts), reconciliation]
     if _all_quarantined(images):
         # The first clause has already named the quarantined images.
-        others = [row for row in counts if row["dataset"] != "images"]
-        clauses[1:2] = [_quarantined_clause(others)] if any(row["quarantined"] for row in others) else []
+        others = [row for row in counts if row["dataset"] != "images" and row["quarantined"]]
+        clauses[1:2] = [_quarantined_clause(others)] if others else []
     return f"{status}: {'; '.join(clauses)}."
 
 
@@ -113,16 +79,9 @@ def tone(report: NightlyReport) -> str:
 
 
 def _row_counts(report: NightlyReport) -> list[Row]:
-    """Return the row counts of each dataset, in the order of the report."""
-    datasets = list(DATASET_NAMES)
-    rows: list[Row] = [
-        {
-            **{name: 0 if pd.isna(value) else value for name, value in row.items() if name in COLUMNS["row_counts"]},
-            "name": DATASET_NAMES.get(row["dataset"], (row["dataset"],) * 2)[1],
-        }
-        for row in report.row_counts.to_dict("records")
-    ]
-    return sorted(rows, key=lambda row: datasets.index(row["dataset"]) if row["dataset"] in datasets else len(datasets))
+    """Return the row counts of each dataset, in the order of the report; outcomes that do not apply are 0."""
+    counts = report.row_counts.set_index("dataset", drop=False)
+    return counts.reindex([name for name in DATASET_NAMES if name in counts.index]).fillna(0).to_dict("records")
 
 
 def _images(counts: Sequence[Row]) -> Row:
@@ -163,131 +122,82 @@ def _reconciliation_clause(counts: Sequence[Row]) -> str:
 
 
 def _rules(frame: pd.DataFrame) -> list[Row]:
-    ordered = frame.sort_values(["n", "rule"], ascending=[False, True], kind="stable")
-    return [
-        {
-            "rule": row["rule"],
-            "severity": row["severity"],
-            "n": thousands(row["n"]),
-            "noun": counted(row["n"], row["dataset"]).partition(" ")[2],
-            "reason": row["reason"],
-            "remedy": row["remedy"],
-            "examples": list(row["examples"])[:MAX_EXAMPLES],
-            "more": int(row["n"]) - min(len(list(row["examples"])), MAX_EXAMPLES),
-        }
-        for row in ordered.to_dict("records")
-    ]
+    return frame.sort_values(["n", "rule"], ascending=[False, True], kind="stable").to_dict("records")
 
 
 def _grades(report: NightlyReport) -> Row | None:
     # A database driver may return dates as timestamps, which are not equal to any date.
-    counts = report.grade_distribution.assign(
-        batch_date=pd.to_datetime(report.grade_distribution["batch_date"]).dt.date
-    )
+    dates = pd.to_datetime(report.grade_distribution["batch_date"]).dt.date
+    counts = report.grade_distribution.assign(batch_date=dates)
     current = counts.loc[counts["batch_date"] == report.batch_date].groupby("predicted_grade")["n"].sum()
     if current.sum() == 0:
         return None
     shares = nightly_figures.grade_shares(counts)
     shown = shares.pop(report.batch_date)
-    rows = [
-        {
-            "grade": grade,
-            "n": thousands(current.get(grade, 0)),
-            "share": percent(shown[grade]),
-            "past": _range([batch[grade] for batch in shares.values()]),
-        }
-        for grade in GRADES
-    ]
     return {
-        "figure": Markup(nightly_figures.grade_distribution(counts, report.batch_date)),  # noqa: S704 - our own SVG
-        "rows": rows,
-        "total": thousands(current.sum()),
-        "n_past": len(shares),
-        "first": min(shares, default=None),
-        "last": max(shares, default=None),
+        "figure": nightly_figures.grade_distribution(counts, report.batch_date),
+        "rows": [
+            (grade, current.get(grade, 0), shown[grade], [batch[grade] for batch in shares.values()])
+            for grade in GRADES
+        ],
+        "total": current.sum(),
+        "past": list(shares),
     }
-
-
-def _range(shares: list[float]) -> str:
-    return f"{percent(min(shares))} {DASH} {percent(max(shares))}" if shares else DASH
 
 
 def _scatter(report: NightlyReport) -> list[Row]:
     pairs = report.rau_points.dropna(subset=["das28", "rau"])
+    n_visits = pairs.groupby(["activity", "damage"]).size()
     return [
         {
             "label": ACTIVITY_LABELS[form],
-            "figure": Markup(nightly_figures.rau_against_das28(pairs, form)),  # noqa: S704 - our own SVG
+            "figure": nightly_figures.rau_against_das28(pairs, form),
             "visits": joined(
-                f"{thousands(n)} {label}"
+                f"{thousands(n_visits[form, damage])} {label}"
                 for damage, label in DAMAGE_LABELS.items()
-                if (n := ((pairs["activity"] == form) & (pairs["damage"] == damage)).sum())
+                if (form, damage) in n_visits.index
             ),
         }
-        for form in nightly_figures.das28_forms_in_use(pairs)
+        for form in DAS28_FORMS
+        if form in n_visits.index
     ]
 
 
 def _correlation(report: NightlyReport) -> Row | None:
     frame = report.correlation.dropna(subset=["estimate"])
-    frame = frame.loc[frame["activity"].isin(list(ACTIVITY_LABELS))]
     if frame.empty:
         return None
-    groups = [
-        {
-            "label": label,
-            "rows": [
-                _correlation_row(activity_label, chosen)
-                for activity, activity_label in ACTIVITY_LABELS.items()
-                if not (chosen := frame.loc[(frame["damage"] == damage) & (frame["activity"] == activity)]).empty
-            ],
-        }
-        for damage, label in DAMAGE_LABELS.items()
-    ]
+    parts = dict(iter(frame.groupby(["damage", "activity"])))
     return {
-        "groups": [group for group in groups if group["rows"]],
+        "groups": {
+            label: [
+                _correlation_row(activity_label, parts[damage, activity])
+                for activity, activity_label in ACTIVITY_LABELS.items()
+                if (damage, activity) in parts
+            ]
+            for damage, label in DAMAGE_LABELS.items()
+        },
         "methods": [method.title() for method in _METHODS],
         "confidence": f"{100 * float(frame['confidence'].iloc[0]):g}",
-        "figure": Markup(nightly_figures.correlation_forest(frame)),  # noqa: S704 - our own SVG
+        "figure": nightly_figures.correlation_forest(frame),
         "forest_method": nightly_figures.forest_method(frame).title(),
     }
 
 
-def _correlation_row(activity_label: str, frame: pd.DataFrame) -> Row:
-    by_method = {row["method"]: row for row in frame.to_dict("records")}
-    return {
-        "activity": activity_label,
-        "cells": [_estimate(by_method.get(method)) for method in _METHODS],
-        "n_visits": thousands(frame["n_visits"].max()),
-        "n_patients": thousands(frame["n_patients"].max()),
-    }
-
-
-def _estimate(row: Row | None) -> tuple[str, str] | None:
-    if row is None:
-        return None
-    interval = f"{signed(row['ci_low'])} to {signed(row['ci_high'])}"
-    return signed(row["estimate"]), "no interval" if pd.isna(row["ci_low"]) else interval
-
-
-def _joints(frame: pd.DataFrame) -> list[Row]:
-    return [
-        {
-            "name": joint_term(row["joint"]),
-            "sop_iuid": row["sop_iuid"],
-            "mean": f"{row['predicted_percent']:.0f}",
-            "low": f"{row['predicted_q05']:.0f}",
-            "high": f"{row['predicted_q95']:.0f}",
-            "bar": (
-                round(float(row["predicted_q05"]), 1),
-                round(max(float(row["predicted_q95"]) - float(row["predicted_q05"]), 1), 1),
-                round(float(row["predicted_percent"]), 1),
-            ),
-            "grade": int(row["predicted_grade"]),
-            "image": thumbnail.data_url(row["image"]),
-        }
+def _correlation_row(activity: str, frame: pd.DataFrame) -> Row:
+    estimates = {
+        row["method"]: (
+            signed(row["estimate"]),
+            "no interval" if pd.isna(row["ci_low"]) else f"{signed(row['ci_low'])} to {signed(row['ci_high'])}",
+        )
         for row in frame.to_dict("records")
-    ]
+    }
+    return {
+        "activity": activity,
+        "cells": [estimates.get(method) for method in _METHODS],
+        "n_visits": frame["n_visits"].max(),
+        "n_patients": frame["n_patients"].max(),
+    }
 
 
 def _is_local(link: str) -> bool:

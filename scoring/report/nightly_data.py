@@ -1,9 +1,8 @@
 """Content of the nightly report, as plain frozen data that the pipeline fills from the warehouse."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from datetime import date, datetime
-from functools import partial
 from typing import Final, Literal
 
 import pandas as pd
@@ -35,11 +34,7 @@ COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def empty_frame(name: str) -> pd.DataFrame:
-    """Return a frame of `NightlyReport` without rows.
-
-    Args:
-        name: Field of `NightlyReport`, such as "quarantine".
-    """
+    """Return a frame of `NightlyReport`, such as "quarantine", without rows."""
     return pd.DataFrame(columns=list(COLUMNS[name]))
 
 
@@ -73,7 +68,7 @@ class NightlyReport:
         model: The model that scores in this run.
         code_revision: Revision of the code that ran.
         started_at: Start of the run, with a time zone.
-        finished_at: End of the run, or None.
+        finished_at: End of the run.
         message: Error message of a failed run; "" otherwise.
         synthetic_data: True if records and images are phantoms; every figure is then marked as synthetic.
         row_counts: Columns of `analyst.run_reconciliation`, one row per dataset ("images", "consultations", "readings",
@@ -102,23 +97,22 @@ class NightlyReport:
     model: ModelFacts
     code_revision: str
     started_at: datetime
-    finished_at: datetime | None = None
-    message: str = ""
-    synthetic_data: bool = False
-    row_counts: pd.DataFrame = field(default_factory=partial(empty_frame, "row_counts"))
-    late_files: pd.DataFrame = field(default_factory=partial(empty_frame, "late_files"))
-    quarantine: pd.DataFrame = field(default_factory=partial(empty_frame, "quarantine"))
-    warnings: pd.DataFrame = field(default_factory=partial(empty_frame, "warnings"))
-    grade_distribution: pd.DataFrame = field(default_factory=partial(empty_frame, "grade_distribution"))
-    rau_points: pd.DataFrame = field(default_factory=partial(empty_frame, "rau_points"))
-    correlation: pd.DataFrame = field(default_factory=partial(empty_frame, "correlation"))
-    severe_joints: pd.DataFrame = field(default_factory=partial(empty_frame, "severe_joints"))
-    uncertain_joints: pd.DataFrame = field(default_factory=partial(empty_frame, "uncertain_joints"))
-    data_docs: str = ""
-    psql: str = ""
+    finished_at: datetime
+    message: str
+    synthetic_data: bool
+    row_counts: pd.DataFrame
+    late_files: pd.DataFrame
+    quarantine: pd.DataFrame
+    warnings: pd.DataFrame
+    grade_distribution: pd.DataFrame
+    rau_points: pd.DataFrame
+    correlation: pd.DataFrame
+    severe_joints: pd.DataFrame
+    uncertain_joints: pd.DataFrame
+    data_docs: str
+    psql: str
 
     def __post_init__(self) -> None:
-        for name in (attribute.name for attribute in fields(self) if attribute.name in COLUMNS):
-            missing = set(COLUMNS[name]) - set(getattr(self, name).columns)
-            if missing:
+        for name, columns in COLUMNS.items():
+            if missing := set(columns) - set(getattr(self, name).columns):
                 raise ValueError(f"NightlyReport.{name} lacks the columns {', '.join(sorted(missing))}.")

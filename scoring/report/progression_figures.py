@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 from scipy import stats
 
 from scoring.clinical.rau import HUMAN_SDC
@@ -31,9 +31,10 @@ from scoring.report.figure_style import (
     blank_figure,
     equal_steps,
     rau_das28_axes,
-    style,
+    styled,
     svg_element,
 )
+from scoring.report.formatting import MINUS
 
 DENSITY_SHARES: Final = (0.5, 0.8, 0.95)
 
@@ -46,6 +47,7 @@ _FORM_STYLES: Final = {
 }
 
 
+@styled
 def rau_and_das28(points: pd.DataFrame, activity: str, damage: str, mark: str) -> str:
     """Draw the Rau score against one DAS28 form, with density contours and a local mean.
 
@@ -65,101 +67,86 @@ def rau_and_das28(points: pd.DataFrame, activity: str, damage: str, mark: str) -
     x, y = (visits[name].to_numpy(dtype=float) for name in ("das28", "rau"))
     shown = equal_steps(len(x))
     colour = COLOURS[damage]
-    with style():
-        figure, axes = rau_das28_axes(290, visits, activity)
-        axes.set_ylabel(f"{damage.partition('_')[0]} Rau score (square-root axis)")
-        axes.scatter(x[shown], y[shown], s=8, marker=MARKERS[damage], color=colour, alpha=0.3, linewidths=0)
-        if len(x) >= SMOOTHER_MIN_VISITS and np.ptp(x) > 0 and np.ptp(y) > 0:
-            _density(axes, x, np.sqrt(y))
-            smooth = lowess(y, x, frac=SMOOTHER_SPAN, it=0, delta=0.01 * np.ptp(x), is_sorted=True)
-            inner = slice(len(x) // 100, len(x) - len(x) // 100)
-            axes.plot(smooth[inner, 0], np.maximum(smooth[inner, 1], 0), color=colour, linewidth=2.4, zorder=4)
-        alt = f"Rau score {DAMAGE_LABELS[damage]} against {ACTIVITY_LABELS[activity]}, {len(x)} visits."
-        return _marked(figure, f"{damage}-{activity}", alt, mark)
+    figure, axes = rau_das28_axes(290, visits, activity)
+    axes.set_ylabel(f"{damage.partition('_')[0]} Rau score (square-root axis)")
+    axes.scatter(x[shown], y[shown], s=8, marker=MARKERS[damage], color=colour, alpha=0.3, linewidths=0)
+    if len(x) >= SMOOTHER_MIN_VISITS and np.ptp(x) > 0 and np.ptp(y) > 0:
+        _density(axes, x, np.sqrt(y))
+        smooth = lowess(y, x, frac=SMOOTHER_SPAN, it=0, delta=0.01 * np.ptp(x), is_sorted=True)
+        inner = slice(len(x) // 100, len(x) - len(x) // 100)
+        axes.plot(smooth[inner, 0], np.maximum(smooth[inner, 1], 0), color=colour, linewidth=2.4, zorder=4)
+    alt = f"Rau score {DAMAGE_LABELS[damage]} against {ACTIVITY_LABELS[activity]}, {len(x)} visits."
+    return _marked(figure, f"{damage}-{activity}", alt, mark)
 
 
+@styled
 def correlation_over_time(correlation: pd.DataFrame, activity: str, mark: str) -> str:
     """Draw Spearman's correlation of the Rau score with one measure of activity, by the date of its computation.
 
-    Args:
-        correlation: Columns as_of, damage, activity, method, estimate, ci_low, ci_high; must contain an estimate.
-        activity: Measure of disease activity, such as "das28_esr4".
-        mark: Note on the origin of the data.
+    `correlation` has the columns as_of, damage, activity, method, estimate, ci_low and ci_high, and contains an
+    estimate of `activity`.
     """
     rows = correlation[(correlation["activity"] == activity) & (correlation["method"] == "spearman")]
     rows = rows.dropna(subset=["estimate"]).sort_values("as_of")
     ends = rows[["estimate", "ci_low", "ci_high"]].to_numpy(dtype=float)
-    with style():
-        figure, axes = blank_figure(225, (0.15, 0.135, 0.83, 0.725))
-        axes.axhline(0, color=PALETTE["muted"], linewidth=1)
-        limits = _date_limits(rows["as_of"], 0.8)
-        alt = []
-        for number, (damage, found) in enumerate(rows.groupby("damage", sort=False)):
-            when = _days(found["as_of"]) + number * 0.01 * (limits[1] - limits[0])
-            estimate, low, high = found[["estimate", "ci_low", "ci_high"]].to_numpy(dtype=float).T
-            axes.errorbar(
-                when, estimate, yerr=np.maximum([estimate - low, high - estimate], 0), color=COLOURS[str(damage)],
-                elinewidth=1, linewidth=1.8, marker=MARKERS[str(damage)], markersize=5, capsize=0, alpha=0.9,
-            )  # fmt: skip
-            alt.append(f"{DAMAGE_LABELS[str(damage)]} last {estimate[-1]:.2f}")
-        axes.set_xlim(*limits)
-        bottom, top = min(float(np.nanmin(ends)), -0.1) - 0.03, max(float(np.nanmax(ends)), 0.3) + 0.03
-        axes.set_ylim(max(bottom, -1.02), min(top, 1.02))
-        axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        axes.grid(axis="y")
-        _date_axis(axes)
-        axes.set_ylabel("Spearman correlation")
-        _legend(axes, set(rows["damage"]))
-        name = f"Correlation of the Rau score with {ACTIVITY_LABELS[activity]} over time: {', '.join(alt)}."
-        return _marked(figure, f"over-time-{activity}", name, mark)
+    figure, axes = blank_figure(225, (0.15, 0.135, 0.83, 0.725))
+    axes.axhline(0, color=PALETTE["muted"], linewidth=1)
+    limits = _date_limits(rows["as_of"], 0.8)
+    alt = []
+    for number, (damage, found) in enumerate(rows.groupby("damage", sort=False)):
+        when = _days(found["as_of"]) + number * 0.01 * (limits[1] - limits[0])
+        estimate, low, high = found[["estimate", "ci_low", "ci_high"]].to_numpy(dtype=float).T
+        axes.errorbar(
+            when, estimate, yerr=np.maximum([estimate - low, high - estimate], 0), color=COLOURS[str(damage)],
+            elinewidth=1, linewidth=1.8, marker=MARKERS[str(damage)], markersize=5, capsize=0, alpha=0.9,
+        )  # fmt: skip
+        alt.append(f"{DAMAGE_LABELS[str(damage)]} last {estimate[-1]:.2f}")
+    bottom, top = min(float(np.nanmin(ends)), -0.1) - 0.03, max(float(np.nanmax(ends)), 0.3) + 0.03
+    axes.set(ylim=(max(bottom, -1.02), min(top, 1.02)), ylabel="Spearman correlation")
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y")
+    _date_axis(axes, limits)
+    _legend(axes, set(rows["damage"]))
+    name = f"Correlation of the Rau score with {ACTIVITY_LABELS[activity]} over time: {', '.join(alt)}."
+    return _marked(figure, f"over-time-{activity}", name, mark)
 
 
+@styled
 def progression_waterfall(changes: pd.DataFrame, mark: str) -> str:
     """Draw the changes of the Rau score between consecutive radiographs of a patient, in ascending order.
 
     This is a probability plot (Landewe, van der Heijde, Arthritis Rheum 2004;50:699-706). Dashed lines mark the
     smallest detectable change of human readers, 6.3 points. The axis ends at the outermost half percent; changes beyond
-    it are drawn at its end.
-
-    Args:
-        changes: Columns damage, change (points); at least one row.
-        mark: Note on the origin of the data.
+    it are drawn at its end. `changes` has the columns damage and change (points), and at least one row.
     """
     low, high = (float(np.quantile(changes["change"].to_numpy(dtype=float), q)) for q in (0.005, 0.995))
     low, high = min(low, -2 * HUMAN_SDC) * 1.08, max(high, 2 * HUMAN_SDC) * 1.08
-    with style():
-        figure, axes = blank_figure(295, (0.115, 0.15, 0.835, 0.735))
-        axes.set_xlim(0, 100)
-        axes.set_ylim(low, high)
-        axes.axhline(0, color=PALETTE["muted"], linewidth=1)
-        for limit in (-HUMAN_SDC, HUMAN_SDC):
-            axes.axhline(limit, color=PALETTE["past"], linewidth=1, linestyle=(0, (4, 3)))
-            # The labels avoid the curve, which falls at the left and rises at the right.
-            axes.text(
-                1 if limit > 0 else 99, limit + np.sign(limit) * 0.015 * (high - low),
-                f"{limit:+.1f}".replace("-", "\N{MINUS SIGN}"), ha="left" if limit > 0 else "right",
-                va="bottom" if limit > 0 else "top", color=PALETTE["muted"], fontsize=9.5,
-            )  # fmt: skip
-        alt = []
-        for damage, found in changes.groupby("damage", sort=True):
-            change = np.sort(found["change"].to_numpy(dtype=float))
-            share = 100 * (np.arange(len(change)) + 0.5) / len(change)
-            shown = equal_steps(len(change))
-            drawn = np.clip(change, low, high)[shown]
-            axes.step(share[shown], drawn, where="mid", color=COLOURS[str(damage)], linewidth=1.8)
-            above, below = (change > HUMAN_SDC).mean(), (change < -HUMAN_SDC).mean()
-            alt.append(f"{DAMAGE_LABELS[str(damage)]} {100 * above:.0f} % above, {100 * below:.0f} % below")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.0f} %"))
-        axes.grid(axis="y")
-        axes.set_xlabel("share of radiograph pairs")
-        axes.set_ylabel("change, points of 190")
-        _legend(axes, set(changes["damage"]))
-        name = (
-            f"Change of the Rau score between consecutive radiographs, beyond {HUMAN_SDC:g} points: {'; '.join(alt)}."
-        )
-        return _marked(figure, "waterfall", name, mark)
+    figure, axes = blank_figure(295, (0.115, 0.15, 0.835, 0.735))
+    axes.set(xlim=(0, 100), ylim=(low, high), xlabel="share of radiograph pairs", ylabel="change, points of 190")
+    axes.axhline(0, color=PALETTE["muted"], linewidth=1)
+    for limit in (-HUMAN_SDC, HUMAN_SDC):
+        axes.axhline(limit, color=PALETTE["past"], linewidth=1, linestyle=(0, (4, 3)))
+        # The labels avoid the curve, which falls at the left and rises at the right.
+        x, side, edge = (1, "left", "bottom") if limit > 0 else (99, "right", "top")
+        label, y = f"{limit:+.1f}".replace("-", MINUS), limit + np.sign(limit) * 0.015 * (high - low)
+        axes.text(x, y, label, ha=side, va=edge, color=PALETTE["muted"], fontsize=9.5)
+    alt = []
+    for damage, found in changes.groupby("damage", sort=True):
+        change = np.sort(found["change"].to_numpy(dtype=float))
+        share = 100 * (np.arange(len(change)) + 0.5) / len(change)
+        shown = equal_steps(len(change))
+        drawn = np.clip(change, low, high)[shown]
+        axes.step(share[shown], drawn, where="mid", color=COLOURS[str(damage)], linewidth=1.8)
+        above, below = (change > HUMAN_SDC).mean(), (change < -HUMAN_SDC).mean()
+        alt.append(f"{DAMAGE_LABELS[str(damage)]} {100 * above:.0f} % above, {100 * below:.0f} % below")
+    axes.xaxis.set_major_formatter("{x:.0f} %")
+    axes.grid(axis="y")
+    _legend(axes, set(changes["damage"]))
+    name = f"Change of the Rau score between consecutive radiographs, beyond {HUMAN_SDC:g} points: {'; '.join(alt)}."
+    return _marked(figure, "waterfall", name, mark)
 
 
+@styled
 def patient_timeline(scores: pd.DataFrame, activity: pd.DataFrame, forecast: pd.DataFrame, mark: str) -> str:
     """Draw one patient: Rau scores with intervals and forecasts in the upper panel, DAS28 forms in the lower.
 
@@ -167,28 +154,24 @@ def patient_timeline(scores: pd.DataFrame, activity: pd.DataFrame, forecast: pd.
         scores: Columns visit_date, reported_rau, rau_expected, rau_q05, rau_q95; at least one score.
         activity: Columns visit_date and the four DAS28 forms.
         forecast: Columns damage, forecast_date, rau_expected, rau_q05, rau_q95; may be empty.
-        mark: Note on the origin of the data.
+        mark: Note on the origin of the data; may be empty.
     """
     forms = [form for form in DAS28_FORMS if activity[form].notna().any()]
-    with style():
-        figure = Figure(figsize=(WIDTH / 72, (390 if forms else 245) / 72))
-        axes = figure.add_axes((0.115, 0.487, 0.865, 0.428) if forms else (0.115, 0.16, 0.865, 0.72))
-        _scores(axes, scores)
-        for row in forecast.to_dict("records"):
-            _interval(axes, row, row["forecast_date"], str(row["damage"]), forecast=True)
-        axes.set_ylim(bottom=0)
-        axes.set_ylim(0, max(20.0, axes.get_ylim()[1]))
-        axes.grid(axis="y")
-        axes.set_ylabel("Rau score")
-        _legend(axes, set(COLOURS))
-        limits = _date_limits(pd.concat([scores["visit_date"], activity["visit_date"], forecast["forecast_date"]]), 45)
-        axes.set_xlim(*limits)
-        _date_axis(axes)
-        if forms:
-            axes.tick_params(labelbottom=False)
-            _activity(figure.add_axes((0.115, 0.146, 0.865, 0.283)), activity, forms, limits)
-        alt = f"One patient: {len(scores)} visits with a Rau score, DAS28 at {len(activity)} visits."
-        return _marked(figure, "timeline", alt, mark)
+    figure = Figure(figsize=(WIDTH / 72, (390 if forms else 245) / 72))
+    axes = figure.add_axes((0.115, 0.487, 0.865, 0.428) if forms else (0.115, 0.16, 0.865, 0.72))
+    _scores(axes, scores)
+    for row in forecast.to_dict("records"):
+        _interval(axes, row, row["forecast_date"], str(row["damage"]), forecast=True)
+    axes.set(ylim=(0, max(20.0, axes.get_ylim()[1])), ylabel="Rau score")
+    axes.grid(axis="y")
+    _legend(axes, set(COLOURS))
+    limits = _date_limits(pd.concat([scores["visit_date"], activity["visit_date"], forecast["forecast_date"]]), 45)
+    _date_axis(axes, limits)
+    if forms:
+        axes.tick_params(labelbottom=False)
+        _activity(figure.add_axes((0.115, 0.146, 0.865, 0.283)), activity, forms, limits)
+    alt = f"One patient: {len(scores)} visits with a Rau score, DAS28 at {len(activity)} visits."
+    return _marked(figure, "timeline", alt, mark)
 
 
 def _scores(axes: Axes, scores: pd.DataFrame) -> None:
@@ -232,13 +215,11 @@ def _activity(axes: Axes, activity: pd.DataFrame, forms: list[str], limits: tupl
             linestyle=line, marker=marker, markersize=4.5,
             label=ACTIVITY_LABELS[form].removeprefix("DAS28-").replace("variables", "var."),
         )  # fmt: skip
-    axes.set_xlim(*limits)
-    axes.set_ylim(0, top)
+    axes.set(ylim=(0, top), ylabel="DAS28")
     axes.yaxis.set_major_locator(FixedLocator([0, *DAS28_CUTS]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.tick_params(axis="y", labelsize=8.5)
-    _date_axis(axes)
-    axes.set_ylabel("DAS28")
+    _date_axis(axes, limits)
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=len(forms), frameon=False, fontsize=9, handlelength=2.4,
         columnspacing=1.4,
@@ -258,9 +239,10 @@ def _density(axes: Axes, x: Floats, root: Floats) -> None:
     axes.contour(across, up**2, density, levels=levels, colors=[PALETTE["ink"]], linewidths=0.9, alpha=0.55, zorder=3)
 
 
-def _date_axis(axes: Axes) -> None:
-    """Set at most six ticks, on years, months or days, depending on the length of the axis."""
-    first, last = (pd.Timestamp(1970, 1, 1) + pd.Timedelta(days=float(end)) for end in axes.get_xlim())
+def _date_axis(axes: Axes, limits: tuple[float, float]) -> None:
+    """Set the limits and at most six ticks, on years, months or days, depending on the length of the axis."""
+    axes.set_xlim(limits)
+    first, last = (pd.Timestamp(1970, 1, 1) + pd.Timedelta(days=end) for end in limits)
     length = (last - first).days
     step, form = ("YS", "%Y") if length > 1500 else ("MS", "%b %Y") if length > 120 else ("D", "%Y-%m-%d")
     # A label at the very end would be cut off.

@@ -12,12 +12,9 @@ SIDE: Final = 176
 
 
 def data_url(grey: NDArray[np.uint8] | None) -> str | None:
-    """Return a joint image as a grey JPEG of at most `SIDE` pixels per side, in a data URL.
+    """Return a joint image, grey levels `(height, width)`, as a grey JPEG of at most `SIDE` pixels per side; or None.
 
     Only pixels are encoded, so comments or EXIF of the original file, and a name in them, never reach the report.
-
-    Args:
-        grey: Grey levels, uint8 `(height, width)`; None if there is no image, which gives None.
     """
     if grey is None:
         return None

@@ -16,36 +16,27 @@ from scoring.training.recipes import TrainingRecipe
 class EpochBatches:
     """Makes the batches of all epochs on the training device: gathers, augments and pairs images with targets.
 
-    The images stay on that device as uint8, 16 kB each, so a batch takes a few milliseconds there and no time on the
-    host. A `tf.data` pipeline would prefetch on host threads, which a machine with two cores cannot spare.
+    The images stay on that device as uint8, 16 kB each, so that a batch takes milliseconds there and none on the host.
+    A `tf.data` pipeline would prefetch on host threads, which a machine with two cores cannot spare.
     """
 
     def __init__(self, recipe: TrainingRecipe, joints: JointSet) -> None:
         self._recipe = recipe
         self._pixels = tf.constant(joints.images)
         self._readings = tf.constant(joints.reading)
-        self._weights = tf.constant(
-            class_weights(joints.grades) if recipe.class_weights else np.ones(len(joints), np.float32)
-        )
-        self._make = tf.function(
-            self._make_eagerly,
-            input_signature=[
-                tf.TensorSpec((recipe.batch_size,), tf.int64),
-                tf.TensorSpec((recipe.batch_size,), tf.float32),
-                tf.TensorSpec((2,), tf.int64),
-            ],
-        )
+        weights = class_weights(joints.grades) if recipe.class_weights else np.ones(len(joints), np.float32)
+        self._weights = tf.constant(weights)
+        specs = [((recipe.batch_size,), tf.int64), ((recipe.batch_size,), tf.float32), ((2,), tf.int64)]
+        self._make = tf.function(self._make_eagerly, input_signature=[tf.TensorSpec(*spec) for spec in specs])
 
     def epoch(self, order: NDArray[np.int64], number: int) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-        """Yield the full batches of one epoch.
+        """Yield the full batches of one epoch, for indices of joints in the order in which they are shown.
 
-        Args:
-            order: Indices of the joints, in the order in which they are shown.
-            number: Number of the epoch; with the recipe's seed and the step, it seeds the augmentation.
+        The number of the epoch seeds the augmentation, with the recipe's seed and the step.
 
         Yields:
-            Images, float32 `(batch_size, side, side, 1)` within 0 to 1, target distributions, float32
-            `(batch_size, 101)`, and sample weights, float32 `(batch_size,)`.
+            Images, `(batch_size, side, side, 1)` within 0 to 1, target distributions, `(batch_size, 101)`, and sample
+            weights, `(batch_size,)`, all float32.
         """
         size = self._recipe.batch_size
         amount = _repeated(order) if self._recipe.augment_repeats_only else np.ones(len(order), np.float32)
@@ -90,16 +81,11 @@ def stretch(images: Any) -> Any:
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor, recipe: TrainingRecipe, amount: Any = 1.0) -> tf.Tensor:
-    """Rotate, shear, zoom, shift, mirror and re-expose each image by its own random amount.
+    """Rotate, shear, zoom, shift, mirror and re-expose each image by its own random amount, up to that of the recipe.
 
-    Args:
-        images: float32 `(n, side, side, 1)` within 0 to 1.
-        seed: int64 `(2,)`; the same seed gives the same result.
-        recipe: The recipe with the largest amounts.
-        amount: 1 to augment an image, 0 to keep it; scalar or float32 `(n,)`.
-
-    Returns:
-        Same shape and range. Pixels from outside the image repeat the nearest one inside.
+    The images are float32 `(n, side, side, 1)` within 0 to 1, before and after. Pixels from outside an image repeat the
+    nearest one inside. The same `seed`, int64 `(2,)`, gives the same result. `amount` is 1 to augment an image and 0 to
+    keep it, scalar or float32 `(n,)`.
     """
     n, side = tf.shape(images)[0], images.shape[1]
     draws = tf.random.stateless_uniform((8, n), seed, -1.0, 1.0) * amount

@@ -1,6 +1,6 @@
 """From a recipe and three joint sets to a model in the store, the same for phantoms and for a site's own data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scoring.errors import InvalidRequest, ModelRejected
 from scoring.imaging import preprocess
-from scoring.inference.engine import DEFAULT_BATCH_SIZE, Engine
+from scoring.inference.engine import DEFAULT_BATCH_SIZE
 from scoring.model_store import store
 from scoring.model_store.stored_model import NOTICE, WEIGHTS, StoredModel
 from scoring.networks.weights import from_npz
@@ -21,7 +21,7 @@ from scoring.training.data.joint_set import JointSet, snapshot_sha256
 from scoring.training.evaluation.bootstrap import Against, Predictions
 from scoring.training.evaluation.calibration import calibrated_rule
 from scoring.training.evaluation.challenge import Verdict, judge
-from scoring.training.evaluation.evaluate import Evaluation, evaluate_predictions
+from scoring.training.evaluation.evaluate import evaluate_predictions
 from scoring.training.fit import Trained, train
 from scoring.training.recipes import TrainingRecipe
 
@@ -30,14 +30,13 @@ SITE_NOTICE = "Trained on readings of one site. Not a medical device, and not fo
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The data of a candidate, and their description for its manifest.
+    """The data of a candidate, and their description for its manifest. No patient is in two of the sets.
 
     Attributes:
-        training: The training set.
-        validation: The validation set, of other patients.
-        test: The test set, of other patients again; used once, at the end.
-        facts: The manifest's `data`, without the description of training and validation set.
-        test_facts: The manifest's `test_set`, without number and hash of its joints.
+        training, validation: The training and the validation set.
+        test: The test set, which is used once, at the end.
+        facts: The manifest's `data`, except the descriptions of training and validation set.
+        test_facts: The manifest's `test_set`, except the number and hash of its joints.
         synthetic: True if any joint of the training set is a phantom.
         prior_readings: Readings at natural prevalence, in percent, if the training set was enriched; None uses the
             training set.
@@ -65,29 +64,15 @@ def train_candidate(
 ) -> dict[str, Any]:
     """Train a network, export it, check that its engines agree, evaluate it on the test set and write it to the store.
 
-    Nothing is promoted.
-
-    Args:
-        version: Name of the new model; it must not exist yet.
-        recipe: The recipe.
-        data: The data.
-        store_url: Model store, any fsspec URL.
-        start: A model of the same architecture to start from (fine-tuning); None for random weights.
-        work_dir: Local folder for the checkpoint, to resume a stopped training; None keeps nothing.
-        code_revision: Code revision for the manifest.
-        progress: Called during training.
-
-    Returns:
-        The manifest in the store.
+    `start` is a model of the same architecture to start from (fine-tuning); by default, the weights are random.
+    `work_dir` is a local folder for the checkpoint, from which a stopped training resumes. Nothing is promoted. Returns
+    the manifest in the store.
 
     Raises:
-        InvalidRequest: The version exists or is not a valid name, a set is too small, or the recipe's models could not
-            score.
+        InvalidRequest: A set is too small, or the checkpoint or the model to start from does not fit the recipe.
         TrainingDiverged: The loss became NaN.
         ModelRejected: The engines disagree.
     """
-    check_version_is_free(version, store_url)
-    check_recipe(recipe)
     trained = train(
         recipe,
         data.training,
@@ -111,15 +96,15 @@ def train_candidate(
     }
     rule = recipe.rule
     if recipe.calibrated:
-        cdf = predict_joints(StoredModel(facts, files), data.validation)[0].cdf
+        cdf = predict_joints(StoredModel(facts, files), data.validation).cdf
         rule = calibrated_rule(cdf, data.validation.reading)
     facts["read_out"] = asdict(rule)
     draft = StoredModel(facts, files)
     facts["engines"] = export_model.measure_agreement(draft, data.test.images[: export_model.AGREEMENT_JOINTS])
+    predictions = predict_joints(draft, data.test)
     references: tuple[Against, ...] = ("reading", "truth") if data.test.truth_known else ("reading",)
-    evaluations = evaluate_stored(draft, data.test, references)
-    facts["metrics"] = {against: evaluation.to_dict() for against, evaluation in evaluations.items()}
     facts |= {
+        "metrics": {one: evaluate_predictions(predictions, data.test, against=one).to_dict() for one in references},
         "test_set": {**data.test_facts, "n_joints": len(data.test), "snapshot_sha256": snapshot_sha256(data.test)},
         "data": {**data.facts, "training": _describe(data.training), "validation": _describe(data.validation)},
         "recipe": asdict(recipe),
@@ -131,21 +116,16 @@ def train_candidate(
 
 
 def check_version_is_free(version: str, store_url: str) -> None:
-    """Check the name of a new model, before hours of training.
-
-    Raises:
-        InvalidRequest: The version exists or is not a valid name.
-    """
+    """Raise InvalidRequest if a version exists or is not a valid name, before hours of training."""
     store.check_version(version)
     if version in store.model_versions(store_url):
         raise InvalidRequest(f"Model {version} exists. Choose another version.")
 
 
 def check_recipe(recipe: TrainingRecipe) -> None:
-    """Check that the engines can run the network of a recipe as it was trained, before hours of training.
+    """Raise InvalidRequest if models of a recipe cannot score, before hours of training.
 
-    Raises:
-        InvalidRequest: The recipe stretches grey levels, which scoring does not, or the CPU engine lacks a layer.
+    Scoring does not stretch grey levels, and the CPU engine lacks some layers.
     """
     from scoring.networks.architecture import build
     from scoring.networks.openvino_graph import build_graph
@@ -163,18 +143,8 @@ def check_recipe(recipe: TrainingRecipe) -> None:
         ) from error
 
 
-def evaluate_stored(model: StoredModel, joints: JointSet, references: Sequence[Against]) -> dict[str, Evaluation]:
-    """Evaluate a model's files against each reference.
-
-    In float32, so every CPU prints the figures of the manifest; the manifest limits the effect of bfloat16.
-    """
-    predictions, engine = predict_joints(model, joints)
-    label = f"{engine.name} {engine.precision}"
-    return {one: evaluate_predictions(predictions, joints, against=one, engine=label) for one in references}
-
-
-def predict_joints(model: StoredModel, joints: JointSet) -> tuple[Predictions, Engine]:
-    """Return a model's predictions for every joint, and the engine: OpenVINO, which every machine has.
+def predict_joints(model: StoredModel, joints: JointSet) -> Predictions:
+    """Return a model's predictions for every joint, by OpenVINO in float32, so that every CPU gives the same figures.
 
     Raises:
         ModelRejected: The model needs images of another size.
@@ -187,7 +157,8 @@ def predict_joints(model: StoredModel, joints: JointSet) -> tuple[Predictions, E
             f"{joints.images.shape[1]}. Train it again with the preprocessing of this code."
         )
     engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")
-    return Predictions(export_model.predict_with(engine, joints.images), model.rule), engine
+    cdf = export_model.predict_with(engine, joints.images)
+    return Predictions(cdf, model.rule, f"{engine.name} {engine.precision}")
 
 
 def judge_models(
@@ -200,18 +171,11 @@ def judge_models(
     """
     from scoring.inference.tensorflow_engine import TensorFlowEngine
 
-    current, _ = predict_joints(champion, test)
-    proposed, engine = predict_joints(challenger, test)
+    current, proposed = predict_joints(champion, test), predict_joints(challenger, test)
     few = test.images[: export_model.AGREEMENT_JOINTS]
     reference = export_model.predict_with(TensorFlowEngine(challenger, DEFAULT_BATCH_SIZE), few)
-    return judge(
-        test,
-        current,
-        proposed,
-        metric=metric,
-        max_subgroup_loss=max_subgroup_loss,
-        engines_agree=export_model.compare(reference, proposed.cdf[: len(few)], engine).accepted,
-    )
+    agree = export_model.compare(reference, proposed.cdf[: len(few)]).accepted
+    return judge(test, current, proposed, metric=metric, max_subgroup_loss=max_subgroup_loss, engines_agree=agree)
 
 
 def _describe(joints: JointSet) -> dict[str, Any]:

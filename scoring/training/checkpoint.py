@@ -50,11 +50,7 @@ def write_checkpoint(path: Path, identity: str, history: list[dict[str, Any]], a
 
 
 def read_checkpoint(path: Path, identity: str) -> tuple[list[dict[str, Any]], Arrays]:
-    """Read the epochs and arrays of the training with this `training_sha256`.
-
-    Raises:
-        InvalidRequest: The checkpoint belongs to another training.
-    """
+    """Read the epochs and arrays of a training; raise InvalidRequest if they belong to another `training_sha256`."""
     with np.load(path, allow_pickle=False) as stored:
         record = json.loads(str(stored["record"]))
         if record["identity"] != identity:

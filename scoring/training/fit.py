@@ -38,8 +38,8 @@ class Epoch:
     Attributes:
         epoch: Number of the epoch, from 1.
         loss: Mean loss of its steps.
-        score: `accuracy_and_kappa` of the validation set (`evaluation.metrics.confusion_measures`), with grades read as
-            the model would read them after this epoch. The best epoch has the highest score, among equal ones the
+        score: `accuracy_and_kappa` of the validation set (`evaluation.metrics.confusion_measures`), by the read-out
+            rule that the model would have after this epoch. The best epoch has the highest score, among equal ones the
             lowest CRPS.
         validation: The measures of `evaluation.metrics.evaluate` on the validation set.
     """
@@ -75,25 +75,25 @@ def train(
     All randomness derives from the recipe's seed and the number of the epoch, so a resumed training takes the same
     steps as an uninterrupted one. Several visible GPUs share every batch (`devices.strategy_for`).
 
-    Args:
-        recipe: The recipe.
-        training: The training set.
-        validation: The validation set, of other patients.
-        start: Weights of a network of the same architecture to start from (fine-tuning); None for random weights.
-        prior_readings: Readings at natural prevalence, in percent, if the training set was enriched; None uses the
-            training set.
-        work_dir: Folder for a checkpoint after each epoch and for the learning curves. A checkpoint of the same recipe
-            and data is resumed.
-        progress: Called during training.
+    `start` are weights of a network of the same architecture to start from (fine-tuning); by default, they are random.
+    `prior_readings` are those of `candidate.TrainingData`. `work_dir` is a folder for a checkpoint after each epoch and
+    for the learning curves; a checkpoint of the same recipe and data is resumed.
 
     Raises:
         InvalidRequest: A set is too small, a patient is in both, the weights to start from do not fit, or the
             checkpoint belongs to another recipe, start or data.
         TrainingDiverged: The loss became NaN or infinite.
     """
-    _check_sets(recipe, training, validation)
+    if len(training) < recipe.batch_size or not len(validation):
+        raise InvalidRequest(
+            f"There are {len(training)} joints for training and {len(validation)} for validation; at least "
+            f"{recipe.batch_size} and 1 are needed. Use more patients."
+        )
+    if shared := set(training.patient_id) & set(validation.patient_id):
+        raise InvalidRequest(f"{len(shared)} patients are in both the training set and the validation set.")
     import keras
 
+    from scoring.networks.architecture import build
     from scoring.training.devices import precision_for, strategy_for, visible_gpus
 
     gpus = visible_gpus()
@@ -108,7 +108,9 @@ def train(
             while not run.finished:
                 run.run_epoch(progress)
         keras.mixed_precision.set_dtype_policy("float32")
-        return Trained(run.best_network(), run.history, run.best_epoch, precision)
+        network = build(recipe.architecture, dict(recipe.arguments))
+        set_weights(network, run.best)
+        return Trained(network, run.history, run.best_epoch, precision)
     finally:
         keras.mixed_precision.set_dtype_policy(policy_of_caller)
 
@@ -116,7 +118,7 @@ def train(
 def predict(network: Any, images: NDArray[np.uint8], *, stretched: bool = False) -> NDArray[np.float32]:
     """Return the raw output of a keras network for images, such as distribution functions, float32 `(n, 101)`.
 
-    The images are uint8 `(n, side, side)`; their grey levels are stretched first if the recipe did so.
+    The images are uint8 `(n, side, side)`. Their grey levels are stretched first if the recipe says so.
     """
     from scoring.training.augment import stretch
 
@@ -127,16 +129,6 @@ def predict(network: Any, images: NDArray[np.uint8], *, stretched: bool = False)
         # A network mirrored on several GPUs returns the whole batch once per GPU.
         parts.append(output[: len(batch)])
     return np.concatenate(parts).astype(np.float32)
-
-
-def _check_sets(recipe: TrainingRecipe, training: JointSet, validation: JointSet) -> None:
-    if len(training) < recipe.batch_size or not len(validation):
-        raise InvalidRequest(
-            f"There are {len(training)} joints for training and {len(validation)} for validation; at least "
-            f"{recipe.batch_size} and 1 are needed. Use more patients."
-        )
-    if shared := set(training.patient_id) & set(validation.patient_id):
-        raise InvalidRequest(f"{len(shared)} patients are in both the training set and the validation set.")
 
 
 class TrainingRun:
@@ -157,8 +149,7 @@ class TrainingRun:
         from scoring.networks.architecture import build
         from scoring.training.augment import EpochBatches
 
-        self.recipe, self.training, self.validation = recipe, training, validation
-        self.strategy = strategy
+        self.recipe, self.training, self.validation, self.strategy = recipe, training, validation, strategy
         self.steps_per_epoch = len(training) // recipe.batch_size
         self.history: list[Epoch] = []
         keras.utils.set_random_seed(recipe.seed)
@@ -168,9 +159,8 @@ class TrainingRun:
             try:
                 set_weights(self.network, start)
             except ValueError as error:
-                raise InvalidRequest(
-                    f"The model to start from does not fit the recipe's {recipe.architecture}: {error}"
-                ) from error
+                reason = f"The model to start from does not fit the recipe's {recipe.architecture}: {error}"
+                raise InvalidRequest(reason) from error
             # The given weights predict by the natural prior; training uses that of the sampled joints.
             self._shift_prior(-1)
         self._compile(frozen=recipe.frozen_epochs > 0)
@@ -187,23 +177,14 @@ class TrainingRun:
         """True if no epoch remains, or the patience is used up."""
         if not self.history:
             return False
-        epochs = len(self.history)
         # The scores of the frozen epochs do not predict those of the whole network.
-        since = max(self.best_epoch, self.recipe.frozen_epochs)
-        return epochs >= self.recipe.epochs or epochs - since >= self.recipe.patience
+        since = len(self.history) - max(self.best_epoch, self.recipe.frozen_epochs)
+        return len(self.history) >= self.recipe.epochs or since >= self.recipe.patience
 
     @property
     def best_epoch(self) -> int:
         """Number of the best epoch."""
         return max(self.history, key=lambda epoch: (epoch.score, -epoch.validation["crps"])).epoch
-
-    def best_network(self) -> Any:
-        """Return a network with the weights of the best epoch, under the current Keras policy."""
-        from scoring.networks.architecture import build
-
-        network = build(self.recipe.architecture, dict(self.recipe.arguments))
-        set_weights(network, self.best)
-        return network
 
     def run_epoch(self, progress: Progress) -> Epoch:
         """Train for one epoch, evaluate it on the validation set and write the checkpoint."""
@@ -220,7 +201,11 @@ class TrainingRun:
         if self.recipe.average:
             self.network.optimizer.finalize_variable_values(self.network.trainable_variables)
         self._shift_prior(1)
-        epoch = self._validate(number, loss)
+        cdf = predict(self.network, self.validation.images, stretched=self.recipe.stretch)
+        # Another rule than the model's may have another best epoch.
+        rule = calibrated_rule(cdf, self.validation.reading) if self.recipe.calibrated else self.recipe.rule
+        measures = metrics.evaluate(cdf, self.validation.reading, rule)
+        epoch = Epoch(number, loss, measures["accuracy_and_kappa"], measures)
         self.history.append(epoch)
         if self.best_epoch == number:
             self.best = get_weights(self.network)
@@ -228,7 +213,7 @@ class TrainingRun:
             set_weights(self.network, trained)
         if self.work_dir is not None:
             self._save(self.work_dir, epoch)
-        crps = epoch.validation["crps"]
+        crps = measures["crps"]
         logger.info("epoch_done epoch=%d loss=%.5f score=%.4f crps=%.5f", number, loss, epoch.score, crps)
         return epoch
 
@@ -236,7 +221,7 @@ class TrainingRun:
         """Take the steps of an epoch and return their mean loss."""
         from scoring.training.devices import split_batch
 
-        # Every layer draws from its own stream in each epoch. Otherwise, all layers would drop the same units.
+        # Every layer has its own random stream in each epoch. Otherwise, all layers would drop the same units.
         random_layers = [layer for layer in self.network.layers if hasattr(layer, "seed_generator")]
         for i, layer in enumerate(random_layers):
             layer.seed_generator.state.assign([self.recipe.seed * len(random_layers) + i, number * _MAX_STEPS])
@@ -249,13 +234,6 @@ class TrainingRun:
             if step % 10 == 0 or step == self.steps_per_epoch:
                 progress("training", done + step, self.recipe.epochs * self.steps_per_epoch)
         return float(np.mean(losses))
-
-    def _validate(self, number: int, loss: float) -> Epoch:
-        cdf = predict(self.network, self.validation.images, stretched=self.recipe.stretch)
-        # The rule that the model would use: another rule may have another best epoch.
-        rule = calibrated_rule(cdf, self.validation.reading) if self.recipe.calibrated else self.recipe.rule
-        measures = metrics.evaluate(cdf, self.validation.reading, rule)
-        return Epoch(number, loss, measures["accuracy_and_kappa"], measures)
 
     def _shift_prior(self, sign: int) -> None:
         """Replace the prior of the sampled joints by the natural one (1), or the reverse (-1), where they differ."""
@@ -287,14 +265,11 @@ class TrainingRun:
         self.network.compile(optimizer, loss=LOSSES[recipe.loss], jit_compile=False)
         optimizer.build(self.network.trainable_variables)
         if self.strategy.num_replicas_in_sync > 1:
-            self._build_loss()
+            # Keras builds its loss at the first batch, but cannot if that is split.
+            n, shape = recipe.batch_size, self.network.input_shape[1:]
+            blank = np.zeros((n, *shape), np.float32), np.ones((n, N_POINTS), np.float32)
+            self.network.evaluate(*blank, sample_weight=np.ones(n, np.float32), batch_size=n, verbose=0)
         self.frozen = frozen
-
-    def _build_loss(self) -> None:
-        """Make Keras build its loss, which it otherwise does from the first batch, but cannot from a split one."""
-        n, shape = self.recipe.batch_size, self.network.input_shape[1:]
-        blank = np.zeros((n, *shape), np.float32), np.ones((n, N_POINTS), np.float32)
-        self.network.evaluate(*blank, sample_weight=np.ones(n, np.float32), batch_size=n, verbose=0)
 
     def _save(self, folder: Path, epoch: Epoch) -> None:
         optimizer = {str(i): np.asarray(variable) for i, variable in enumerate(self.network.optimizer.variables)}
@@ -324,12 +299,10 @@ def _learning_rate(recipe: TrainingRecipe, total: int) -> Any:
 
     if recipe.schedule == "constant":
         return recipe.learning_rate
-    warmup = min(recipe.warmup_steps, total // 2)
+    decay, warmup = keras.optimizers.schedules.CosineDecay, min(recipe.warmup_steps, total // 2)
     if not warmup:
-        return keras.optimizers.schedules.CosineDecay(recipe.learning_rate, total)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0, total - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup
-    )
+        return decay(recipe.learning_rate, total)
+    return decay(0.0, total - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup)
 
 
 def _prior_shift(

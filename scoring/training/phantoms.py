@@ -16,17 +16,16 @@ from scoring.training.candidate import (
     TrainingData,
     check_recipe,
     check_version_is_free,
-    evaluate_stored,
+    predict_joints,
     train_candidate,
 )
 from scoring.training.data.joint_set import JointSet, concatenate, snapshot_sha256
 from scoring.training.data.phantoms import ENRICH, TEST_JOINTS, TEST_SEED, PhantomSource
 from scoring.training.evaluation.bootstrap import Against
-from scoring.training.evaluation.evaluate import Evaluation
+from scoring.training.evaluation.evaluate import Evaluation, evaluate_predictions
 from scoring.training.recipes import TrainingRecipe
 
 logger = logging.getLogger(__name__)
-
 
 LIMB_SEED, LIMB_TEST_SEED = 21, 7_021
 
@@ -55,38 +54,24 @@ def train_on_phantoms(
     work_dir: Path | None = None,
     code_revision: str = "unknown",
 ) -> dict[str, Any]:
-    """Draw phantoms, train and export a model, check that its engines agree, evaluate it and write it to the store.
+    """Draw phantoms, train a model as `train_candidate` does, and write it to the store.
 
-    The training set is enriched, so that rare grades are learnt (see `PhantomData.training_and_validation`). Validation
-    and test set keep the registry's prevalence.
+    The training set is enriched, so that rare grades are learnt (see `PhantomData.split_for_training`). Validation and
+    test set keep the registry's prevalence.
 
-    Args:
-        version: Name of the new model; it must not exist yet.
-        recipe: The recipe.
-        store_url: Model store, any fsspec URL.
-        source: Source of the joints.
-        n_patients: Patients of the registry, about 50 joints each; split 70/20/10 by patient.
-        seed: Seed of the registry, other than `TEST_SEED`, that of the held-out registry.
-        test_joints: Number of joints from the held-out registry.
-        work_dir: Local folder for the checkpoint, to resume a stopped training; None keeps nothing.
-        code_revision: Code revision for the manifest.
-
-    Returns:
-        The manifest in the store.
+    The registry of `seed` has `n_patients` of about 50 joints each, split 70/20/10 by patient; `test_joints` are from
+    the registry of `TEST_SEED`. The other parameters, and the result, are those of `train_candidate`.
 
     Raises:
-        InvalidRequest: The seed is `TEST_SEED`.
-        ScoringError: Any error of `train_candidate`.
+        InvalidRequest: The version exists or is not a valid name, the seed is `TEST_SEED`, the recipe's models cannot
+            score, or there are too few patients.
     """
     check_version_is_free(version, store_url)
     if seed == TEST_SEED:
         raise InvalidRequest(f"The seed {seed} is that of the held-out test patients. Use another seed.")
     check_recipe(recipe)
-    drawn = source.draw(n_patients, seed, enrich=ENRICH)
-    training, validation = drawn.training_and_validation()
-    prior_readings = drawn.prior_readings()
-    # Thousands of patients take gigabytes, and the sets are copies.
-    del drawn
+    # The drawn joints are not kept: thousands of patients take gigabytes, and the sets are copies.
+    training, validation, prior_readings = source.draw(n_patients, seed, enrich=ENRICH).split_for_training()
     data = TrainingData(
         training=training,
         validation=validation,
@@ -113,31 +98,20 @@ def fine_tune(
     work_dir: Path | None = None,
     code_revision: str = "unknown",
 ) -> list[LimbFigures]:
-    """Train a left-hand model further on synthetic joints of all limbs, and store the result as a new version.
+    """Train a left-hand model further on synthetic joints of all limbs, and return figures of each limb.
 
     The thesis assumes that its model reads right hands equally well, and feet after fine-tuning; this measures both. To
     retain earlier skills, the training set includes left hands, and rare grades are enriched as in the first training.
 
-    Args:
-        start: The trained model.
-        version: Name of the new model; it must not exist yet.
-        store_url: Model store, any fsspec URL.
-        source: Source of the joints.
-        n_patients: Patients with radiographs of each limb, 70 % for training and 20 % for validation.
-        test_joints: Test joints per limb, of other patients.
-        epochs: Maximum number of epochs.
-        work_dir: Local folder for the checkpoint, to resume a stopped training.
-        code_revision: Code revision for the manifest.
-
-    Returns:
-        Figures of each limb.
+    There are `n_patients` with radiographs of each limb, 70 % for training and 20 % for validation, and `test_joints`
+    of each limb, of other patients. The other parameters are those of `train_on_phantoms`.
 
     Raises:
-        ScoringError: Any error of `train_candidate`.
+        InvalidRequest: The version exists or is not a valid name, or there are too few patients.
     """
     check_version_is_free(version, store_url)
-    drawn = [source.draw(n_patients, LIMB_SEED, enrich=ENRICH, limb=limb) for limb in LIMB_JOINTS]
-    training, validation = zip(*(data.training_and_validation() for data in drawn), strict=True)
+    drawn = (source.draw(n_patients, LIMB_SEED, enrich=ENRICH, limb=limb) for limb in LIMB_JOINTS)
+    training, validation, prior_readings = zip(*(data.split_for_training() for data in drawn), strict=True)
     tests = {limb: source.held_out(LIMB_TEST_SEED, test_joints, limb=limb) for limb in LIMB_JOINTS}
     before = {limb: _evaluate(start, test) for limb, test in tests.items()}
     recipe = TrainingRecipe.from_dict(start.manifest["recipe"])
@@ -153,7 +127,7 @@ def fine_tune(
             facts={**source.facts(n_patients, LIMB_SEED), "limbs": limbs},
             test_facts={"limbs": limbs, "difficulty": source.difficulty.name, "prevalence": "the registry's"},
             synthetic=True,
-            prior_readings=np.concatenate([data.prior_readings() for data in drawn]),
+            prior_readings=np.concatenate(prior_readings),
         ),
         store_url,
         start=start,
@@ -166,23 +140,12 @@ def fine_tune(
 
 
 def evaluate_on_phantoms(
-    version: str,
-    store_url: str,
-    *,
-    source: PhantomSource,
-    n_joints: int | None = None,
-    against: Against = "reading",
+    version: str, store_url: str, *, source: PhantomSource, n_joints: int | None = None, against: Against = "reading"
 ) -> Evaluation:
-    """Evaluate a stored model on held-out phantoms of left hands.
+    """Evaluate a stored model, or the shipped one, on held-out phantoms of left hands.
 
-    Without `n_joints`, the test set and the figures are those of the manifest.
-
-    Args:
-        version: A model in the store, or the shipped one.
-        store_url: Model store.
-        source: Source of the joints; the difficulty is that of the model's own test set.
-        n_joints: Number of joints.
-        against: The reference: the registry's readings, or the phantom's truth.
+    The difficulty is that of the model's own test set. Without `n_joints`, the test set and the figures are those of
+    the manifest.
 
     Raises:
         ModelRejected: There is no such model, or its files were changed.
@@ -213,8 +176,8 @@ def evaluate_on_phantoms(
         if drawn != expected:
             # The drawing code or its libraries changed since the training, so the figures differ from the manifest.
             logger.warning("test_set_differs version=%s drawn=%s stated=%s", version, drawn, expected)
-    return evaluate_stored(model, test, (against,))[against]
+    return _evaluate(model, test, against)
 
 
-def _evaluate(model: StoredModel, joints: JointSet) -> Evaluation:
-    return evaluate_stored(model, joints, ("reading",))["reading"]
+def _evaluate(model: StoredModel, joints: JointSet, against: Against = "reading") -> Evaluation:
+    return evaluate_predictions(predict_joints(model, joints), joints, against=against)

@@ -101,7 +101,7 @@ class TrainingRecipe:
 
 # As for the shipped model; a comparison of recipes may use fewer.
 _EPOCHS = 12
-_FILTERS = [32, 32, 64, 64, 128, 128]
+_NETWORK = {"side": 128, "filters": [32, 32, 64, 64, 128, 128], "dense": [1024, 512], "dropout": 0.5}
 
 # The thesis trains with Adam at a constant rate, and augments images only where it says so.
 _THESIS = TrainingRecipe(
@@ -120,13 +120,9 @@ _CLASSIFICATION = replace(
     _THESIS,
     loss="grade_crossentropy",
     rule=ReadOutRule(MOST_PROBABLE),
-    arguments={"side": 128, "filters": _FILTERS, "dense": [256, 256], "dropout": 0.5, "head": "grades"},
+    arguments={**_NETWORK, "dense": [256, 256], "head": "grades"},
 )
-_REGRESSION = replace(
-    _THESIS,
-    loss="crps",
-    arguments={"side": 128, "filters": _FILTERS, "dense": [1024, 512], "dropout": 0.5, "head": "sigmoids"},
-)
+_REGRESSION = replace(_THESIS, loss="crps", arguments={**_NETWORK, "head": "sigmoids"})
 
 
 def _oversampled(recipe: TrainingRecipe) -> TrainingRecipe:
@@ -186,23 +182,15 @@ RECIPES: Mapping[str, TrainingRecipe] = {
 def recipe_named(
     name: str, *, seed: int, epochs: int | None = None, inception_weights: str | None = None
 ) -> TrainingRecipe:
-    """Return a recipe by its name.
+    """Return a recipe by its name, or raise InvalidRequest if there is none.
 
-    Args:
-        name: A key of `RECIPES`.
-        seed: Seed of weights, sampling, augmentation and dropout.
-        epochs: Maximum number of epochs; None for the recipe's own. Transfer learning spends half of them frozen.
-        inception_weights: Initial weights of transfer learning, see `scoring.networks.architecture.inception_network`;
-            None for random ones. Other recipes ignore it.
-
-    Raises:
-        InvalidRequest: There is no such recipe.
+    Transfer learning starts from `inception_weights` (`scoring.networks.architecture.inception_network`; by default,
+    random weights) and spends half of its epochs frozen. The default of `epochs` is the recipe's own number.
     """
     if name not in RECIPES:
         raise InvalidRequest(f"There is no recipe {name!r}. Use one of: {', '.join(sorted(RECIPES))}.")
-    recipe = RECIPES[name]
-    epochs = epochs or recipe.epochs
-    recipe = replace(recipe, seed=seed, epochs=epochs)
+    epochs = epochs or RECIPES[name].epochs
+    recipe = replace(RECIPES[name], seed=seed, epochs=epochs)
     if not is_transfer(recipe):
         return recipe
     return replace(recipe, frozen_epochs=epochs // 2, arguments={**recipe.arguments, "weights": inception_weights})

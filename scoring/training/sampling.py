@@ -12,15 +12,8 @@ def sample_epoch(grades: NDArray[np.int64], balance: float, rng: np.random.Gener
     """Choose and shuffle the joints of one epoch, as many as there are, with rare grades oversampled.
 
     A grade with n joints gets a share proportional to `n ** (1 - balance)`: 0 keeps the prevalence, 1 makes all grades
-    equally frequent. Within a grade, the joints are shown equally often, give or take one.
-
-    Args:
-        grades: Ratingen grade of every joint.
-        balance: 0 to 1.
-        rng: Chooses the joints that are shown once more, and the order.
-
-    Returns:
-        Indices into `grades`, int64 `(len(grades),)`.
+    equally frequent. Within a grade, the joints are shown equally often, give or take one. Returns indices into
+    `grades`, int64 `(len(grades),)`.
     """
     present, counts = np.unique(grades, return_counts=True)
     share = counts ** (1.0 - balance)
@@ -36,25 +29,18 @@ def sample_epoch(grades: NDArray[np.int64], balance: float, rng: np.random.Gener
 
 def times_shown(grades: NDArray[np.int64], balance: float) -> NDArray[np.float64]:
     """Return how often `sample_epoch` shows each joint per epoch, on average, `(n,)`."""
-    counts = np.bincount(grades)
-    share = np.where(counts > 0, counts, 1) ** -balance
-    weight = share[grades]
+    weight = np.bincount(grades)[grades] ** -balance
     return np.asarray(weight / weight.mean())
 
 
 def prior_shift(shown: Floats, weight: Floats, prior_readings: Floats) -> NDArray[np.float32]:
-    """Return what to add to the logits of the 21 grid readings to replace the training prior by the natural one.
+    """Return the correction of the logits of the 21 grid readings from the training prior to the natural one.
 
     By Bayes's rule, a network that was shown a reading with frequency s, which occurs with frequency o, gives it s / o
     times the correct odds (Saerens, Latinne, Decaestecker, Neural Comput 2002;14:21-41).
 
-    Args:
-        shown: Readings of the training set in percent, `(n,)`.
-        weight: How often each was shown, `(n,)`.
-        prior_readings: Readings at natural prevalence in percent, `(m,)`.
-
-    Returns:
-        float32 `(21,)`.
+    The arguments are the readings of the training set in percent, `(n,)`, how often each was shown, `(n,)`, and
+    readings at natural prevalence, `(m,)`. The result, float32 `(21,)`, is to be added to the logits.
     """
     natural, trained = _frequency(prior_readings, np.ones(len(prior_readings))), _frequency(shown, weight)
     return np.log(natural / trained).astype(np.float32)
@@ -69,5 +55,5 @@ def _frequency(readings: Floats, weight: Floats) -> Floats:
     cell = np.ceil(np.asarray(readings, np.float64) / GRID_STEP).astype(np.int64)
     # One more of each reading: a reading that never occurs is not impossible.
     counts = np.bincount(cell, weight, minlength=n_cells) + 1
-    # The loss assigns a part of each reading to its neighbours, so the network has seen the smoothed frequencies.
+    # The loss assigns part of each reading to its neighbours, so the network has seen the smoothed frequencies.
     return np.asarray((counts / counts.sum()) @ grid_smoothing(n_cells))

@@ -11,12 +11,13 @@ counts are copied from a result; values of cells, row keys and error messages ar
 import html
 import json
 import logging
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any, Final
 
 import great_expectations as gx
-from great_expectations.core import ExpectationSuiteValidationResult
+from great_expectations.core import ExpectationValidationResult
 from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResultSchema
 from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
 from great_expectations.render.view.view import DefaultJinjaPageView
@@ -40,10 +41,7 @@ class _SuitePage(DefaultJinjaPageView):
 class BatchDocs:
     """Collects the results of a run's suites and writes them as the Data Docs of that run.
 
-    Args:
-        report_url: Root of the reports, any fsspec URL.
-        batch_date: Date of the batch.
-        run_id: The run; simultaneous runs of a batch write separate sites.
+    Simultaneous runs of a batch write separate sites below the URL of the reports.
     """
 
     def __init__(self, report_url: str, batch_date: date, run_id: str) -> None:
@@ -51,21 +49,16 @@ class BatchDocs:
         self.url = UPath(report_url) / batch_date.isoformat() / "data_docs" / run_id
         self._rules: dict[str, dict[str, dict[str, Any]]] = {}
 
-    def add(self, suite: Suite, result: ExpectationSuiteValidationResult) -> None:
+    def add(self, suite: Suite, results: Mapping[str, ExpectationValidationResult]) -> None:
         """Store the counts of some rules of a suite; counts of a rule that ran on several shards are added up."""
         rules = self._rules.setdefault(suite.name, {})
-        fields = result.to_json_dict()["results"]  # type: ignore[no-untyped-call]
-        by_rule = {each["expectation_config"]["meta"]["rule"]: each for each in fields}
         for rule in suite.rules:
-            if rule.name in by_rule:
-                rules[rule.name] = _counts_only(by_rule[rule.name], rules.get(rule.name))
+            if rule.name in results:
+                fields = results[rule.name].to_json_dict()
+                rules[rule.name] = _counts_only(fields, rules.get(rule.name))
 
     def write(self) -> str:
-        """Write the results, and the site of these results and those of earlier steps of the run.
-
-        Returns:
-            The path or URL of the index.
-        """
+        """Write the results, and the site of these and earlier results of the run; return the URL of the index."""
         stored = self.url / "results"
         stored.mkdir(parents=True, exist_ok=True)
         for name, rules in self._rules.items():
@@ -123,21 +116,11 @@ def _pages(suites: list[dict[str, Any]], batch_date: date) -> dict[str, str]:
     renderer = ValidationResultsPageRenderer()
     pages = {"index.html": view.env.get_template("index.html").render(suites=suites, batch_date=batch_date)}
     for suite in suites:
-        document = renderer.render(_load(suite))
-        pages[f"suites/{suite['suite_name']}.html"] = view.render(  # type: ignore[no-untyped-call]
-            document, suite=suite, batch_date=batch_date
-        )
+        for rule in suite["results"]:
+            config = rule["expectation_config"]
+            # The renderer expects descriptions as HTML.
+            config["description"] = html.escape(config["description"], quote=False)
+        document = renderer.render(ExpectationSuiteValidationResultSchema().load(suite))
+        page = view.render(document, suite=suite, batch_date=batch_date)  # type: ignore[no-untyped-call]
+        pages[f"suites/{suite['suite_name']}.html"] = page
     return pages
-
-
-def _load(fields: dict[str, Any]) -> ExpectationSuiteValidationResult:
-    """Convert a stored result for the renderer, which expects descriptions as HTML."""
-    rules = [
-        {**rule, "expectation_config": {**config, "description": html.escape(config["description"], quote=False)}}
-        for rule in fields["results"]
-        for config in [rule["expectation_config"]]
-    ]
-    result: ExpectationSuiteValidationResult = ExpectationSuiteValidationResultSchema().load(
-        {**fields, "results": rules}
-    )
-    return result

@@ -13,12 +13,14 @@ import pandas as pd
 
 from scoring.clinical import das28, ratingen
 from scoring.clinical.rau import MAX_SCORE, RATINGEN_TOTAL
-from scoring.contract import MEASURES
+from scoring.contract import ACTIVITY_COLUMNS, MEASURES
 from scoring.networks.readout import N_POINTS, USUAL_RULE, ReadOutRule
 
 LANDING_ORDER = ["batch_date", "source_file", "row_number"]
 ROW = ["source_file", "row_number"]
 JOINT = ["sop_iuid", "joint"]
+
+_MAXIMUM = {column.name: column.maximum for column in ACTIVITY_COLUMNS if column.maximum is not None}
 
 DAS28_TOLERANCE = 0.1
 """DAS28 is reported with one or two decimals; rounded components change it by less than this."""
@@ -40,12 +42,8 @@ def consultation_facts(
     """Add facts about dates, duplicates, the radiograph and the Rau score.
 
     Rows of one folder with the same `id_x` are copies if all their values are equal, including the joints. The same
-    `id_x` in two folders is not a duplicate but a newer version of the consultation.
-
-    Args:
-        consultations: Staged consultations.
-        readings: Staged readings of the same run.
-        known_radiographs: `sop_iuid`, `patient_id` of the radiographs in the warehouse.
+    `id_x` in two folders is not a duplicate but a newer version of the consultation. `known_radiographs` has `sop_iuid`
+    and `patient_id` of the radiographs in the warehouse.
 
     Returns:
         The consultations with `date_x`, `date_y` as timestamps and `date_x_readable`, `date_y_readable`,
@@ -75,25 +73,17 @@ def consultation_facts(
 
 
 def reading_facts(readings: pd.DataFrame, accepted_consultations: pd.DataFrame) -> pd.DataFrame:
-    """Add `consultation_accepted`, `percent_readable` and `on_grid` (a multiple of 5 percent).
-
-    Args:
-        readings: Staged readings.
-        accepted_consultations: Consultations of this run that were accepted.
-    """
+    """Add `consultation_accepted`, `percent_readable` and `on_grid` (a multiple of 5 percent)."""
     facts = readings.copy()
     facts["record_id"] = facts["id_x"].fillna("?") + " " + facts["joint"]
     facts["consultation_accepted"] = _rows(facts).isin(_rows(accepted_consultations))
-    facts["percent_readable"] = _if(facts["erosion_text"].notna(), facts["reading_percent"].notna())
+    facts["percent_readable"] = _readable(facts, "reading_percent")
     facts["on_grid"] = _on_grid(facts["reading_percent"])
     return facts
 
 
 def disease_activity_facts(activity: pd.DataFrame) -> pd.DataFrame:
     """Add facts about duplicates, readable cells, whole numbers of joints and recomputed DAS28.
-
-    Args:
-        activity: Staged disease activity.
 
     Returns:
         The rows with `date` as timestamp and `date_readable`, `visit_variants`, `exact_copy`, `<measure>_readable`,
@@ -125,8 +115,8 @@ def image_facts(images: pd.DataFrame, radiographs: pd.Series, known_images: pd.D
 
     Returns:
         The images with `name_matches`, `radiograph_known`, `other_images` (number of different images of this joint),
-        `joints_of_file` (number of joints with this very file) and `exact_copy`. Both numbers include this run and the
-        warehouse; they are 0 and 1 for an image that the warehouse already has for this joint.
+        `joints_of_file` (number of joints with the same content) and `exact_copy`. Both numbers include this run and
+        the warehouse; they are 0 and 1 for an image that the warehouse already has for this joint.
     """
     facts = images.copy()
     named = facts["sop_iuid"].notna() & facts["joint"].notna()
@@ -249,7 +239,7 @@ def _repeats(frame: pd.DataFrame, key: list[str], contents: pd.DataFrame) -> tup
 def _joints_of_rows(consultations: pd.DataFrame, readings: pd.DataFrame) -> pd.Series:
     """Return all readings of a row as one text, to compare rows."""
     percent = readings["reading_percent"]
-    value = percent.astype("str").where(percent.notna(), readings["erosion_text"])
+    value = percent.astype("str").where(percent.notna(), readings["reading_percent_text"])
     cells = (readings["joint"] + "=" + value).to_frame("cell").assign(**readings[ROW])
     return _of_rows(consultations, cells.sort_values("cell").groupby(ROW)["cell"].agg(";".join), "")
 
@@ -281,21 +271,20 @@ def _das28_agrees(facts: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
     Null where a component is missing; for DAS28-ESR that includes the patient's global assessment.
     """
 
-    def component(column: str, maximum: float) -> npt.NDArray[np.float64]:
+    def component(column: str) -> npt.NDArray[np.float64]:
         values = facts[column].astype("float64")
-        return np.asarray(values.where(values.between(0, maximum)), dtype=np.float64)
+        return np.asarray(values.where(values.between(0, _MAXIMUM[column])), dtype=np.float64)
 
-    tender, swollen = component("tender_28", das28.N_JOINTS), component("swollen_28", das28.N_JOINTS)
-    esr, crp = component("esr", das28.MAX_ESR), component("crp", das28.MAX_CRP)
-    patient_global = component("global_patient_estimate_disease_activity", das28.MAX_PATIENT_GLOBAL)
+    tender, swollen = component("tender_28"), component("swollen_28")
+    patient_global = component("global_patient_estimate_disease_activity")
 
     def agrees(column: str, recomputed: npt.NDArray[np.float64]) -> pd.Series:
         difference = (facts[column].astype("float64") - recomputed).abs()
         return _if(difference.notna(), difference <= DAS28_TOLERANCE)
 
     return (
-        agrees("das28bsr_score", das28.das28_esr(tender, swollen, esr, patient_global)),
-        agrees("das283crp_score", das28.das28_crp(tender, swollen, crp)),
+        agrees("das28bsr_score", das28.das28_esr(tender, swollen, component("esr"), patient_global)),
+        agrees("das283crp_score", das28.das28_crp(tender, swollen, component("crp"))),
     )
 
 

@@ -7,18 +7,16 @@ Neither pass returns the value of a cell, so no value can reach storage, logs or
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
 
 import great_expectations as gx
 import pandas as pd
-from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+from great_expectations.core import ExpectationValidationResult
 from great_expectations.core.batch_definition import BatchDefinition
-from great_expectations.data_context.data_context.ephemeral_data_context import EphemeralDataContext
 from great_expectations.data_context.types.base import (
     DataContextConfig,
     InMemoryStoreBackendDefaults,
@@ -29,7 +27,13 @@ from expectations.rule import Rule, Suite
 from scoring.errors import RuleNotComputed
 from scoring.validation.quarantine import QUARANTINE_COLUMNS
 
+if TYPE_CHECKING:
+    from scoring.validation.docs import BatchDocs
+
 logger = logging.getLogger(__name__)
+
+# Its tracebacks of metric errors can contain values of cells.
+logging.getLogger("great_expectations.validator.metrics_calculator").addFilter(lambda _: False)
 
 COUNTS = {"result_format": "SUMMARY", "partial_unexpected_count": 0}
 ROW_KEYS = {
@@ -40,24 +44,11 @@ ROW_KEYS = {
 }
 
 
-class DocsSink(Protocol):
-    """Receives the results of suites, to be rendered later."""
-
-    def add(self, suite: Suite, result: ExpectationSuiteValidationResult) -> None:
-        """Store the counts of some rules of a suite."""
-
-
-@dataclass(frozen=True)
-class Breach:
-    """A broken rule.
-
-    Attributes:
-        rule: The rule.
-        rows: Keys of the rows that break it; empty for a rule about the table.
-    """
+class Breach(NamedTuple):
+    """A broken rule about rows, and the keys of the rows that break it."""
 
     rule: Rule
-    rows: tuple[Any, ...] = ()
+    rows: list[Any]
 
 
 @dataclass(frozen=True)
@@ -83,28 +74,18 @@ class Verdict:
     n_rows: int
     bad: frozenset[Any]
 
-    @property
-    def success(self) -> bool:
-        """True if no row was excluded."""
-        return not self.counts
 
-
-def validate(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None = None) -> Verdict:
+def validate(frame: pd.DataFrame, suite: Suite, *, docs: "BatchDocs | None" = None) -> Verdict:
     """Divide a table into accepted and quarantined rows, by the suite's rules about rows.
 
-    Args:
-        frame: Rows with their facts, `row_key`, `record_id` and the columns of every staged row.
-        suite: The rules.
-        docs: Receives the counts for Data Docs.
-
-    Raises:
-        ValueError: A `row_key` is missing or repeated.
-        RuleNotComputed: A rule could not be computed.
+    The table has the facts, `row_key`, `record_id` and the columns of every staged row. Errors are those of
+    `row_breaches`.
     """
     breaches = row_breaches(frame, suite, docs=docs)
     quarantine = _quarantine(frame, breaches, suite.name)
     kept = quarantine["kept"].astype(bool)
     excluded = quarantine[~kept]
+    bad = [breach.rows for breach in breaches if breach.rule.severity == "critical" and breach.rule.counts_as_bad]
     verdict = Verdict(
         dataset=suite.name,
         accepted=frame[~frame["row_key"].isin(excluded["row_key"])],
@@ -112,12 +93,7 @@ def validate(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None = None)
         counts=_counts(excluded.drop_duplicates("row_key")),
         kept_counts=_counts(quarantine[kept]),
         n_rows=len(frame),
-        bad=frozenset(
-            row
-            for breach in breaches
-            if breach.rule.severity == "critical" and breach.rule.counts_as_bad
-            for row in breach.rows
-        ),
+        bad=frozenset().union(*bad),
     )
     logger.info(
         "suite_applied dataset=%s rows=%d accepted=%d quarantined=%s kept=%s",
@@ -130,7 +106,7 @@ def validate(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None = None)
     return verdict
 
 
-def row_breaches(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None = None) -> list[Breach]:
+def row_breaches(frame: pd.DataFrame, suite: Suite, *, docs: "BatchDocs | None" = None) -> list[Breach]:
     """Return the broken rules about rows, in suite order, with the keys of the rows that break them.
 
     Raises:
@@ -140,18 +116,14 @@ def row_breaches(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None = N
     if not frame["row_key"].is_unique or frame["row_key"].hasnans:
         raise ValueError(f"{suite.name}: row_key must be present and unique to identify rows.")
     broken = _broken(frame, suite, [rule for rule in suite.rules if not rule.check.of_table], docs)
-    if not broken:
-        return []
-    results = by_rule(run_rules(frame, suite.name, broken, ROW_KEYS))
+    results = run_rules(frame, suite.name, broken, ROW_KEYS) if broken else {}
     return [
-        Breach(
-            rule, tuple(key for entry in results[rule.name].result["unexpected_index_list"] for key in entry["row_key"])
-        )
+        Breach(rule, [key for entry in results[rule.name].result["unexpected_index_list"] for key in entry["row_key"]])
         for rule in broken
     ]
 
 
-def table_breaches(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None = None) -> list[Breach]:
+def broken_table_rules(frame: pd.DataFrame, suite: Suite, *, docs: "BatchDocs | None" = None) -> list[Rule]:
     """Return the broken rules about the table, in suite order.
 
     Call this before facts are added, which needs the columns that these rules require.
@@ -165,47 +137,29 @@ def table_breaches(frame: pd.DataFrame, suite: Suite, *, docs: DocsSink | None =
         for rule in suite.rules
         if rule.check.of_table and ("type_list" not in rule.check.arguments or rule.check.column in frame)
     ]
-    return [Breach(rule) for rule in _broken(frame, suite, rules, docs)]
+    return _broken(frame, suite, rules, docs)
 
 
-def _broken(frame: pd.DataFrame, suite: Suite, rules: Sequence[Rule], docs: DocsSink | None) -> list[Rule]:
-    result = run_rules(frame, suite.name, rules, COUNTS)
+def _broken(frame: pd.DataFrame, suite: Suite, rules: Sequence[Rule], docs: "BatchDocs | None") -> list[Rule]:
+    results = run_rules(frame, suite.name, rules, COUNTS)
     if docs is not None:
-        docs.add(suite, result)
-    results = by_rule(result)
+        docs.add(suite, results)
     return [rule for rule in rules if not results[rule.name].success]
 
 
 def run_rules(
     frame: pd.DataFrame, name: str, rules: Sequence[Rule], result_format: dict[str, Any]
-) -> ExpectationSuiteValidationResult:
-    """Run some rules of a suite in a new context; a shared context would reuse the batch of an earlier table.
+) -> dict[str, ExpectationValidationResult]:
+    """Run some rules of the suite with this name.
+
+    Returns:
+        The results by name of the rule; Great Expectations returns them in an order of its own.
 
     Raises:
         RuleNotComputed: A rule could not be computed.
     """
-    context = _new_context()
-    asset = context.data_sources.add_pandas("staging").add_dataframe_asset(name)
-    batch: BatchDefinition[Any] = asset.add_batch_definition_whole_dataframe("whole")
-    suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=[rule.expectation() for rule in rules]))
-    definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
-    with _quiet_metrics():
-        # Great Expectations filters by position for some rules and by label for others.
-        result = definition.run(
-            batch_parameters={"dataframe": frame.reset_index(drop=True)}, result_format=result_format
-        )
-    _raise_errors(name, result)
-    return result
-
-
-def by_rule(result: ExpectationSuiteValidationResult) -> dict[str, ExpectationValidationResult]:
-    """Return the results by the name of their rule; Great Expectations returns them in an order of its own."""
-    return {each.expectation_config.meta["rule"]: each for each in result.results if each.expectation_config}
-
-
-def _new_context() -> EphemeralDataContext:
-    """Return a context in memory, without progress bars; the default creates a temporary folder for docs each time."""
-    return gx.get_context(
+    # A shared context would reuse the batch of an earlier table, and the default one creates a folder for docs.
+    context = gx.get_context(
         mode="ephemeral",
         project_config=DataContextConfig(
             store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
@@ -213,29 +167,22 @@ def _new_context() -> EphemeralDataContext:
             analytics_enabled=False,
         ),
     )
-
-
-@contextmanager
-def _quiet_metrics() -> Iterator[None]:
-    """Stop Great Expectations from logging metric errors: their tracebacks can contain values of cells."""
-    calculator = logging.getLogger("great_expectations.validator.metrics_calculator")
-    before = calculator.disabled
-    calculator.disabled = True
-    try:
-        yield
-    finally:
-        calculator.disabled = before
-
-
-def _raise_errors(suite: str, result: ExpectationSuiteValidationResult) -> None:
-    errors = {name: _exception_type(each.exception_info) for name, each in by_rule(result).items()}
-    failed = [f"{name} ({error})" for name, error in sorted(errors.items()) if error]
+    asset = context.data_sources.add_pandas("staging").add_dataframe_asset(name)
+    batch: BatchDefinition[Any] = asset.add_batch_definition_whole_dataframe("whole")
+    suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=[rule.expectation() for rule in rules]))
+    definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
+    # Great Expectations filters by position for some rules and by label for others.
+    table = frame.reset_index(drop=True)
+    found = definition.run(batch_parameters={"dataframe": table}, result_format=result_format).results
+    results = {each.expectation_config.meta["rule"]: each for each in found if each.expectation_config}
+    errors = {rule: _exception_type(each.exception_info) for rule, each in sorted(results.items())}
+    failed = ", ".join(f"{rule} ({error})" for rule, error in errors.items() if error)
     if failed:
         raise RuleNotComputed(
-            f"Rules of the suite {suite} could not be computed, which says nothing about the data: "
-            f"{', '.join(failed)}. No row was quarantined for them. Check that the staged columns match the suite, "
-            "then run the batch again."
+            f"Rules of the suite {name} could not be computed, which says nothing about the data: {failed}. No row was "
+            "quarantined for them. Check that the staged columns match the suite, then run the batch again."
         )
+    return results
 
 
 def _exception_type(info: dict[str, Any] | None) -> str:
@@ -258,18 +205,18 @@ def _quarantine(frame: pd.DataFrame, breaches: Sequence[Breach], dataset: str) -
     origin = frame[["row_key", "record_id", "source_file", "row_number", "batch_date"]]
     origin = origin.set_index("row_key", drop=False)
     parts = [
-        origin.loc[sorted(breach.rows)].assign(
+        origin.loc[sorted(rows)].assign(
             dataset=dataset,
-            rule=breach.rule.name,
-            severity=breach.rule.severity,
-            kept=breach.rule.severity != "critical",
-            reason=breach.rule.reason,
-            remedy=breach.rule.remedy,
+            rule=rule.name,
+            severity=rule.severity,
+            kept=rule.severity != "critical",
+            reason=rule.reason,
+            remedy=rule.remedy,
         )
-        for breach in breaches
+        for rule, rows in breaches
     ]
     return pd.concat(parts, ignore_index=True)[list(QUARANTINE_COLUMNS)]
 
 
 def _counts(listed: pd.DataFrame) -> dict[str, int]:
-    return {str(rule): int(n) for rule, n in listed.groupby("rule", sort=False).size().items()}
+    return {str(rule): int(n) for rule, n in listed["rule"].value_counts(sort=False).items()}

@@ -1,18 +1,21 @@
 """Validation of a training set; the message of a rejection includes the number of joints per grade."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
 from expectations.training_set import GRADES, PARTS, training_set_suite
 from scoring.errors import BadInput
+from scoring.settings import Settings
 from scoring.validation.facts import training_set_facts
-from scoring.validation.runner import DocsSink, row_breaches, table_breaches
+from scoring.validation.runner import broken_table_rules, row_breaches
+
+if TYPE_CHECKING:
+    from scoring.validation.docs import BatchDocs
 
 
-@dataclass(frozen=True)
-class TrainingSetVerdict:
+class TrainingSetVerdict(NamedTuple):
     """The numbers of an accepted training set.
 
     Attributes:
@@ -25,39 +28,31 @@ class TrainingSetVerdict:
 
 
 def check_training_set(
-    joints: pd.DataFrame,
-    *,
-    min_joints_of_grade: int,
-    min_patients: int,
-    min_test_patients: int,
-    docs: DocsSink | None = None,
+    joints: pd.DataFrame, settings: Settings, *, min_test_patients: int, docs: "BatchDocs | None" = None
 ) -> TrainingSetVerdict:
-    """Check that a model can be trained on a set of joints.
+    """Check that a model can be trained on a set of joints, and on no fewer than the settings require.
 
-    Args:
-        joints: One row per joint: pixels_sha256 (of the decoded image), joint, patient_id, part, reading_percent and
-            grade.
-        min_joints_of_grade: Joints of each grade that the training set needs.
-        min_patients: Patients that the whole set needs.
-        min_test_patients: Patients that the test set needs.
-        docs: Receives the counts for Data Docs.
+    The set has one row per joint: pixels_sha256 (of the decoded image), joint, patient_id, part, reading_percent and
+    grade.
 
     Raises:
         BadInput: The set cannot be used; the message lists the reasons and the number of joints per grade.
         RuleNotComputed: A rule could not be computed.
     """
     suite = training_set_suite(
-        min_joints_of_grade=min_joints_of_grade, min_patients=min_patients, min_test_patients=min_test_patients
+        min_joints_of_grade=settings.min_joints_of_grade,
+        min_patients=settings.min_training_patients,
+        min_test_patients=min_test_patients,
     )
-    broken = [breach.rule for breach in table_breaches(joints, suite, docs=docs)]
+    broken = broken_table_rules(joints, suite, docs=docs)
     # An empty set breaks every rule about its size; the first reason is enough.
     broken = [rule for rule in broken if rule.name == "training_set.has_readings"] or broken
     problems, remarks = [f"{rule.reason} {rule.remedy}" for rule in broken], {}
-    for breach in row_breaches(training_set_facts(joints), suite, docs=docs):
-        if breach.rule.severity == "critical":
-            problems.append(f"{breach.rule.reason} {breach.rule.remedy} Joints affected: {len(breach.rows)}.")
+    for rule, rows in row_breaches(training_set_facts(joints), suite, docs=docs):
+        if rule.severity == "critical":
+            problems.append(f"{rule.reason} {rule.remedy} Joints affected: {len(rows)}.")
         else:
-            remarks[breach.rule.name] = len(breach.rows)
+            remarks[rule.name] = len(rows)
     counts = {
         part: [int(((joints["part"] == part) & (joints["grade"] == grade)).sum()) for grade in GRADES] for part in PARTS
     }

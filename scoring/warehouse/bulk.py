@@ -5,10 +5,10 @@ the same values is not written again.
 """
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,19 @@ from scoring.warehouse.engine import driver_connection, is_transient, rejected_r
 
 _CHUNK_ROWS = 20_000
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_NULL = "\\N"
+
+# Origin of the values of a row: written with them, but a row that differs in these columns only is unchanged.
+_ORIGIN = {"batch_date", "first_batch_date", "run_id", "source_file", "row_number"}
+_ORIGIN |= {"computed_at", "published_at", "quarantined_at", "scored_at"}
+
+# Written by sql/statements/withdraw_readings.sql only.
+_EXCLUDED = {"withdrawn_on"}
+
+_COLUMNS = """
+SELECT attname, conkey @> ARRAY[attnum] AS in_key, atthasdef OR attidentity <> '' AS has_default
+FROM pg_catalog.pg_attribute INNER JOIN pg_catalog.pg_constraint ON conrelid = attrelid AND contype = 'p'
+WHERE attrelid = CAST(%s AS regclass) AND attnum > 0 AND NOT attisdropped AND attgenerated = '' ORDER BY attnum
+"""
 
 
 @dataclass(frozen=True)
@@ -37,17 +49,8 @@ class UpsertCounts:
         return UpsertCounts(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
 
-def upsert(
-    connection: Connection,
-    table: str,
-    frame: pd.DataFrame,
-    *,
-    key: Sequence[str],
-    payload: Sequence[str],
-    provenance: Sequence[str] = (),
-    newer_wins: bool = False,
-) -> UpsertCounts:
-    """Insert the rows of a frame, or update rows with a different payload.
+def upsert(connection: Connection, table: str, frame: pd.DataFrame, *, newer_wins: bool = False) -> UpsertCounts:
+    """Insert the rows of a frame, or update the rows with the same primary key and other values.
 
     Until the transaction ends, the table is locked against other writers, which could make the counts wrong; readers
     are not affected.
@@ -55,36 +58,35 @@ def upsert(
     Args:
         connection: Inside the caller's transaction.
         table: `schema.table`.
-        frame: Contains the columns of key, payload and provenance; other columns are ignored. NaN, NaT and None are
-            null.
-        key: Columns of the table's primary key.
-        payload: Columns that make a row an update if they differ.
-        provenance: Columns with the origin of the payload. They are written with it, and do not cause an update.
-        newer_wins: The table has `batch_date` and `first_batch_date`, both in provenance. A row with an older
-            batch_date is superseded and only lowers first_batch_date. A row with a newer batch_date and the same
-            payload counts as unchanged, but its batch_date is written: otherwise a batch between the two that is
-            processed later would count as an update.
+        frame: Contains every column of the table that has no default, and may contain others. Columns that are not in
+            the table are ignored. NaN, NaT and None are null.
+        newer_wins: The table has `batch_date` and `first_batch_date`. A row with an older batch_date is superseded and
+            only lowers first_batch_date. A row with a newer batch_date and the same values counts as unchanged, but
+            its batch_date is written: otherwise a batch between the two that is processed later would count as an
+            update.
 
     Raises:
+        KeyError: The frame lacks a column.
         BadInput: Two rows of the frame have the same key, a text contains a NUL character, or a value violates a
             constraint.
     """
-    columns = [*key, *payload, *provenance]
-    _check_unique(table, frame, key)
     if frame.empty:
         return UpsertCounts()
-    parts = {
-        "target": _identifier(table),
-        "staged": stage(connection, table, frame, columns),
-        "columns": _list(columns),
-        "key": _list(key),
-        "same_key": sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in key),
-        "differs": _differs("t", "s", payload),
-        "older": sql.SQL("s.batch_date < t.batch_date" if newer_wins else "false"),
-        "assignments": _assignments(payload, provenance, newer_wins),
-        "must_write": _must_write(payload, newer_wins),
-    }
     with _cursor(connection, table) as cursor:
+        key, others = _columns(cursor, table, frame)
+        _check_unique(table, frame, key)
+        values = [name for name in others if name not in _ORIGIN]
+        parts = {
+            "target": _identifier(table),
+            "staged": stage(connection, table, frame[[*key, *others]]),
+            "columns": _list([*key, *others]),
+            "key": _list(key),
+            "same_key": sql.SQL(" AND ").join(sql.SQL("t.{0} = s.{0}").format(sql.Identifier(name)) for name in key),
+            "differs": _differs("s", values),
+            "older": sql.SQL("s.batch_date < t.batch_date" if newer_wins else "false"),
+            "assignments": _assignments(others, newer_wins),
+            "must_write": _must_write(values, newer_wins),
+        }
         cursor.execute(sql.SQL("LOCK TABLE {target} IN SHARE ROW EXCLUSIVE MODE").format(**parts))
         cursor.execute(
             sql.SQL(
@@ -93,7 +95,7 @@ def upsert(
                 " FROM {staged} AS s INNER JOIN {target} AS t ON {same_key}"
             ).format(**parts)
         )
-        updated, unchanged, superseded = cast(tuple[int, int, int], cursor.fetchone())
+        updated, unchanged, superseded = cursor.fetchone()
         cursor.execute(
             sql.SQL(
                 "INSERT INTO {target} AS t ({columns}) SELECT {columns} FROM {staged} ORDER BY {key}"
@@ -103,28 +105,29 @@ def upsert(
     return UpsertCounts(len(frame) - updated - unchanged - superseded, updated, unchanged, superseded)
 
 
-def insert_missing(connection: Connection, table: str, frame: pd.DataFrame, *, key: Sequence[str]) -> pd.Series:
-    """Insert the rows with a new key; existing rows are not changed.
+def insert_missing(connection: Connection, table: str, frame: pd.DataFrame) -> pd.Series:
+    """Insert the rows with a new primary key; existing rows are not changed.
 
     Args:
         connection: Inside the caller's transaction.
         table: `schema.table`.
-        frame: Contains columns of the table only.
-        key: Columns of the table's primary key.
+        frame: As for `upsert`.
 
     Returns:
         A boolean series with the frame's index: True for new rows.
 
     Raises:
+        KeyError: The frame lacks a column.
         BadInput: Two rows of the frame have the same key, a text contains a NUL character, or a value violates a
             constraint.
     """
-    columns = [str(name) for name in frame.columns]
-    _check_unique(table, frame, key)
     is_new = np.zeros(len(frame), dtype=bool)
     if not frame.empty:
-        staged = stage(connection, table, frame, columns, ordinal=True)
         with _cursor(connection, table) as cursor:
+            key, others = _columns(cursor, table, frame)
+            _check_unique(table, frame, key)
+            columns = [*key, *others]
+            staged = stage(connection, table, frame[columns], ordinal=True)
             cursor.execute(
                 sql.SQL(
                     "WITH inserted AS (INSERT INTO {target} ({columns}) SELECT {columns} FROM {staged} ORDER BY {key}"
@@ -136,16 +139,13 @@ def insert_missing(connection: Connection, table: str, frame: pd.DataFrame, *, k
     return pd.Series(is_new, index=frame.index)
 
 
-def stage(
-    connection: Connection, table: str, frame: pd.DataFrame, columns: Sequence[str], *, ordinal: bool = False
-) -> sql.Identifier:
-    """Copy columns of a frame into a temporary table of this transaction, with the column types of `table`.
+def stage(connection: Connection, table: str, frame: pd.DataFrame, *, ordinal: bool = False) -> sql.Identifier:
+    """Copy a frame into a temporary table of this transaction, with the column types of `table`.
 
     Args:
         connection: Inside the caller's transaction.
         table: `schema.table`. The temporary table is called `staged_schema_table`; a second call replaces it.
-        frame: Contains the columns.
-        columns: Columns of both.
+        frame: Contains columns of the table only.
         ordinal: Add a column `ordinal` with the position of each row in the frame.
 
     Returns:
@@ -154,45 +154,43 @@ def stage(
     Raises:
         BadInput: A text contains a NUL character, or a value does not have the type of its column.
     """
-    staged = sql.Identifier("staged_" + table.replace(".", "_"))
-    copied = [*columns, "ordinal"] if ordinal else list(columns)
-    rows = frame.assign(ordinal=np.arange(len(frame))) if ordinal else frame
+    parts = {
+        "staged": sql.Identifier("staged_" + table.replace(".", "_")),
+        "columns": _list(list(frame.columns)),
+        "ordinal": sql.SQL(", 0::bigint AS ordinal" if ordinal else ""),
+        "table": _identifier(table),
+    }
+    create = "CREATE TEMPORARY TABLE {staged} ON COMMIT DROP AS SELECT {columns}{ordinal} FROM {table} WITH NO DATA"
+    if ordinal:
+        frame = frame.assign(ordinal=np.arange(len(frame)))
     with _cursor(connection, table) as cursor:
-        cursor.execute(sql.SQL("DROP TABLE IF EXISTS pg_temp.{}").format(staged))
-        cursor.execute(
-            sql.SQL(
-                "CREATE TEMPORARY TABLE {staged} ON COMMIT DROP AS SELECT {columns}{ordinal} FROM {table} WITH NO DATA"
-            ).format(
-                staged=staged,
-                columns=_list(columns),
-                ordinal=sql.SQL(", 0::bigint AS ordinal" if ordinal else ""),
-                table=_identifier(table),
-            )
-        )
-        lines = _Lines(copy_rows(rows, copied))
-        cursor.copy_expert(
-            sql.SQL("COPY {staged} ({columns}) FROM STDIN").format(staged=staged, columns=_list(copied)), lines
-        )
-        if lines.contains_nul:
-            raise BadInput(
-                f"A text for {table} contains a NUL character, which PostgreSQL cannot store. Remove it in the "
-                "extractor."
-            )
-        cursor.execute(sql.SQL("ANALYZE {}").format(staged))
-    return staged
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS pg_temp.{staged}").format(**parts))
+        cursor.execute(sql.SQL(create).format(**parts))
+        for lines in copy_rows(frame):
+            if "\0" in lines:
+                raise BadInput(
+                    f"A text for {table} contains a NUL character, which PostgreSQL cannot store. Remove it in the "
+                    "extractor."
+                )
+            cursor.copy_expert(sql.SQL("COPY {staged} FROM STDIN").format(**parts), io.StringIO(lines))
+        cursor.execute(sql.SQL("ANALYZE {staged}").format(**parts))
+    return parts["staged"]
 
 
-def copy_rows(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[str]:
-    """Yield the frame in PostgreSQL's COPY text format, as strings of many lines."""
+def copy_rows(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield the frame in PostgreSQL's COPY text format, as strings of at most 20,000 lines.
+
+    A large frame is never in memory a second time as text.
+    """
     for first in range(0, len(frame), _CHUNK_ROWS):
         chunk = frame.iloc[first : first + _CHUNK_ROWS]
-        fields = [_fields(chunk[name]) for name in columns]
+        fields = [_fields(chunk[name]) for name in chunk.columns]
         yield "".join("\t".join(row) + "\n" for row in zip(*fields, strict=True))
 
 
 def _fields(column: pd.Series) -> list[str]:
     values: list[Any] = column.astype(object).tolist()
-    return [_NULL if absent else _field(value) for value, absent in zip(values, column.isna(), strict=True)]
+    return ["\\N" if absent else _field(value) for value, absent in zip(values, column.isna(), strict=True)]
 
 
 def _field(value: Any) -> str:
@@ -201,32 +199,11 @@ def _field(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "t" if value else "f"
     if isinstance(value, float | np.floating):
-        number = float(value)
         # A nullable integer arrives as a float, and PostgreSQL does not read 3.0 as an integer.
-        return str(int(number)) if number.is_integer() and number != 0 else repr(number)
+        return repr(float(value)).removesuffix(".0")
     if isinstance(value, list | tuple | np.ndarray):
         return "{" + ",".join(_field(item) for item in value) + "}"
     return str(value)
-
-
-class _Lines(io.TextIOBase):
-    """A readable file for COPY, so that a large frame is never in memory a second time as text."""
-
-    def __init__(self, chunks: Iterable[str]) -> None:
-        self._chunks = iter(chunks)
-        self._rest = ""
-        self.contains_nul = False
-
-    def read(self, size: int | None = -1) -> str:
-        if not self._rest:
-            self._rest = next(self._chunks, "")
-            if "\0" in self._rest:
-                # An exception raised here would reach the caller as an error of COPY, like a cancelled query.
-                self.contains_nul = True
-                self._rest = ""
-        end = len(self._rest) if size is None or size < 0 else size
-        piece, self._rest = self._rest[:end], self._rest[end:]
-        return piece
 
 
 @contextmanager
@@ -241,8 +218,21 @@ def _cursor(connection: Connection, table: str) -> Iterator[Any]:
             raise rejected_rows(error, table) from None
 
 
+def _columns(cursor: Any, table: str, frame: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return the key of a table, and the other columns to write: those in the frame or without a default."""
+    cursor.execute(_COLUMNS, [table])
+    found = cursor.fetchall()
+    key = [name for name, in_key, _ in found if in_key]
+    others = [
+        name
+        for name, in_key, has_default in found
+        if not in_key and name not in _EXCLUDED and (name in frame.columns or not has_default)
+    ]
+    return key, others
+
+
 def _check_unique(table: str, frame: pd.DataFrame, key: Sequence[str]) -> None:
-    repeated = int(frame.duplicated(list(key)).sum())
+    repeated = int(frame.duplicated(key).sum())
     if repeated:
         raise BadInput(
             f"{repeated} rows for {table} repeat the key ({', '.join(key)}) of another row of the same batch. "
@@ -250,7 +240,7 @@ def _check_unique(table: str, frame: pd.DataFrame, key: Sequence[str]) -> None:
         )
 
 
-def _assignments(payload: Sequence[str], provenance: Sequence[str], newer_wins: bool) -> sql.Composed:
+def _assignments(columns: Sequence[str], newer_wins: bool) -> sql.Composed:
     newest = (
         "{0} = CASE WHEN excluded.batch_date < t.batch_date THEN t.{0} ELSE excluded.{0} END"
         if newer_wins
@@ -258,13 +248,12 @@ def _assignments(payload: Sequence[str], provenance: Sequence[str], newer_wins: 
     )
     earliest = "{0} = least(t.{0}, excluded.{0})"
     return sql.SQL(", ").join(
-        sql.SQL(earliest if name == "first_batch_date" else newest).format(sql.Identifier(name))
-        for name in (*payload, *provenance)
+        sql.SQL(earliest if name == "first_batch_date" else newest).format(sql.Identifier(name)) for name in columns
     )
 
 
-def _must_write(payload: Sequence[str], newer_wins: bool) -> sql.Composable:
-    differs = _differs("t", "excluded", payload)
+def _must_write(values: Sequence[str], newer_wins: bool) -> sql.Composable:
+    differs = _differs("excluded", values)
     if not newer_wins:
         return differs
     return sql.SQL(
@@ -273,10 +262,8 @@ def _must_write(payload: Sequence[str], newer_wins: bool) -> sql.Composable:
     ).format(differs=differs)
 
 
-def _differs(left: str, right: str, payload: Sequence[str]) -> sql.Composed:
-    return sql.SQL("({left}) IS DISTINCT FROM ({right})").format(
-        left=_list(payload, prefix=left), right=_list(payload, prefix=right)
-    )
+def _differs(other: str, values: Sequence[str]) -> sql.Composed:
+    return sql.SQL("({}) IS DISTINCT FROM ({})").format(_list(values, "t"), _list(values, other))
 
 
 def _list(names: Sequence[str], prefix: str | None = None) -> sql.Composed:

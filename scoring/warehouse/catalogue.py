@@ -40,7 +40,7 @@ class Column:
     """A column of a table or view.
 
     Attributes:
-        name: Its name.
+        name: Name.
         type: PostgreSQL's name of the type, such as `double precision` or `real[]`.
         nullable: False if the table forbids null; always True for a view.
         comment: Meaning and unit.
@@ -66,13 +66,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Constraint:
-    """A key or check of a table.
+    """A key or check of a table: `primary key`, `unique`, `foreign key` or `check`.
 
-    Attributes:
-        kind: `primary key`, `unique`, `foreign key` or `check`.
-        columns: Its columns, in order.
-        definition: Definition in SQL.
-        references: The table that a foreign key points to, `schema.name`; empty for other kinds.
+    `definition` is SQL. `references` is the table that a foreign key points to, `schema.name`, otherwise empty.
     """
 
     kind: str
@@ -83,16 +79,7 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or view.
-
-    Attributes:
-        schema: Its schema.
-        name: Its name.
-        kind: `table`, `view` or `materialized view`.
-        comment: Meaning of its rows.
-        columns: Columns, in order.
-        constraints: Keys and checks; empty for a view.
-    """
+    """A `table`, `view` or `materialized view`. The constraints of a view are empty."""
 
     schema: str
     name: str
@@ -123,15 +110,12 @@ def unit_of(comment: str) -> str:
 
 def schema_comments(connection: Connection) -> dict[str, str]:
     """Return the comment of each schema, in the order of `SCHEMAS`."""
-    rows = connection.execute(
-        sa.text(
-            "SELECT nspname, coalesce(obj_description(oid, 'pg_namespace'), '') AS comment FROM pg_catalog.pg_namespace"
-            " WHERE nspname = ANY(:schemas)"
-        ),
-        {"schemas": list(SCHEMAS)},
+    query = (
+        "SELECT nspname, coalesce(obj_description(oid, 'pg_namespace'), '') AS comment FROM pg_catalog.pg_namespace"
+        " WHERE nspname = ANY(:schemas) ORDER BY array_position(:schemas, nspname)"
     )
-    found = {row.nspname: row.comment for row in rows}
-    return {schema: found[schema] for schema in SCHEMAS if schema in found}
+    rows = connection.execute(sa.text(query), {"schemas": list(SCHEMAS)})
+    return {row.nspname: row.comment for row in rows}
 
 
 def relations(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[Relation]:

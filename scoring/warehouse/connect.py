@@ -44,7 +44,9 @@ def migrate(settings: Settings) -> str:
     result = migrate_warehouse(url)
     if not (result.revisions or result.repeatables):
         return "the warehouse is up to date"
-    return f"applied {len(result.revisions)} migrations and {len(result.repeatables)} functions, views and grants"
+    n = len(result.revisions)
+    migrations = "1 migration" if n == 1 else f"{n} migrations"
+    return f"applied {migrations} and {len(result.repeatables)} functions, views and grants"
 
 
 def warehouse(settings: Settings) -> "Engine":

@@ -61,16 +61,10 @@ log_min_error_statement = panic
 
 @dataclass(frozen=True)
 class EmbeddedServer:
-    """A running server.
+    """A running server, with one URL per role.
 
-    Attributes:
-        superuser_url: URL of the superuser.
-        owner_url: URL of the role that owns every object of the warehouse.
-        job_url: URL of the role of the jobs.
-        analyst_url: URL of the role of the analysts.
-        airflow_url: URL of Airflow's own database; None if `start` was called without `airflow`.
-        psql: Path of psql.
-        psql_command: Shell command that opens psql as the analyst.
+    `airflow_url` is that of Airflow's own database, or None if `start` was called without `airflow`. `psql_command` is
+    a shell command that opens the warehouse as the analyst.
     """
 
     superuser_url: str

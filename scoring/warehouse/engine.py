@@ -1,4 +1,4 @@
-"""Connections to the warehouse, and what their errors mean for the operator."""
+"""Connections to the warehouse, and messages for the operator about their errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -17,22 +17,9 @@
 --   without both dates.
 -- ------------------------------------------------------------------
 SELECT
-    c.id_x,
-    c.patient_id,
-    c.date_x,
-    c.date_y,
-    c.sop_iuid,
-    c.body_part,
-    c.hand_left_1,
-    c.hand_left_2,
-    c.hand_left_3,
-    c.hand_left_4,
-    c.hand_left_5,
-    c.hand_left_6,
-    c.hand_left_7,
-    c.hand_left_8,
-    c.hand_left_9,
-    c.hand_left_10,
+    c.id_x, c.patient_id, c.date_x, c.date_y, c.sop_iuid, c.body_part,
+    c.hand_left_1, c.hand_left_2, c.hand_left_3, c.hand_left_4, c.hand_left_5,
+    c.hand_left_6, c.hand_left_7, c.hand_left_8, c.hand_left_9, c.hand_left_10,
     c.rau_score
 FROM consultations AS c
 WHERE

@@ -17,16 +17,10 @@
 --   corrections then arrive too.
 -- ------------------------------------------------------------------
 SELECT
-    a.patient_id,
-    a.date,
-    a.physician_global_disease_activity,
-    a.global_patient_estimate_disease_activity,
-    a.das28bsr_score,
-    a.das283crp_score,
-    a.swollen_28,
-    a.tender_28,
-    a.esr,
-    a.crp
+    a.patient_id, a.date,
+    a.physician_global_disease_activity, a.global_patient_estimate_disease_activity,
+    a.das28bsr_score, a.das283crp_score,
+    a.swollen_28, a.tender_28, a.esr, a.crp
 FROM disease_activity AS a
 WHERE
     a.date >= :window_start

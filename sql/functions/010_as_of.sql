@@ -81,9 +81,7 @@ RETURNS TABLE (patient_id text, visit_date date, reported_rau double precision)
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
 SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date)
-    consultation.patient_id,
-    consultation.visit_date,
-    consultation.reported_rau
+    consultation.patient_id, consultation.visit_date, consultation.reported_rau
 FROM registry.consultation_as_of(as_of) AS consultation
 WHERE consultation.reported_rau IS NOT NULL
 ORDER BY
@@ -131,14 +129,11 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
 SELECT
-    activity.patient_id,
-    activity.visit_date,
+    activity.patient_id, activity.visit_date,
     coalesce(activity.das28_esr4, activity.das28_esr_reported),
-    activity.das28_esr3,
-    activity.das28_crp4,
+    activity.das28_esr3, activity.das28_crp4,
     coalesce(activity.das28_crp3, activity.das28_crp3_reported),
-    activity.physician_global,
-    activity.patient_global
+    activity.physician_global, activity.patient_global
 FROM registry.disease_activity_as_of(as_of) AS activity
 $$;
 

@@ -17,12 +17,8 @@ RETURNS TABLE (
 LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
 SELECT
-    image.image_sha256,
-    image.sop_iuid,
-    image.joint,
-    image.uri,
-    radiograph.patient_id,
-    radiograph.visit_date,
+    image.image_sha256, image.sop_iuid, image.joint, image.uri,
+    radiograph.patient_id, radiograph.visit_date,
     -- Of the run and not of the image: a late file is in an older folder than the batch in which it was first scored.
     accepting.batch_date
 FROM imaging.joint_image AS image

@@ -5,13 +5,10 @@
 -- that ended in the year before the last batch; remove that condition for the whole history.
 
 SELECT
-    progression.patient_id,
-    progression.from_date,
-    progression.to_date,
+    progression.patient_id, progression.from_date, progression.to_date,
     round(integrated.mean_das28::numeric, 2) AS mean_das28,
     round(integrated.das28_years::numeric, 2) AS das28_years,
-    integrated.n_activity_visits,
-    round(integrated.covered_share::numeric, 2) AS covered_share,
+    integrated.n_activity_visits, round(integrated.covered_share::numeric, 2) AS covered_share,
     round(progression.change_per_year::numeric, 1) AS rau_change_per_year
 FROM analyst.rau_progression AS progression
 INNER JOIN analyst.activity_between_radiographs AS integrated

@@ -3,16 +3,10 @@
 -- expected. The four forms of DAS28 are not interchangeable, so each has its own rows.
 
 SELECT
-    correlation.as_of,
-    correlation.damage,
-    correlation.activity,
-    correlation.method,
+    correlation.as_of, correlation.damage, correlation.activity, correlation.method,
     round(correlation.estimate::numeric, 3) AS estimate,
-    round(correlation.ci_low::numeric, 3) AS ci_low,
-    round(correlation.ci_high::numeric, 3) AS ci_high,
-    correlation.n_visits,
-    correlation.n_patients,
-    correlation.trained_on_synthetic
+    round(correlation.ci_low::numeric, 3) AS ci_low, round(correlation.ci_high::numeric, 3) AS ci_high,
+    correlation.n_visits, correlation.n_patients, correlation.trained_on_synthetic
 FROM analyst.correlation
 WHERE
     correlation.is_champion

@@ -6,14 +6,9 @@
 -- The query shows the year before the last batch; remove that condition for the whole history.
 
 SELECT
-    visit.patient_id,
-    visit.visit_date,
-    visit.reported_rau,
-    round(visit.rau_expected::numeric, 1) AS rau,
-    visit.n_scored,
-    visit.lag_days,
-    round(visit.das28_esr4::numeric, 2) AS das28_esr4,
-    visit.das28_esr4_origin,
+    visit.patient_id, visit.visit_date,
+    visit.reported_rau, round(visit.rau_expected::numeric, 1) AS rau, visit.n_scored,
+    visit.lag_days, round(visit.das28_esr4::numeric, 2) AS das28_esr4, visit.das28_esr4_origin,
     visit.trained_on_synthetic
 FROM analyst.damage_and_activity AS visit
 WHERE

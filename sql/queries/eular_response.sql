@@ -5,19 +5,14 @@
 
 WITH after_a_year AS (
     SELECT DISTINCT ON (response.patient_id)
-        response.patient_id,
-        response.activity,
-        response.response
+        response.patient_id, response.activity, response.response
     FROM analyst.eular_response AS response
-    WHERE
-        response.activity = 'das28_esr4'
-        AND response.days_after BETWEEN 274 AND 456
+    WHERE response.activity = 'das28_esr4' AND response.days_after BETWEEN 274 AND 456
     ORDER BY response.patient_id, abs(response.days_after - 365), response.days_after
 )
 
 SELECT
-    activity,
-    response,
+    activity, response,
     CASE WHEN count(*) >= 5 THEN count(*) END AS n_patients
 FROM after_a_year
 GROUP BY activity, response

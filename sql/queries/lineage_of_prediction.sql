@@ -4,9 +4,7 @@
 -- model weights, the code revision and the run.
 
 WITH chosen AS (
-    SELECT
-        sop_iuid,
-        joint
+    SELECT sop_iuid, joint
     FROM analyst.current_joint_prediction
     WHERE
         batch_date = (
@@ -19,21 +17,11 @@ WITH chosen AS (
 )
 
 SELECT
-    lineage.predicted_percent,
-    lineage.predicted_grade,
-    lineage.image_sha256,
-    lineage.image_uri,
-    lineage.model_version,
-    lineage.weights_sha256,
-    lineage.trained_on_synthetic,
-    lineage.is_champion,
-    lineage.preprocessing_version,
-    lineage.engine,
-    lineage.code_revision,
-    lineage.batch_date,
-    lineage.run_id,
-    lineage.triggered_by,
-    lineage.scored_at
+    lineage.predicted_percent, lineage.predicted_grade,
+    lineage.image_sha256, lineage.image_uri,
+    lineage.model_version, lineage.weights_sha256, lineage.trained_on_synthetic,
+    lineage.is_champion, lineage.preprocessing_version, lineage.engine, lineage.code_revision,
+    lineage.batch_date, lineage.run_id, lineage.triggered_by, lineage.scored_at
 FROM analyst.lineage AS lineage
 INNER JOIN chosen ON lineage.sop_iuid = chosen.sop_iuid AND lineage.joint = chosen.joint
 ORDER BY lineage.is_champion DESC, lineage.scored_at DESC;

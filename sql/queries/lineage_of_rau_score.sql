@@ -4,9 +4,7 @@
 -- code revision and the run.
 
 WITH chosen AS (
-    SELECT
-        patient_id,
-        visit_date
+    SELECT patient_id, visit_date
     FROM analyst.rau_by_visit
     WHERE
         rau_expected IS NOT NULL
@@ -19,22 +17,11 @@ WITH chosen AS (
 )
 
 SELECT
-    rau.patient_id,
-    rau.visit_date,
-    round(rau.rau_expected::numeric, 1) AS rau,
-    rau.n_scored,
-    rau.image_count_matches,
-    joint.joint,
-    joint.predicted_grade,
-    joint.image_sha256,
-    joint.image_uri,
-    rau.model_version,
-    rau.weights_sha256,
-    rau.trained_on_synthetic,
-    rau.preprocessing_version,
-    rau.code_revision,
-    rau.run_id,
-    rau.scored_at
+    rau.patient_id, rau.visit_date,
+    round(rau.rau_expected::numeric, 1) AS rau, rau.n_scored, rau.image_count_matches,
+    joint.joint, joint.predicted_grade, joint.image_sha256, joint.image_uri,
+    rau.model_version, rau.weights_sha256, rau.trained_on_synthetic, rau.preprocessing_version,
+    rau.code_revision, rau.run_id, rau.scored_at
 FROM analyst.rau_lineage AS rau
 CROSS JOIN LATERAL unnest(rau.image_sha256s) AS scored (image_sha256)
 INNER JOIN analyst.lineage AS joint

@@ -6,9 +6,7 @@
 -- read as effects. by_chance is true if the q value, which accounts for the number of figures, is 0.05 or more.
 
 SELECT
-    association.damage,
-    association.activity,
-    association.lag_window,
+    association.damage, association.activity, association.lag_window,
     round(max(association.estimate) FILTER (WHERE association.method = 'spearman')::numeric, 3) AS spearman,
     round(max(association.estimate) FILTER (WHERE association.method = 'regression')::numeric, 2) AS points,
     round(max(association.ci_low) FILTER (WHERE association.method = 'regression')::numeric, 2) AS points_low,
@@ -29,6 +27,5 @@ WHERE
     )
 GROUP BY association.damage, association.activity, association.lag_window, association.trained_on_synthetic
 ORDER BY
-    association.damage,
-    association.activity,
+    association.damage, association.activity,
     array_position(ARRAY['year_before', 'during', 'year_after'], association.lag_window);

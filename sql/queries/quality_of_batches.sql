@@ -3,13 +3,8 @@
 -- newest batch first. If a proportion jumps from one batch to the next, ask the registry.
 
 SELECT
-    quality.batch_date,
-    quality.dataset,
-    quality.measure,
-    quality.rule,
-    quality.n,
-    quality.n_total,
-    round(quality.proportion::numeric, 3) AS proportion
+    quality.batch_date, quality.dataset, quality.measure, quality.rule,
+    quality.n, quality.n_total, round(quality.proportion::numeric, 3) AS proportion
 FROM analyst.batch_quality AS quality
 WHERE
     quality.n > 0

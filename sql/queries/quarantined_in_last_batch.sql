@@ -4,13 +4,8 @@
 -- row.
 
 SELECT
-    quarantine.batch_date,
-    quarantine.dataset,
-    quarantine.rule,
-    quarantine.severity,
-    count(*) AS n,
-    min(quarantine.reason) AS reason,
-    min(quarantine.remedy) AS remedy,
+    quarantine.batch_date, quarantine.dataset, quarantine.rule, quarantine.severity, count(*) AS n,
+    min(quarantine.reason) AS reason, min(quarantine.remedy) AS remedy,
     min(quarantine.source_file) AS for_example
 FROM analyst.quarantine_open AS quarantine
 WHERE

@@ -5,10 +5,7 @@
 -- whole history.
 
 SELECT
-    progression.patient_id,
-    progression.damage,
-    progression.from_date,
-    progression.to_date,
+    progression.patient_id, progression.damage, progression.from_date, progression.to_date,
     round(progression.rau_before::numeric, 1) AS rau_before,
     round(progression.rau_after::numeric, 1) AS rau_after,
     round(progression.rau_change::numeric, 1) AS rau_change,
@@ -16,8 +13,7 @@ SELECT
     progression.change_class,
     round(progression.probability_of_progression::numeric, 3) AS probability_of_progression,
     round(progression.probability_of_detectable_progression::numeric, 3) AS probability_of_detectable_progression,
-    progression.n_scored_after AS n_scored,
-    progression.trained_on_synthetic
+    progression.n_scored_after AS n_scored, progression.trained_on_synthetic
 FROM analyst.rau_progression AS progression
 WHERE
     progression.to_date > (

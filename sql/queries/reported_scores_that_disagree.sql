@@ -4,9 +4,7 @@
 -- errors. Remove the grouping to list each row. The query counts visits of the year before the last batch.
 
 SELECT
-    compared.score,
-    compared.agrees,
-    coalesce(compared.likely_cause, 'equal') AS likely_cause,
+    compared.score, compared.agrees, coalesce(compared.likely_cause, 'equal') AS likely_cause,
     count(*) AS n,
     round(max(abs(compared.difference))::numeric, 2) AS largest_difference
 FROM analyst.score_check AS compared

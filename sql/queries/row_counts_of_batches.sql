@@ -3,18 +3,10 @@
 -- reconcile is a fault of the job; report it to the operator. A batch that is not listed was not processed.
 
 SELECT DISTINCT ON (reconciliation.batch_date, reconciliation.dataset)
-    reconciliation.batch_date,
-    reconciliation.dataset,
-    reconciliation.status,
-    reconciliation.received,
-    reconciliation.new,
-    reconciliation.updated,
-    reconciliation.unchanged,
-    reconciliation.superseded,
-    reconciliation.scored,
-    reconciliation.already_scored,
-    reconciliation.quarantined,
-    reconciliation.reconciled,
+    reconciliation.batch_date, reconciliation.dataset, reconciliation.status,
+    reconciliation.received, reconciliation.new, reconciliation.updated, reconciliation.unchanged,
+    reconciliation.superseded, reconciliation.scored, reconciliation.already_scored,
+    reconciliation.quarantined, reconciliation.reconciled,
     left(reconciliation.message, 120) AS message
 FROM analyst.run_reconciliation AS reconciliation
 WHERE

@@ -6,10 +6,8 @@
 
 WITH pair AS (
     SELECT
-        'erosion' AS measure,
-        catalogue.kind AS joint_kind,
-        old.predicted_grade AS old_grade,
-        new.predicted_grade AS new_grade,
+        'erosion' AS measure, catalogue.kind AS joint_kind,
+        old.predicted_grade AS old_grade, new.predicted_grade AS new_grade,
         cast(old.predicted_percent AS double precision) AS old_value,
         cast(new.predicted_percent AS double precision) AS new_value
     FROM scoring.joint_prediction AS old
@@ -23,12 +21,9 @@ WITH pair AS (
     WHERE old.model_version = :old_model AND new.model_version = :new_model
     UNION ALL
     SELECT
-        'rau_' || old.scope AS measure,
-        NULL AS joint_kind,
-        NULL AS old_grade,
-        NULL AS new_grade,
-        old.rau_expected AS old_value,
-        new.rau_expected AS new_value
+        'rau_' || old.scope AS measure, NULL AS joint_kind,
+        NULL AS old_grade, NULL AS new_grade,
+        old.rau_expected AS old_value, new.rau_expected AS new_value
     FROM scoring.rau_prediction AS old
     INNER JOIN scoring.rau_prediction AS new
         ON old.scope = new.scope
@@ -55,10 +50,8 @@ moments AS (
         count(*) AS n,
         avg(pair.new_value - pair.old_value) AS mean_shift,
         stddev_samp(pair.new_value - pair.old_value) AS sd_shift,
-        avg(pair.old_value) AS old_mean,
-        avg(pair.new_value) AS new_mean,
-        var_pop(pair.old_value) AS old_variance,
-        var_pop(pair.new_value) AS new_variance,
+        avg(pair.old_value) AS old_mean, avg(pair.new_value) AS new_mean,
+        var_pop(pair.old_value) AS old_variance, var_pop(pair.new_value) AS new_variance,
         covar_pop(pair.old_value, pair.new_value) AS covariance,
         cast(avg(cast(pair.old_grade = pair.new_grade AS integer)) AS double precision) AS same_grade,
         cast(avg(cast(abs(pair.old_grade - pair.new_grade) <= 1 AS integer)) AS double precision) AS within_one_grade,
@@ -96,18 +89,11 @@ line AS (
 )
 
 SELECT
-    line.measure,
-    line.joint_kind,
-    line.old_grade,
-    line.n,
-    line.mean_shift,
-    line.sd_shift,
-    line.mean_shift - 1.96 * line.sd_shift AS loa_low,
-    line.mean_shift + 1.96 * line.sd_shift AS loa_high,
-    line.slope,
-    line.new_mean - line.slope * line.old_mean AS intercept,
-    line.same_grade,
-    line.within_one_grade,
+    line.measure, line.joint_kind, line.old_grade, line.n,
+    line.mean_shift, line.sd_shift,
+    line.mean_shift - 1.96 * line.sd_shift AS loa_low, line.mean_shift + 1.96 * line.sd_shift AS loa_high,
+    line.slope, line.new_mean - line.slope * line.old_mean AS intercept,
+    line.same_grade, line.within_one_grade,
     CASE WHEN line.old_grade = 'all' THEN 1 - line.disagreement / nullif(line.disagreement_by_chance, 0) END
         AS quadratic_weighted_kappa,
     CASE WHEN line.measure = 'erosion' THEN line.n_new_grade_0 END AS n_new_grade_0,

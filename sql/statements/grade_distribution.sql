@@ -11,9 +11,7 @@ WITH batch AS (
 )
 
 SELECT
-    prediction.batch_date,
-    prediction.predicted_grade,
-    count(*) AS n,
+    prediction.batch_date, prediction.predicted_grade, count(*) AS n,
     cast(count(*) / sum(count(*)) OVER (PARTITION BY prediction.batch_date) AS double precision) AS share
 FROM analyst.current_joint_prediction AS prediction
 INNER JOIN batch ON prediction.batch_date = batch.batch_date

@@ -3,11 +3,8 @@
 -- Parameters: schemas.
 
 SELECT
-    n.nspname AS schema_name,
-    c.relname AS relation_name,
-    a.attname AS column_name,
-    format_type(a.atttypid, a.atttypmod) AS data_type,
-    NOT a.attnotnull AS nullable,
+    n.nspname AS schema_name, c.relname AS relation_name, a.attname AS column_name,
+    format_type(a.atttypid, a.atttypmod) AS data_type, NOT a.attnotnull AS nullable,
     coalesce(col_description(c.oid, a.attnum), '') AS comment_text,
     CASE
         WHEN a.attidentity <> '' THEN 'identity'

@@ -4,8 +4,7 @@
 -- Parameters: schemas.
 
 SELECT
-    n.nspname AS schema_name,
-    c.relname AS relation_name,
+    n.nspname AS schema_name, c.relname AS relation_name,
     CASE k.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique' WHEN 'f' THEN 'foreign key' ELSE 'check' END
         AS kind,
     array(

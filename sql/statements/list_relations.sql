@@ -3,8 +3,7 @@
 -- Parameters: schemas.
 
 SELECT
-    n.nspname AS schema_name,
-    c.relname AS relation_name,
+    n.nspname AS schema_name, c.relname AS relation_name,
     CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' ELSE 'table' END AS kind,
     coalesce(obj_description(c.oid, 'pg_class'), '') AS comment_text
 FROM pg_catalog.pg_class AS c

@@ -5,15 +5,11 @@
 -- Parameters: model_version, preprocessing_version, sop_iuids.
 
 WITH affected AS (
-    SELECT
-        patient_id,
-        visit_date
+    SELECT patient_id, visit_date
     FROM registry.radiograph
     WHERE sop_iuid = any(:sop_iuids)
     UNION
-    SELECT
-        patient_id,
-        visit_date
+    SELECT patient_id, visit_date
     FROM scoring.rau_prediction
     WHERE
         scope = 'radiograph'
@@ -23,14 +19,9 @@ WITH affected AS (
 )
 
 SELECT
-    radiograph.patient_id,
-    radiograph.visit_date,
-    prediction.sop_iuid,
-    prediction.joint,
-    prediction.image_sha256,
-    prediction.predicted_percent,
-    prediction.predicted_grade,
-    prediction.grade_probability,
+    radiograph.patient_id, radiograph.visit_date,
+    prediction.sop_iuid, prediction.joint, prediction.image_sha256,
+    prediction.predicted_percent, prediction.predicted_grade, prediction.grade_probability,
     prediction.batch_date
 FROM scoring.joint_prediction AS prediction
 INNER JOIN registry.radiograph ON prediction.sop_iuid = radiograph.sop_iuid
@@ -38,9 +29,7 @@ WHERE
     prediction.model_version = :model_version
     AND prediction.preprocessing_version = :preprocessing_version
     AND (radiograph.patient_id, radiograph.visit_date) IN (
-        SELECT
-            affected.patient_id,
-            affected.visit_date
+        SELECT affected.patient_id, affected.visit_date
         FROM affected
     )
 ORDER BY radiograph.patient_id, radiograph.visit_date, prediction.sop_iuid, prediction.joint

@@ -6,10 +6,7 @@
 
 WITH visit AS (
     SELECT
-        radiograph.patient_id,
-        radiograph.visit_date,
-        scorer.version,
-        scorer.preprocessing_version,
+        radiograph.patient_id, radiograph.visit_date, scorer.version, scorer.preprocessing_version,
         array_agg(DISTINCT prediction.sop_iuid) AS sop_iuids,
         count(DISTINCT prediction.joint) AS n_joints
     FROM scoring.joint_prediction AS prediction

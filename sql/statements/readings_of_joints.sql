@@ -4,15 +4,9 @@
 -- Parameters: cut_off, the newest batch to include.
 
 SELECT
-    image.image_sha256,
-    image.uri,
-    image.sop_iuid,
-    image.joint,
-    radiograph.patient_id,
-    extract(YEAR FROM radiograph.visit_date)::integer AS year,
-    reading.reading_percent,
-    reading.read_on,
-    reading.id_x
+    image.image_sha256, image.uri, image.sop_iuid, image.joint,
+    radiograph.patient_id, extract(YEAR FROM radiograph.visit_date)::integer AS year,
+    reading.reading_percent, reading.read_on, reading.id_x
 FROM imaging.joint_image AS image
 INNER JOIN registry.radiograph ON image.sop_iuid = radiograph.sop_iuid
 INNER JOIN registry.joint_reading AS reading ON image.sop_iuid = reading.sop_iuid AND image.joint = reading.joint

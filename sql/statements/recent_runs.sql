@@ -3,8 +3,7 @@
 -- Parameters: limit.
 
 SELECT
-    batch_date,
-    to_char(started_at, 'YYYY-MM-DD HH24:MI') AS started,
+    batch_date, to_char(started_at, 'YYYY-MM-DD HH24:MI') AS started,
     coalesce(min(status), 'not closed') AS status,
     sum(received) FILTER (WHERE dataset = 'images')::integer AS images,
     sum(scored) FILTER (WHERE dataset = 'images')::integer AS scored,

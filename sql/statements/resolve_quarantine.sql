@@ -4,9 +4,7 @@
 -- Parameters: run_id; row_keys of accepted rows; source_files that the run read.
 
 UPDATE scoring.quarantine AS open_row
-SET
-    resolved_by_run = cast(:run_id AS uuid),
-    resolved_at = now()
+SET resolved_by_run = :run_id, resolved_at = now()
 WHERE
     open_row.resolved_at IS NULL
     AND (
@@ -16,7 +14,7 @@ WHERE
             AND NOT EXISTS (
                 SELECT FROM scoring.run_quarantine AS found
                 WHERE
-                    found.run_id = cast(:run_id AS uuid)
+                    found.run_id = :run_id
                     AND found.row_key = open_row.row_key
                     AND found.rule = open_row.rule
                     AND found.recorded_at = now()

@@ -3,19 +3,12 @@
 -- cannot change.
 -- Parameters: sha256s; lasting_rules.
 
-SELECT
-    batch_date || '/joints/' || file_name AS source_file,
-    image_sha256 AS sha256
+SELECT batch_date || '/joints/' || file_name AS source_file, image_sha256 AS sha256
 FROM imaging.joint_image
 WHERE image_sha256 = any(:sha256s)
 UNION ALL
-SELECT
-    source_file,
-    content_sha256 AS sha256
+SELECT source_file, content_sha256 AS sha256
 FROM scoring.quarantine
-WHERE
-    content_sha256 = any(:sha256s)
-    AND NOT kept
-    AND resolved_at IS NULL
+WHERE content_sha256 = any(:sha256s) AND NOT kept AND resolved_at IS NULL
 GROUP BY source_file, content_sha256
 HAVING bool_and(rule = any(:lasting_rules))

@@ -4,16 +4,9 @@
 -- Parameters: as_of; model_version, the model of predicted_rau.
 
 SELECT
-    activity.patient_id,
-    activity.visit_date,
-    reported.reported_rau,
-    predicted.predicted_rau,
-    activity.das28_esr4,
-    activity.das28_esr3,
-    activity.das28_crp4,
-    activity.das28_crp3,
-    activity.physician_global,
-    activity.patient_global
+    activity.patient_id, activity.visit_date, reported.reported_rau, predicted.predicted_rau,
+    activity.das28_esr4, activity.das28_esr3, activity.das28_crp4, activity.das28_crp3,
+    activity.physician_global, activity.patient_global
 FROM analytics.activity_as_of(:as_of) AS activity
 LEFT JOIN analytics.reported_rau_as_of(:as_of) AS reported
     ON activity.patient_id = reported.patient_id AND activity.visit_date = reported.visit_date

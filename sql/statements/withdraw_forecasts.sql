@@ -4,10 +4,7 @@
 -- Parameters: as_of, model_version, run_id; damages and patients, arrays of the current forecasts.
 
 UPDATE analytics.rau_forecast AS forecast
-SET
-    withdrawn = TRUE,
-    run_id = cast(:run_id AS uuid),
-    computed_at = now()
+SET withdrawn = TRUE, run_id = :run_id, computed_at = now()
 WHERE
     forecast.as_of = :as_of
     AND forecast.model_version = :model_version

@@ -8,10 +8,7 @@
 -- Parameters: run_id.
 
 WITH missing_now AS (
-    SELECT
-        reading.id_x,
-        reading.joint,
-        min(consulted.batch_date) AS batch_date
+    SELECT reading.id_x, reading.joint, min(consulted.batch_date) AS batch_date
     FROM registry.joint_reading AS reading
     INNER JOIN staged_registry_consultation AS consulted
         ON reading.id_x = consulted.id_x AND reading.batch_date <= consulted.batch_date
@@ -27,10 +24,7 @@ WITH missing_now AS (
 ),
 
 missing_before AS (
-    SELECT
-        reading.id_x,
-        reading.joint,
-        newest.batch_date
+    SELECT reading.id_x, reading.joint, newest.batch_date
     FROM registry.joint_reading AS reading
     INNER JOIN registry.consultation AS newest
         ON reading.id_x = newest.id_x AND reading.batch_date < newest.batch_date
@@ -50,8 +44,7 @@ missing_before AS (
 
 decided AS (
     SELECT
-        reading.id_x,
-        reading.joint,
+        reading.id_x, reading.joint,
         least(
             CASE WHEN reading.withdrawn_on > reading.batch_date THEN reading.withdrawn_on END,
             missing_now.batch_date, missing_before.batch_date
@@ -63,9 +56,7 @@ decided AS (
 )
 
 UPDATE registry.joint_reading AS reading
-SET
-    withdrawn_on = decided.withdrawn_on,
-    run_id = cast(:run_id AS uuid)
+SET withdrawn_on = decided.withdrawn_on, run_id = :run_id
 FROM decided
 WHERE
     reading.id_x = decided.id_x

@@ -6,18 +6,12 @@
 CREATE VIEW analyst.champion AS
 SELECT
     promotion.version AS model_version,
-    promotion.promoted_at,
-    promotion.promoted_by,
-    promotion.reason,
-    activation.activated_at,
-    activation.n_missing,
-    model_version.architecture,
-    model_version.preprocessing_version,
-    model_version.weights_sha256,
-    model_version.trained_on_synthetic
+    promotion.promoted_at, promotion.promoted_by, promotion.reason,
+    activation.activated_at, activation.n_missing,
+    scorer.architecture, scorer.preprocessing_version, scorer.weights_sha256, scorer.trained_on_synthetic
 FROM scoring.activation
 INNER JOIN scoring.promotion ON activation.promotion_id = promotion.promotion_id
-INNER JOIN scoring.model_version ON promotion.version = model_version.version
+INNER JOIN scoring.model_version AS scorer ON promotion.version = scorer.version
 ORDER BY activation.activation_id DESC
 LIMIT 1;
 

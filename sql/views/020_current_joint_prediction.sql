@@ -4,29 +4,19 @@
 
 CREATE VIEW analyst.current_joint_prediction AS
 SELECT
-    radiograph.patient_id,
-    radiograph.visit_date,
-    joint_prediction.sop_iuid,
-    radiograph.body_part,
-    joint_prediction.joint,
-    joint_prediction.predicted_percent,
-    joint_prediction.predicted_median,
-    joint_prediction.predicted_q05,
-    joint_prediction.predicted_q95,
-    joint_prediction.predicted_grade,
-    joint_prediction.grade_probability,
-    joint_prediction.image_sha256,
-    joint_image.uri AS image_uri,
-    joint_prediction.model_version,
-    champion.trained_on_synthetic,
-    joint_prediction.batch_date,
-    joint_prediction.scored_at
-FROM scoring.joint_prediction
+    radiograph.patient_id, radiograph.visit_date,
+    prediction.sop_iuid, radiograph.body_part, prediction.joint,
+    prediction.predicted_percent, prediction.predicted_median,
+    prediction.predicted_q05, prediction.predicted_q95,
+    prediction.predicted_grade, prediction.grade_probability,
+    prediction.image_sha256, joint_image.uri AS image_uri,
+    prediction.model_version, champion.trained_on_synthetic, prediction.batch_date, prediction.scored_at
+FROM scoring.joint_prediction AS prediction
 INNER JOIN analyst.champion
-    ON joint_prediction.model_version = champion.model_version
-    AND joint_prediction.preprocessing_version = champion.preprocessing_version
-INNER JOIN imaging.joint_image ON joint_prediction.image_sha256 = joint_image.image_sha256
-INNER JOIN registry.radiograph ON joint_prediction.sop_iuid = radiograph.sop_iuid;
+    ON prediction.model_version = champion.model_version
+    AND prediction.preprocessing_version = champion.preprocessing_version
+INNER JOIN imaging.joint_image ON prediction.image_sha256 = joint_image.image_sha256
+INNER JOIN registry.radiograph ON prediction.sop_iuid = radiograph.sop_iuid;
 
 COMMENT ON VIEW analyst.current_joint_prediction IS 'Predictions of the champion: one row per radiograph and joint.';
 COMMENT ON COLUMN analyst.current_joint_prediction.predicted_median IS 'Median of the predicted distribution, percent.';

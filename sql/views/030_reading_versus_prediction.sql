@@ -5,30 +5,20 @@
 
 CREATE VIEW analyst.reading_versus_prediction AS
 SELECT
-    joint_reading.patient_id,
-    radiograph.visit_date,
-    joint_reading.sop_iuid,
-    joint_reading.joint,
-    joint_reading.id_x,
-    joint_reading.read_on,
-    joint_reading.reading_percent,
-    joint_reading.reading_grade,
-    prediction.predicted_percent,
-    prediction.predicted_q05,
-    prediction.predicted_q95,
-    prediction.predicted_grade,
-    prediction.predicted_grade - joint_reading.reading_grade AS grade_difference,
-    prediction.model_version,
-    champion.trained_on_synthetic
-FROM registry.joint_reading
-INNER JOIN registry.radiograph ON joint_reading.sop_iuid = radiograph.sop_iuid
+    reading.patient_id, radiograph.visit_date, reading.sop_iuid, reading.joint,
+    reading.id_x, reading.read_on,
+    reading.reading_percent, reading.reading_grade,
+    prediction.predicted_percent, prediction.predicted_q05, prediction.predicted_q95,
+    prediction.predicted_grade, prediction.predicted_grade - reading.reading_grade AS grade_difference,
+    prediction.model_version, champion.trained_on_synthetic
+FROM registry.joint_reading AS reading
+INNER JOIN registry.radiograph ON reading.sop_iuid = radiograph.sop_iuid
 INNER JOIN scoring.joint_prediction AS prediction
-    ON joint_reading.sop_iuid = prediction.sop_iuid
-    AND joint_reading.joint = prediction.joint
+    ON reading.sop_iuid = prediction.sop_iuid AND reading.joint = prediction.joint
 INNER JOIN analyst.champion
     ON prediction.model_version = champion.model_version
     AND prediction.preprocessing_version = champion.preprocessing_version
-WHERE joint_reading.withdrawn_on IS NULL;
+WHERE reading.withdrawn_on IS NULL;
 
 COMMENT ON VIEW analyst.reading_versus_prediction IS 'Human readings with the prediction of the champion: one row per reading. Joints without a reading or without a prediction are excluded.';
 COMMENT ON COLUMN analyst.reading_versus_prediction.id_x IS 'Consultation in which the joint was read.';

@@ -4,35 +4,20 @@
 
 CREATE VIEW analyst.joint_timeline AS
 SELECT
-    radiograph.patient_id,
-    joint_of_radiograph.joint,
-    radiograph.visit_date,
-    joint_of_radiograph.sop_iuid,
-    joint_of_radiograph.reading_percent,
-    joint_of_radiograph.reading_grade,
-    joint_of_radiograph.read_on,
-    joint_of_radiograph.n_readings,
-    joint_of_radiograph.predicted_percent,
-    joint_of_radiograph.predicted_q05,
-    joint_of_radiograph.predicted_q95,
-    joint_of_radiograph.predicted_grade,
-    joint_of_radiograph.image_uri,
-    joint_of_radiograph.model_version,
-    joint_of_radiograph.trained_on_synthetic
+    radiograph.patient_id, shown.joint, radiograph.visit_date, shown.sop_iuid,
+    shown.reading_percent, shown.reading_grade, shown.read_on, shown.n_readings,
+    shown.predicted_percent, shown.predicted_q05, shown.predicted_q95, shown.predicted_grade,
+    shown.image_uri, shown.model_version, shown.trained_on_synthetic
 FROM registry.radiograph
 -- Evaluated per radiograph, so that a query for one patient reads the radiographs of that patient only.
 CROSS JOIN LATERAL (
     WITH reading AS (
         SELECT DISTINCT ON (joint_reading.joint)
             joint_reading.joint,
-            joint_reading.reading_percent,
-            joint_reading.reading_grade,
-            joint_reading.read_on,
+            joint_reading.reading_percent, joint_reading.reading_grade, joint_reading.read_on,
             count(*) OVER (PARTITION BY joint_reading.joint) AS n_readings
         FROM registry.joint_reading
-        WHERE
-            joint_reading.sop_iuid = radiograph.sop_iuid
-            AND joint_reading.withdrawn_on IS NULL
+        WHERE joint_reading.sop_iuid = radiograph.sop_iuid AND joint_reading.withdrawn_on IS NULL
         ORDER BY joint_reading.joint ASC, joint_reading.read_on DESC NULLS LAST, joint_reading.id_x DESC
     ),
 
@@ -43,22 +28,15 @@ CROSS JOIN LATERAL (
     )
 
     SELECT
-        radiograph.sop_iuid,
-        coalesce(reading.joint, prediction.joint) AS joint,
-        reading.reading_percent,
-        reading.reading_grade,
-        reading.read_on,
-        coalesce(reading.n_readings, 0) AS n_readings,
-        prediction.predicted_percent,
-        prediction.predicted_q05,
-        prediction.predicted_q95,
-        prediction.predicted_grade,
-        prediction.image_uri,
-        prediction.model_version,
-        prediction.trained_on_synthetic
+        radiograph.sop_iuid, coalesce(reading.joint, prediction.joint) AS joint,
+        reading.reading_percent, reading.reading_grade,
+        reading.read_on, coalesce(reading.n_readings, 0) AS n_readings,
+        prediction.predicted_percent, prediction.predicted_q05, prediction.predicted_q95,
+        prediction.predicted_grade, prediction.image_uri,
+        prediction.model_version, prediction.trained_on_synthetic
     FROM reading
     FULL OUTER JOIN prediction ON reading.joint = prediction.joint
-) AS joint_of_radiograph;
+) AS shown;
 
 COMMENT ON VIEW analyst.joint_timeline IS 'Latest human reading and prediction of the champion: one row per radiograph and joint. Order by visit_date to follow a joint.';
 COMMENT ON COLUMN analyst.joint_timeline.reading_percent IS 'Eroded share of the joint surface by the latest reading, percent; null if the joint was not read.';

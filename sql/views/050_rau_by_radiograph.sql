@@ -4,40 +4,25 @@
 
 CREATE VIEW analyst.rau_by_radiograph AS
 SELECT
-    radiograph.patient_id,
-    radiograph.visit_date,
-    radiograph.sop_iuid,
-    radiograph.body_part,
-    rau_prediction.rau_expected,
-    rau_prediction.rau_median,
-    rau_prediction.rau_q05,
-    rau_prediction.rau_q95,
-    rau_prediction.rau_from_grades,
-    rau_prediction.n_scored,
-    rau_prediction.extrapolated,
+    radiograph.patient_id, radiograph.visit_date, radiograph.sop_iuid, radiograph.body_part,
+    score.rau_expected, score.rau_median, score.rau_q05, score.rau_q95,
+    score.rau_from_grades, score.n_scored, score.extrapolated,
     latest_reported.reported_rau,
-    rau_prediction.model_version,
-    champion.trained_on_synthetic,
-    rau_prediction.batch_date,
-    rau_prediction.scored_at
-FROM scoring.rau_prediction
+    score.model_version, champion.trained_on_synthetic, score.batch_date, score.scored_at
+FROM scoring.rau_prediction AS score
 INNER JOIN analyst.champion
-    ON rau_prediction.model_version = champion.model_version
-    AND rau_prediction.preprocessing_version = champion.preprocessing_version
-INNER JOIN registry.radiograph ON rau_prediction.sop_iuid = radiograph.sop_iuid
+    ON score.model_version = champion.model_version
+    AND score.preprocessing_version = champion.preprocessing_version
+INNER JOIN registry.radiograph ON score.sop_iuid = radiograph.sop_iuid
 LEFT JOIN LATERAL (
     SELECT consultation.reported_rau
     FROM registry.consultation
-    WHERE
-        consultation.sop_iuid = radiograph.sop_iuid
-        AND consultation.reported_rau IS NOT NULL
+    WHERE consultation.sop_iuid = radiograph.sop_iuid AND consultation.reported_rau IS NOT NULL
     ORDER BY consultation.read_on DESC NULLS LAST, consultation.id_x DESC
     LIMIT 1
 ) AS latest_reported ON TRUE
-WHERE
-    rau_prediction.scope = 'radiograph'
-    -- Excludes scores of visits that the radiograph has left.
-    AND rau_prediction.is_current;
+-- A score is not current if the radiograph has moved to another visit.
+WHERE score.scope = 'radiograph' AND score.is_current;
 
 COMMENT ON VIEW analyst.rau_by_radiograph IS 'Predicted Rau score with interval, number of joints and reported score: one row per radiograph.';
 COMMENT ON COLUMN analyst.rau_by_radiograph.reported_rau IS 'Rau score of the latest consultation that reports one for the radiograph, points; it may cover joints of other radiographs.';

@@ -1,64 +1,46 @@
 -- Title: Disease activity per visit
 -- Description: DAS28 in its four forms, which are not interchangeable. A DAS28 is computed if its components are
 -- complete, because its form is then certain. Otherwise the reported score is shown (four-variable ESR and
--- three-variable CRP only); the origin column says which. Classes: remission < 2.6 <= low <= 3.2 < moderate <= 5.1 <
+-- three-variable CRP only); the origin columns say which. Classes: remission < 2.6 <= low <= 3.2 < moderate <= 5.1 <
 -- high. Formulas and classes: https://www.das-score.nl; Fransen J, van Riel PL. Clin Exp Rheumatol
 -- 2005;23(S39):S93-S99.
 
 CREATE VIEW analyst.disease_activity_by_visit AS
 WITH chosen AS (
     SELECT
-        disease_activity.patient_id,
-        disease_activity.visit_date,
-        disease_activity.physician_global,
-        disease_activity.patient_global,
-        disease_activity.swollen_28,
-        disease_activity.tender_28,
-        disease_activity.esr,
-        disease_activity.crp,
-        disease_activity.das28_esr3,
-        disease_activity.das28_crp4,
-        disease_activity.batch_date,
-        coalesce(disease_activity.das28_esr4, disease_activity.das28_esr_reported) AS das28_esr4,
-        coalesce(disease_activity.das28_crp3, disease_activity.das28_crp3_reported) AS das28_crp3,
-        CASE
-            WHEN disease_activity.das28_esr4 IS NOT NULL THEN 'computed'
-            WHEN disease_activity.das28_esr_reported IS NOT NULL THEN 'reported'
-        END AS das28_esr4_origin,
-        CASE
-            WHEN disease_activity.das28_crp3 IS NOT NULL THEN 'computed'
-            WHEN disease_activity.das28_crp3_reported IS NOT NULL THEN 'reported'
-        END AS das28_crp3_origin
-    FROM registry.disease_activity
+        visit.*,
+        coalesce(visit.das28_esr4, visit.das28_esr_reported) AS esr4,
+        coalesce(visit.das28_crp3, visit.das28_crp3_reported) AS crp3
+    FROM registry.disease_activity AS visit
 )
 
 SELECT
-    chosen.patient_id,
-    chosen.visit_date,
-    chosen.das28_esr4,
-    chosen.das28_esr4_origin,
-    chosen.das28_esr3,
-    chosen.das28_crp4,
-    chosen.das28_crp3,
-    chosen.das28_crp3_origin,
+    chosen.patient_id, chosen.visit_date,
+    chosen.esr4 AS das28_esr4,
     CASE
-        WHEN chosen.das28_esr4 < 2.6 THEN 'remission'
-        WHEN chosen.das28_esr4 <= 3.2 THEN 'low'
-        WHEN chosen.das28_esr4 <= 5.1 THEN 'moderate'
-        WHEN chosen.das28_esr4 > 5.1 THEN 'high'
+        WHEN chosen.das28_esr4 IS NOT NULL THEN 'computed'
+        WHEN chosen.das28_esr_reported IS NOT NULL THEN 'reported'
+    END AS das28_esr4_origin,
+    chosen.das28_esr3, chosen.das28_crp4,
+    chosen.crp3 AS das28_crp3,
+    CASE
+        WHEN chosen.das28_crp3 IS NOT NULL THEN 'computed'
+        WHEN chosen.das28_crp3_reported IS NOT NULL THEN 'reported'
+    END AS das28_crp3_origin,
+    CASE
+        WHEN chosen.esr4 < 2.6 THEN 'remission'
+        WHEN chosen.esr4 <= 3.2 THEN 'low'
+        WHEN chosen.esr4 <= 5.1 THEN 'moderate'
+        WHEN chosen.esr4 > 5.1 THEN 'high'
     END AS activity_class_esr4,
     CASE
-        WHEN chosen.das28_crp3 < 2.6 THEN 'remission'
-        WHEN chosen.das28_crp3 <= 3.2 THEN 'low'
-        WHEN chosen.das28_crp3 <= 5.1 THEN 'moderate'
-        WHEN chosen.das28_crp3 > 5.1 THEN 'high'
+        WHEN chosen.crp3 < 2.6 THEN 'remission'
+        WHEN chosen.crp3 <= 3.2 THEN 'low'
+        WHEN chosen.crp3 <= 5.1 THEN 'moderate'
+        WHEN chosen.crp3 > 5.1 THEN 'high'
     END AS activity_class_crp3,
-    chosen.physician_global,
-    chosen.patient_global,
-    chosen.swollen_28,
-    chosen.tender_28,
-    chosen.esr,
-    chosen.crp,
+    chosen.physician_global, chosen.patient_global,
+    chosen.swollen_28, chosen.tender_28, chosen.esr, chosen.crp,
     chosen.batch_date
 FROM chosen;
 

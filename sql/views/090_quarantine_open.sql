@@ -4,21 +4,11 @@
 
 CREATE VIEW analyst.quarantine_open AS
 SELECT
-    quarantine.batch_date,
-    quarantine.dataset,
-    quarantine.rule,
-    quarantine.severity,
-    quarantine.kept,
-    quarantine.record_id,
-    quarantine.source_file,
-    quarantine.row_number,
-    quarantine.reason,
-    quarantine.remedy,
-    quarantine.row_key,
-    quarantine.run_id,
-    quarantine.quarantined_at
+    batch_date, dataset, rule, severity, kept, record_id,
+    source_file, row_number, reason, remedy,
+    row_key, run_id, quarantined_at
 FROM scoring.quarantine
-WHERE quarantine.resolved_at IS NULL;
+WHERE resolved_at IS NULL;
 
 COMMENT ON VIEW analyst.quarantine_open IS 'Rows and images that broke a rule and are still open: one row per record and rule.';
 COMMENT ON COLUMN analyst.quarantine_open.batch_date IS 'Date of the batch (landing folder).';

@@ -6,18 +6,14 @@
 CREATE VIEW analyst.run_reconciliation AS
 WITH ranked AS (
     SELECT
-        run_id,
-        dataset,
-        outcome,
-        n,
+        run_id, dataset, outcome, n,
         dense_rank() OVER (PARTITION BY run_id, dataset ORDER BY recorded_at DESC) AS recency
     FROM scoring.run_count
 ),
 
 counted AS (
     SELECT
-        ranked.run_id,
-        ranked.dataset,
+        ranked.run_id, ranked.dataset,
         coalesce(sum(ranked.n) FILTER (WHERE ranked.outcome = 'received'), 0)::bigint AS received,
         coalesce(sum(ranked.n) FILTER (WHERE ranked.outcome = 'new'), 0)::bigint AS new,
         coalesce(sum(ranked.n) FILTER (WHERE ranked.outcome = 'updated'), 0)::bigint AS updated,
@@ -37,45 +33,25 @@ counted AS (
 ),
 
 ended AS (
-    SELECT DISTINCT ON (run_id)
-        run_id,
-        finished_at,
-        status,
-        message
+    SELECT DISTINCT ON (run_id) run_id, finished_at, status, message
     FROM scoring.run_result
     ORDER BY run_id ASC, finished_at DESC
 )
 
 SELECT
-    run.batch_date,
-    run.started_at,
-    ended.finished_at,
-    ended.status,
+    run.batch_date, run.started_at, ended.finished_at, ended.status,
     counted.dataset,
-    counted.received,
-    counted.new,
-    counted.updated,
-    counted.unchanged,
-    counted.superseded,
-    counted.scored,
-    counted.already_scored,
-    counted.quarantined,
-    counted.planned,
-    counted.rejected,
-    counted.unaccounted_for,
-    counted.unaccounted_for = 0 AS reconciled,
-    run.job,
-    run.trigger,
-    run.triggered_by,
-    run.model_version,
-    model_version.trained_on_synthetic,
-    run.code_revision,
+    counted.received, counted.new, counted.updated, counted.unchanged, counted.superseded,
+    counted.scored, counted.already_scored, counted.quarantined, counted.planned, counted.rejected,
+    counted.unaccounted_for, counted.unaccounted_for = 0 AS reconciled,
+    run.job, run.trigger, run.triggered_by,
+    run.model_version, scorer.trained_on_synthetic, run.code_revision,
     ended.message,
     run.run_id
 FROM scoring.run
 LEFT JOIN counted ON run.run_id = counted.run_id
 LEFT JOIN ended ON run.run_id = ended.run_id
-LEFT JOIN scoring.model_version ON run.model_version = model_version.version;
+LEFT JOIN scoring.model_version AS scorer ON run.model_version = scorer.version;
 
 COMMENT ON VIEW analyst.run_reconciliation IS 'Row counts by outcome: one row per run and dataset. A batch may have several runs.';
 COMMENT ON COLUMN analyst.run_reconciliation.batch_date IS 'Date of the batch (landing folder); for a rescoring, the newest batch of the history.';

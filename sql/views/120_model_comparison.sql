@@ -8,34 +8,19 @@
 
 CREATE VIEW analyst.model_comparison AS
 SELECT
-    model_comparison.old_model,
-    model_comparison.new_model,
-    model_comparison.measure,
-    model_comparison.joint_kind,
-    model_comparison.old_grade,
-    model_comparison.n,
-    model_comparison.mean_shift,
-    model_comparison.sd_shift,
-    model_comparison.loa_low,
-    model_comparison.loa_high,
-    model_comparison.slope,
-    model_comparison.intercept,
-    model_comparison.same_grade,
-    model_comparison.within_one_grade,
-    model_comparison.quadratic_weighted_kappa,
-    model_comparison.n_new_grade_0,
-    model_comparison.n_new_grade_1,
-    model_comparison.n_new_grade_2,
-    model_comparison.n_new_grade_3,
-    model_comparison.n_new_grade_4,
-    model_comparison.n_new_grade_5,
-    coalesce(model_comparison.new_model = champion.model_version, FALSE) AS is_champion,
+    shift.old_model, shift.new_model, shift.measure, shift.joint_kind, shift.old_grade,
+    shift.n, shift.mean_shift, shift.sd_shift, shift.loa_low, shift.loa_high,
+    shift.slope, shift.intercept,
+    shift.same_grade, shift.within_one_grade, shift.quadratic_weighted_kappa,
+    shift.n_new_grade_0, shift.n_new_grade_1, shift.n_new_grade_2,
+    shift.n_new_grade_3, shift.n_new_grade_4, shift.n_new_grade_5,
+    coalesce(shift.new_model = champion.model_version, FALSE) AS is_champion,
     old_version.trained_on_synthetic OR new_version.trained_on_synthetic AS trained_on_synthetic,
-    model_comparison.computed_at
-FROM analytics.model_comparison
-INNER JOIN scoring.model_version AS old_version ON model_comparison.old_model = old_version.version
-INNER JOIN scoring.model_version AS new_version ON model_comparison.new_model = new_version.version
-LEFT JOIN analyst.champion ON model_comparison.new_model = champion.model_version;
+    shift.computed_at
+FROM analytics.model_comparison AS shift
+INNER JOIN scoring.model_version AS old_version ON shift.old_model = old_version.version
+INNER JOIN scoring.model_version AS new_version ON shift.new_model = new_version.version
+LEFT JOIN analyst.champion ON shift.new_model = champion.model_version;
 
 COMMENT ON VIEW analyst.model_comparison IS 'Differences between the scores of a new champion and the previous one, over all images, radiographs and visits that both have scored.';
 COMMENT ON COLUMN analyst.model_comparison.is_champion IS 'True if the new model is the current champion.';

@@ -5,23 +5,13 @@
 
 CREATE VIEW analyst.challenge AS
 SELECT
-    challenge.challenge_id,
-    challenge.judged_at,
-    training_snapshot.cut_off,
-    challenge.champion,
-    challenge.challenger,
-    model_version.trained_on_synthetic AS challenger_trained_on_synthetic,
-    challenge.metric,
-    challenge.champion_value,
-    challenge.challenger_value,
-    challenge.difference,
-    challenge.difference_low,
-    challenge.difference_high,
-    challenge.n_joints,
-    challenge.n_patients,
-    training_snapshot.synthetic AS judged_on_synthetic,
-    challenge.proposed,
-    challenge.reasons,
+    challenge.challenge_id, challenge.judged_at, training_snapshot.cut_off,
+    challenge.champion, challenge.challenger,
+    scorer.trained_on_synthetic AS challenger_trained_on_synthetic,
+    challenge.metric, challenge.champion_value, challenge.challenger_value,
+    challenge.difference, challenge.difference_low, challenge.difference_high,
+    challenge.n_joints, challenge.n_patients, training_snapshot.synthetic AS judged_on_synthetic,
+    challenge.proposed, challenge.reasons,
     CASE
         WHEN promoted.promoted_at IS NOT NULL THEN 'promoted'
         WHEN decided.decision IS NOT NULL THEN decided.decision
@@ -31,22 +21,17 @@ SELECT
     coalesce(promoted.promoted_by, decided.decided_by) AS decided_by,
     coalesce(promoted.promoted_at, decided.decided_at) AS decided_at,
     coalesce(promoted.reason, decided.reason) AS decision_reason,
-    training_snapshot.n_joints AS snapshot_joints,
-    training_snapshot.joints_by_grade,
-    training_snapshot.excluded,
-    challenge.snapshot_sha256,
+    training_snapshot.n_joints AS snapshot_joints, training_snapshot.joints_by_grade,
+    training_snapshot.excluded, challenge.snapshot_sha256,
     challenge.run_id
 FROM scoring.challenge
 INNER JOIN scoring.training_snapshot
     ON challenge.run_id = training_snapshot.run_id
     AND challenge.snapshot_sha256 = training_snapshot.snapshot_sha256
-INNER JOIN scoring.model_version ON challenge.challenger = model_version.version
+INNER JOIN scoring.model_version AS scorer ON challenge.challenger = scorer.version
 LEFT JOIN scoring.challenge_decision AS decided ON challenge.challenge_id = decided.challenge_id
 LEFT JOIN LATERAL (
-    SELECT
-        promotion.promoted_at,
-        promotion.promoted_by,
-        promotion.reason
+    SELECT promotion.promoted_at, promotion.promoted_by, promotion.reason
     FROM scoring.promotion
     WHERE promotion.version = challenge.challenger AND promotion.promoted_at >= challenge.judged_at
     ORDER BY promotion.promotion_id

@@ -6,11 +6,8 @@
 
 CREATE VIEW analyst.das28_by_form AS
 SELECT
-    visit.patient_id,
-    visit.visit_date,
-    measured.activity,
-    measured.das28,
-    measured.origin,
+    visit.patient_id, visit.visit_date,
+    measured.activity, measured.das28, measured.origin,
     CASE
         WHEN measured.das28 < 2.6 THEN 'remission'
         WHEN measured.das28 <= 3.2 THEN 'low'

@@ -6,47 +6,25 @@
 -- true correlation is weak: 0.15 (DAS28-ESR) and 0.08 (DAS28-CRP) are published for this kind of registry.
 
 CREATE VIEW analyst.damage_and_activity AS
-WITH setting AS (
-    SELECT 90 AS window_days
-)
+WITH setting AS (SELECT 90 AS window_days)
 
 SELECT
-    damage.patient_id,
-    damage.visit_date,
-    damage.n_radiographs,
-    damage.reported_rau,
-    damage.rau_expected,
-    damage.rau_q05,
-    damage.rau_q95,
-    damage.n_scored,
-    damage.extrapolated,
-    nearest.activity_date,
-    nearest.lag_days,
-    nearest.das28_esr4,
-    nearest.das28_esr4_origin,
-    nearest.das28_esr3,
-    nearest.das28_crp4,
-    nearest.das28_crp3,
-    nearest.das28_crp3_origin,
-    nearest.physician_global,
-    nearest.patient_global,
+    damage.patient_id, damage.visit_date, damage.n_radiographs,
+    damage.reported_rau, damage.rau_expected, damage.rau_q05, damage.rau_q95,
+    damage.n_scored, damage.extrapolated,
+    nearest.activity_date, nearest.lag_days,
+    nearest.das28_esr4, nearest.das28_esr4_origin, nearest.das28_esr3, nearest.das28_crp4,
+    nearest.das28_crp3, nearest.das28_crp3_origin,
+    nearest.physician_global, nearest.patient_global,
     setting.window_days,
-    damage.model_version,
-    damage.trained_on_synthetic
+    damage.model_version, damage.trained_on_synthetic
 FROM analyst.rau_by_visit AS damage
 CROSS JOIN setting
 LEFT JOIN LATERAL (
     SELECT
+        activity.*,
         activity.visit_date AS activity_date,
-        activity.visit_date - damage.visit_date AS lag_days,
-        activity.das28_esr4,
-        activity.das28_esr4_origin,
-        activity.das28_esr3,
-        activity.das28_crp4,
-        activity.das28_crp3,
-        activity.das28_crp3_origin,
-        activity.physician_global,
-        activity.patient_global
+        activity.visit_date - damage.visit_date AS lag_days
     FROM analyst.disease_activity_by_visit AS activity
     WHERE
         activity.patient_id = damage.patient_id
@@ -56,9 +34,7 @@ LEFT JOIN LATERAL (
     ORDER BY abs(activity.visit_date - damage.visit_date), activity.visit_date
     LIMIT 1
 ) AS nearest ON TRUE
-WHERE
-    damage.reported_rau IS NOT NULL
-    OR damage.rau_expected IS NOT NULL;
+WHERE damage.reported_rau IS NOT NULL OR damage.rau_expected IS NOT NULL;
 
 COMMENT ON VIEW analyst.damage_and_activity IS 'Reported and predicted Rau score with the nearest disease activity: one row per visit.';
 COMMENT ON COLUMN analyst.damage_and_activity.visit_date IS 'Date of the visit at which the radiographs were taken.';

@@ -14,16 +14,12 @@
 CREATE VIEW analyst.rau_progression AS
 WITH predicted AS (
     SELECT
-        score.patient_id,
-        score.visit_date,
+        score.patient_id, score.visit_date,
         lag(score.visit_date) OVER visits AS date_before,
-        score.rau_expected AS rau,
-        lag(score.rau_expected) OVER visits AS rau_before,
+        score.rau_expected AS rau, lag(score.rau_expected) OVER visits AS rau_before,
         (score.rau_q95 - score.rau_q05) / (2 * 1.6448536) AS sd,
         lag((score.rau_q95 - score.rau_q05) / (2 * 1.6448536)) OVER visits AS sd_before,
-        score.n_scored,
-        lag(score.n_scored) OVER visits AS n_scored_before,
-        score.extrapolated,
+        score.n_scored, lag(score.n_scored) OVER visits AS n_scored_before, score.extrapolated,
         score.model_version,
         (SELECT champion.trained_on_synthetic FROM analyst.champion) AS trained_on_synthetic
     FROM scoring.rau_prediction AS score
@@ -37,9 +33,7 @@ WITH predicted AS (
 
 latest_reported AS (
     SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date)
-        consultation.patient_id,
-        consultation.visit_date,
-        consultation.reported_rau
+        consultation.patient_id, consultation.visit_date, consultation.reported_rau
     FROM registry.consultation
     WHERE consultation.reported_rau IS NOT NULL
     ORDER BY
@@ -49,31 +43,22 @@ latest_reported AS (
 
 reported AS (
     SELECT
-        score.patient_id,
-        score.visit_date,
+        score.patient_id, score.visit_date,
         lag(score.visit_date) OVER visits AS date_before,
-        score.reported_rau AS rau,
-        lag(score.reported_rau) OVER visits AS rau_before,
-        NULL::double precision AS sd,
-        NULL::double precision AS sd_before,
-        NULL::smallint AS n_scored,
-        NULL::smallint AS n_scored_before,
-        NULL::boolean AS extrapolated,
-        NULL AS model_version,
-        NULL::boolean AS trained_on_synthetic
+        score.reported_rau AS rau, lag(score.reported_rau) OVER visits AS rau_before,
+        NULL::double precision AS sd, NULL::double precision AS sd_before,
+        NULL::smallint AS n_scored, NULL::smallint AS n_scored_before, NULL::boolean AS extrapolated,
+        NULL AS model_version, NULL::boolean AS trained_on_synthetic
     FROM latest_reported AS score
     WINDOW visits AS (PARTITION BY score.patient_id ORDER BY score.visit_date)
 ),
 
+-- The names are added after the window functions, so that a query for one series does not compute the other.
 consecutive AS (
-    SELECT
-        'predicted_rau' AS damage,
-        predicted.*
+    SELECT 'predicted_rau' AS damage, predicted.*
     FROM predicted
     UNION ALL
-    SELECT
-        'reported_rau' AS damage,
-        reported.*
+    SELECT 'reported_rau' AS damage, reported.*
     FROM reported
 ),
 
@@ -91,14 +76,10 @@ changed AS (
 )
 
 SELECT
-    changed.patient_id,
-    changed.damage,
-    changed.date_before AS from_date,
-    changed.visit_date AS to_date,
+    changed.patient_id, changed.damage,
+    changed.date_before AS from_date, changed.visit_date AS to_date,
     changed.years::double precision AS years,
-    changed.rau_before,
-    changed.rau AS rau_after,
-    changed.rau_change,
+    changed.rau_before, changed.rau AS rau_after, changed.rau_change,
     (changed.rau_change / changed.years)::double precision AS change_per_year,
     changed.detectable::double precision AS smallest_detectable_change,
     CASE
@@ -112,12 +93,9 @@ SELECT
         AS probability_of_detectable_progression,
     analytics.normal_cdf((-changed.detectable - changed.rau_change) / changed.change_sd)
         AS probability_of_detectable_improvement,
-    changed.n_scored_before,
-    changed.n_scored AS n_scored_after,
-    changed.same_joint_count,
-    changed.extrapolated,
-    changed.model_version,
-    changed.trained_on_synthetic
+    changed.n_scored_before, changed.n_scored AS n_scored_after,
+    changed.same_joint_count, changed.extrapolated,
+    changed.model_version, changed.trained_on_synthetic
 FROM changed;
 
 COMMENT ON VIEW analyst.rau_progression IS 'Change of the Rau score between consecutive visits of a patient, predicted and reported, with the smallest detectable change.';

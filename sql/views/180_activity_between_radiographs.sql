@@ -9,13 +9,9 @@
 CREATE VIEW analyst.activity_between_radiographs AS
 WITH line AS (
     SELECT
-        measured.patient_id,
-        measured.activity,
-        measured.origin,
-        measured.visit_date AS start_date,
-        measured.das28 AS start_das28,
-        lead(measured.visit_date) OVER visits AS end_date,
-        lead(measured.das28) OVER visits AS end_das28
+        measured.patient_id, measured.activity, measured.origin,
+        measured.visit_date AS start_date, measured.das28 AS start_das28,
+        lead(measured.visit_date) OVER visits AS end_date, lead(measured.das28) OVER visits AS end_das28
     FROM analyst.das28_by_form AS measured
     WINDOW visits AS (PARTITION BY measured.patient_id, measured.activity ORDER BY measured.visit_date)
 ),
@@ -24,13 +20,8 @@ WITH line AS (
 -- end.
 piece AS (
     SELECT
-        progression.patient_id,
-        progression.damage,
-        progression.from_date,
-        progression.to_date,
-        known.activity,
-        line.start_date BETWEEN progression.from_date AND progression.to_date AS is_visit,
-        line.origin,
+        progression.patient_id, progression.damage, progression.from_date, progression.to_date,
+        known.activity, line.start_date BETWEEN progression.from_date AND progression.to_date AS is_visit, line.origin,
         CASE
             WHEN line.end_date - line.start_date <= 548
                 THEN
@@ -44,9 +35,7 @@ piece AS (
             (least(line.end_date, progression.to_date) - line.start_date)
             + (greatest(line.start_date, progression.from_date) - line.start_date)
         ) / 2.0 AS mid,
-        line.end_date - line.start_date AS line_days,
-        line.start_das28,
-        line.end_das28
+        line.end_date - line.start_date AS line_days, line.start_das28, line.end_das28
     FROM analyst.rau_progression AS progression
     CROSS JOIN (VALUES ('das28_esr4'), ('das28_esr3'), ('das28_crp4'), ('das28_crp3')) AS known (activity)
     LEFT JOIN line
@@ -58,11 +47,7 @@ piece AS (
 
 summed AS (
     SELECT
-        piece.patient_id,
-        piece.damage,
-        piece.from_date,
-        piece.to_date,
-        piece.activity,
+        piece.patient_id, piece.damage, piece.from_date, piece.to_date, piece.activity,
         (piece.to_date - piece.from_date) / 365.25 AS years,
         count(*) FILTER (WHERE piece.is_visit) AS n_activity_visits,
         count(*) FILTER (WHERE piece.is_visit AND piece.origin = 'reported') AS n_reported,
@@ -75,15 +60,9 @@ summed AS (
 )
 
 SELECT
-    summed.patient_id,
-    summed.damage,
-    summed.from_date,
-    summed.to_date,
-    summed.activity,
+    summed.patient_id, summed.damage, summed.from_date, summed.to_date, summed.activity,
     summed.years::double precision AS years,
-    summed.n_activity_visits,
-    summed.n_reported,
-    summed.covered_share,
+    summed.n_activity_visits, summed.n_reported, summed.covered_share,
     CASE WHEN summed.covered_share >= 0.8 THEN summed.mean_das28 END AS mean_das28,
     CASE WHEN summed.covered_share >= 0.8 THEN (summed.mean_das28 * summed.years)::double precision END AS das28_years
 FROM summed;

@@ -10,14 +10,10 @@
 CREATE VIEW analyst.eular_response AS
 WITH followed AS (
     SELECT
-        measured.patient_id,
-        measured.activity,
+        measured.patient_id, measured.activity, measured.visit_date, measured.das28, measured.origin,
         first_value(measured.visit_date) OVER visits AS baseline_date,
-        measured.visit_date,
         first_value(measured.das28) OVER visits AS baseline_das28,
-        measured.das28,
-        first_value(measured.origin) OVER visits AS baseline_origin,
-        measured.origin
+        first_value(measured.origin) OVER visits AS baseline_origin
     FROM analyst.das28_by_form AS measured
     WINDOW visits AS (PARTITION BY measured.patient_id, measured.activity ORDER BY measured.visit_date)
 ),
@@ -32,21 +28,15 @@ compared AS (
 )
 
 SELECT
-    compared.patient_id,
-    compared.activity,
-    compared.baseline_date,
-    compared.visit_date,
+    compared.patient_id, compared.activity, compared.baseline_date, compared.visit_date,
     compared.visit_date - compared.baseline_date AS days_after,
-    compared.baseline_das28,
-    compared.das28,
-    compared.das28 - compared.baseline_das28 AS das28_change,
+    compared.baseline_das28, compared.das28, compared.das28 - compared.baseline_das28 AS das28_change,
     CASE
         WHEN compared.decrease > 1.2 AND compared.reached <= 3.2 THEN 'good'
         WHEN compared.decrease > 1.2 OR (compared.decrease > 0.6 AND compared.reached <= 5.1) THEN 'moderate'
         ELSE 'none'
     END AS response,
-    compared.baseline_origin,
-    compared.origin
+    compared.baseline_origin, compared.origin
 FROM compared;
 
 COMMENT ON VIEW analyst.eular_response IS 'EULAR response against the first visit of the patient with the same form of DAS28: one row per form and later visit.';

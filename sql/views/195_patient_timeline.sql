@@ -8,80 +8,50 @@
 CREATE VIEW analyst.patient_timeline AS
 SELECT
     radiograph.patient_id,
-    radiograph.visit_date AS event_date,
-    1 AS event_order,
-    'radiograph' AS event_type,
+    radiograph.visit_date AS event_date, 1 AS event_order, 'radiograph' AS event_type,
     'radiograph ' || coalesce(radiograph.body_part, 'of an unknown body part') AS description,
     NULL::double precision AS points,
-    NULL::double precision AS points_q05,
-    NULL::double precision AS points_q95,
-    NULL::bigint AS n_joints,
-    radiograph.sop_iuid,
-    NULL AS id_x,
-    radiograph.batch_date,
-    NULL AS model_version,
-    NULL::boolean AS trained_on_synthetic
+    NULL::double precision AS points_q05, NULL::double precision AS points_q95,
+    NULL::bigint AS n_joints, radiograph.sop_iuid, NULL AS id_x,
+    radiograph.batch_date, NULL AS model_version, NULL::boolean AS trained_on_synthetic
 FROM registry.radiograph
 UNION ALL
 SELECT
     score.patient_id,
-    score.visit_date AS event_date,
-    2 AS event_order,
-    'prediction' AS event_type,
+    score.visit_date AS event_date, 2 AS event_order, 'prediction' AS event_type,
     format(
         'predicted Rau score %s (90 %% interval %s to %s), %s joints%s',
         round(score.rau_expected::numeric, 1), round(score.rau_q05::numeric, 1), round(score.rau_q95::numeric, 1),
         score.n_scored, CASE WHEN score.extrapolated THEN ', extrapolated' ELSE '' END
     ) AS description,
-    score.rau_expected AS points,
-    score.rau_q05 AS points_q05,
-    score.rau_q95 AS points_q95,
-    score.n_scored AS n_joints,
-    score.sop_iuid,
-    NULL AS id_x,
-    score.batch_date,
-    score.model_version,
-    score.trained_on_synthetic
+    score.rau_expected AS points, score.rau_q05 AS points_q05, score.rau_q95 AS points_q95,
+    score.n_scored AS n_joints, score.sop_iuid, NULL AS id_x,
+    score.batch_date, score.model_version, score.trained_on_synthetic
 FROM analyst.rau_by_radiograph AS score
 UNION ALL
 SELECT
     visit.patient_id,
-    visit.visit_date AS event_date,
-    3 AS event_order,
-    'activity' AS event_type,
+    visit.visit_date AS event_date, 3 AS event_order, 'activity' AS event_type,
     format(
         '%s %s, %s (%s)', visit.activity, round(visit.das28::numeric, 2), visit.activity_class, visit.origin
     ) AS description,
-    visit.das28 AS points,
-    NULL AS points_q05,
-    NULL AS points_q95,
-    NULL AS n_joints,
-    NULL AS sop_iuid,
-    NULL AS id_x,
-    visit.batch_date,
-    NULL AS model_version,
-    NULL AS trained_on_synthetic
+    visit.das28 AS points, NULL AS points_q05, NULL AS points_q95,
+    NULL AS n_joints, NULL AS sop_iuid, NULL AS id_x,
+    visit.batch_date, NULL AS model_version, NULL AS trained_on_synthetic
 FROM analyst.das28_by_form AS visit
 UNION ALL
 SELECT
     consultation.patient_id,
     coalesce(consultation.read_on, consultation.visit_date) AS event_date,
-    4 AS event_order,
-    'reading' AS event_type,
+    4 AS event_order, 'reading' AS event_type,
     format(
         '%s joints read on the radiograph of %s, worst grade %s, Rau score %s%s',
         reading.n_joints, consultation.visit_date, reading.worst_grade, round(reading.rau, 1),
         CASE WHEN reading.n_joints < 32 THEN ', extrapolated' ELSE '' END
     ) AS description,
-    reading.rau AS points,
-    NULL AS points_q05,
-    NULL AS points_q95,
-    reading.n_joints,
-    consultation.sop_iuid,
-    consultation.id_x,
-    consultation.batch_date,
-    NULL AS model_version,
-    NULL AS trained_on_synthetic
+    reading.rau AS points, NULL AS points_q05, NULL AS points_q95,
+    reading.n_joints, consultation.sop_iuid, consultation.id_x,
+    consultation.batch_date, NULL AS model_version, NULL AS trained_on_synthetic
 FROM registry.consultation
 INNER JOIN LATERAL (
     SELECT
@@ -89,28 +59,19 @@ INNER JOIN LATERAL (
         max(joint_reading.reading_grade) AS worst_grade,
         sum(joint_reading.reading_grade) * 38.0 / nullif(count(*), 0) AS rau
     FROM registry.joint_reading
-    WHERE
-        joint_reading.id_x = consultation.id_x
-        AND joint_reading.withdrawn_on IS NULL
+    WHERE joint_reading.id_x = consultation.id_x AND joint_reading.withdrawn_on IS NULL
 ) AS reading ON reading.n_joints > 0
 UNION ALL
 SELECT
     consultation.patient_id,
     coalesce(consultation.read_on, consultation.visit_date) AS event_date,
-    5 AS event_order,
-    'reported_rau' AS event_type,
+    5 AS event_order, 'reported_rau' AS event_type,
     format(
         'Rau score %s reported for the visit on %s', consultation.reported_rau, consultation.visit_date
     ) AS description,
-    consultation.reported_rau AS points,
-    NULL AS points_q05,
-    NULL AS points_q95,
-    NULL AS n_joints,
-    consultation.sop_iuid,
-    consultation.id_x,
-    consultation.batch_date,
-    NULL AS model_version,
-    NULL AS trained_on_synthetic
+    consultation.reported_rau AS points, NULL AS points_q05, NULL AS points_q95,
+    NULL AS n_joints, consultation.sop_iuid, consultation.id_x,
+    consultation.batch_date, NULL AS model_version, NULL AS trained_on_synthetic
 FROM registry.consultation
 WHERE consultation.reported_rau IS NOT NULL;
 

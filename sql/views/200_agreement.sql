@@ -12,63 +12,42 @@
 CREATE VIEW analyst.agreement AS
 WITH pair AS NOT MATERIALIZED (
     SELECT
-        'human-human' AS comparison,
-        radiograph.visit_date,
-        earlier.patient_id,
-        earlier.joint,
-        earlier.reading_grade AS first_grade,
-        later.reading_grade AS second_grade,
+        'human-human' AS comparison, radiograph.visit_date, earlier.patient_id, earlier.joint,
+        earlier.reading_grade AS first_grade, later.reading_grade AS second_grade,
         later.reading_percent - earlier.reading_percent AS difference,
-        NULL AS model_version,
-        NULL::boolean AS trained_on_synthetic
+        NULL AS model_version, NULL::boolean AS trained_on_synthetic
     -- Joins consultations before joints, because few radiographs have two consultations.
     FROM registry.radiograph
     INNER JOIN registry.consultation AS one ON radiograph.sop_iuid = one.sop_iuid
-    INNER JOIN registry.consultation AS other
-        ON radiograph.sop_iuid = other.sop_iuid
-        AND one.id_x <> other.id_x
+    INNER JOIN registry.consultation AS other ON radiograph.sop_iuid = other.sop_iuid AND one.id_x <> other.id_x
     INNER JOIN registry.joint_reading AS earlier ON one.id_x = earlier.id_x
     INNER JOIN registry.joint_reading AS later
         ON other.id_x = later.id_x
         AND earlier.joint = later.joint
         AND (coalesce(earlier.read_on, '-infinity'), earlier.id_x) < (coalesce(later.read_on, '-infinity'), later.id_x)
-    WHERE
-        earlier.withdrawn_on IS NULL
-        AND later.withdrawn_on IS NULL
+    WHERE earlier.withdrawn_on IS NULL AND later.withdrawn_on IS NULL
     UNION ALL
     SELECT
-        'human-model' AS comparison,
-        reading.visit_date,
-        reading.patient_id,
-        reading.joint,
-        reading.reading_grade AS first_grade,
-        reading.predicted_grade AS second_grade,
+        'human-model' AS comparison, reading.visit_date, reading.patient_id, reading.joint,
+        reading.reading_grade AS first_grade, reading.predicted_grade AS second_grade,
         reading.predicted_percent - reading.reading_percent AS difference,
-        reading.model_version,
-        reading.trained_on_synthetic
+        reading.model_version, reading.trained_on_synthetic
     FROM analyst.reading_versus_prediction AS reading
 ),
 
 -- Each pair counts in its year and in all years. The parts are separate, so that a query for one year skips the rest.
 dated AS (
-    SELECT
-        NULL::integer AS visit_year,
-        pair.*
+    SELECT NULL::integer AS visit_year, pair.*
     FROM pair
     UNION ALL
-    SELECT
-        extract(YEAR FROM pair.visit_date)::integer AS visit_year,
-        pair.*
+    SELECT extract(YEAR FROM pair.visit_date)::integer AS visit_year, pair.*
     FROM pair
 ),
 
 -- Summed per patient and joint kind first; these few sums then add up to joint kinds and to all joints.
 of_patient AS (
     SELECT
-        dated.comparison,
-        dated.visit_year,
-        dated.model_version,
-        dated.trained_on_synthetic,
+        dated.comparison, dated.visit_year, dated.model_version, dated.trained_on_synthetic,
         -- The joint kinds of scoring/clinical/joints.py.
         CASE
             WHEN dated.joint LIKE 'wrist%' THEN 'wrist'
@@ -81,8 +60,7 @@ of_patient AS (
         count(*) AS n,
         count(*) FILTER (WHERE dated.first_grade = dated.second_grade) AS n_same,
         count(*) FILTER (WHERE abs(dated.first_grade - dated.second_grade) <= 1) AS n_within_one,
-        sum(dated.first_grade) AS first_sum,
-        sum(dated.second_grade) AS second_sum,
+        sum(dated.first_grade) AS first_sum, sum(dated.second_grade) AS second_sum,
         sum(dated.first_grade * dated.first_grade) AS first_squares,
         sum(dated.second_grade * dated.second_grade) AS second_squares,
         sum(dated.first_grade * dated.second_grade) AS products,
@@ -96,40 +74,29 @@ of_patient AS (
 
 summed AS (
     SELECT
-        of_patient.comparison,
-        of_patient.visit_year,
-        of_patient.model_version,
-        of_patient.trained_on_synthetic,
-        kind.joint_kind,
-        count(DISTINCT of_patient.patient_id) AS n_patients,
-        sum(of_patient.n)::double precision AS n,
-        sum(of_patient.n_same)::double precision AS n_same,
-        sum(of_patient.n_within_one)::double precision AS n_within_one,
-        sum(of_patient.first_sum)::double precision AS first_sum,
-        sum(of_patient.second_sum)::double precision AS second_sum,
-        sum(of_patient.first_squares)::double precision AS first_squares,
-        sum(of_patient.second_squares)::double precision AS second_squares,
-        sum(of_patient.products)::double precision AS products,
-        sum(of_patient.difference_sum) AS difference_sum,
-        sum(of_patient.difference_squares) AS difference_squares
-    FROM of_patient
-    CROSS JOIN LATERAL (VALUES ('all'), (of_patient.joint_kind)) AS kind (joint_kind)
-    GROUP BY
-        of_patient.comparison, of_patient.visit_year, of_patient.model_version, of_patient.trained_on_synthetic,
-        kind.joint_kind
+        part.comparison, part.visit_year, kind.joint_kind,
+        part.model_version, part.trained_on_synthetic,
+        count(DISTINCT part.patient_id) AS n_patients,
+        sum(part.n)::double precision AS n,
+        sum(part.n_same)::double precision AS n_same,
+        sum(part.n_within_one)::double precision AS n_within_one,
+        sum(part.first_sum)::double precision AS first_sum,
+        sum(part.second_sum)::double precision AS second_sum,
+        sum(part.first_squares)::double precision AS first_squares,
+        sum(part.second_squares)::double precision AS second_squares,
+        sum(part.products)::double precision AS products,
+        sum(part.difference_sum) AS difference_sum, sum(part.difference_squares) AS difference_squares
+    FROM of_patient AS part
+    CROSS JOIN LATERAL (VALUES ('all'), (part.joint_kind)) AS kind (joint_kind)
+    GROUP BY part.comparison, part.visit_year, part.model_version, part.trained_on_synthetic, kind.joint_kind
 ),
 
 moments AS (
     SELECT
-        summed.comparison,
-        summed.visit_year,
-        summed.model_version,
-        summed.trained_on_synthetic,
-        summed.joint_kind,
-        summed.n::bigint AS n_pairs,
-        summed.n_patients,
-        summed.n_same / summed.n AS same_grade,
-        summed.n_within_one / summed.n AS within_one_grade,
+        summed.comparison, summed.visit_year, summed.joint_kind,
+        summed.model_version, summed.trained_on_synthetic,
+        summed.n::bigint AS n_pairs, summed.n_patients,
+        summed.n_same / summed.n AS same_grade, summed.n_within_one / summed.n AS within_one_grade,
         (summed.first_squares + summed.second_squares - 2 * summed.products) / summed.n AS disagreement,
         -- Expected mean squared distance of two independent grades.
         (summed.first_squares + summed.second_squares - 2 * summed.first_sum * summed.second_sum / summed.n) / summed.n
@@ -143,12 +110,8 @@ moments AS (
 )
 
 SELECT
-    moments.comparison,
-    moments.visit_year,
-    moments.joint_kind,
-    moments.n_pairs,
-    moments.n_patients,
-    moments.n_patients < 5 AS suppressed,
+    moments.comparison, moments.visit_year, moments.joint_kind,
+    moments.n_pairs, moments.n_patients, moments.n_patients < 5 AS suppressed,
     CASE WHEN moments.n_patients >= 5 THEN moments.same_grade END AS same_grade,
     CASE WHEN moments.n_patients >= 5 THEN moments.within_one_grade END AS within_one_grade,
     CASE WHEN moments.n_patients >= 5 THEN 1 - moments.disagreement / nullif(moments.disagreement_by_chance, 0) END
@@ -157,8 +120,7 @@ SELECT
     CASE WHEN moments.n_patients >= 5 THEN moments.mean_difference END AS mean_difference,
     CASE WHEN moments.n_patients >= 5 THEN moments.mean_difference - 1.96 * moments.sd_difference END AS loa_low,
     CASE WHEN moments.n_patients >= 5 THEN moments.mean_difference + 1.96 * moments.sd_difference END AS loa_high,
-    moments.model_version,
-    moments.trained_on_synthetic
+    moments.model_version, moments.trained_on_synthetic
 FROM moments;
 
 COMMENT ON VIEW analyst.agreement IS 'Agreement on the same joint of the same radiograph, between two readings and between reading and champion, by joint kind, per year and for all years. Figures from fewer than 5 patients are suppressed.';

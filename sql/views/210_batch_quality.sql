@@ -6,9 +6,7 @@
 
 CREATE VIEW analyst.batch_quality AS
 WITH last_run AS (
-    SELECT DISTINCT ON (run.batch_date)
-        run.batch_date,
-        run.run_id
+    SELECT DISTINCT ON (run.batch_date) run.batch_date, run.run_id
     FROM scoring.run
     WHERE
         run.job = 'nightly_scoring'
@@ -22,11 +20,7 @@ WITH last_run AS (
 -- A repeated step has written its counts again; the latest ones apply.
 counted AS (
     SELECT
-        last_run.batch_date,
-        run_count.dataset,
-        run_count.outcome,
-        run_count.rule,
-        run_count.n,
+        last_run.batch_date, run_count.dataset, run_count.outcome, run_count.rule, run_count.n,
         dense_rank()
             OVER (PARTITION BY run_count.run_id, run_count.dataset ORDER BY run_count.recorded_at DESC)
             AS recency
@@ -36,8 +30,7 @@ counted AS (
 
 received AS (
     SELECT
-        counted.batch_date,
-        counted.dataset,
+        counted.batch_date, counted.dataset,
         sum(counted.n) FILTER (WHERE counted.outcome = 'received') AS n,
         coalesce(sum(counted.n) FILTER (WHERE counted.outcome = 'quarantined'), 0) AS n_quarantined
     FROM counted
@@ -47,8 +40,7 @@ received AS (
 
 consultation AS (
     SELECT
-        record.first_batch_date AS batch_date,
-        count(*) AS n_records,
+        record.first_batch_date AS batch_date, count(*) AS n_records,
         count(*) FILTER (WHERE record.sop_iuid IS NULL) AS without_radiograph,
         count(*) FILTER (WHERE record.read_on IS NULL) AS without_date_of_reading,
         count(*) FILTER (WHERE record.reported_rau IS NULL) AS without_reported_rau,
@@ -64,8 +56,7 @@ consultation AS (
 
 activity AS (
     SELECT
-        record.first_batch_date AS batch_date,
-        count(*) AS n_records,
+        record.first_batch_date AS batch_date, count(*) AS n_records,
         count(*) FILTER (WHERE record.tender_28 IS NULL) AS without_tender_28,
         count(*) FILTER (WHERE record.swollen_28 IS NULL) AS without_swollen_28,
         count(*) FILTER (WHERE record.esr IS NULL) AS without_esr,
@@ -87,8 +78,7 @@ activity AS (
 
 image AS (
     SELECT
-        record.batch_date,
-        count(*) AS n_records,
+        record.batch_date, count(*) AS n_records,
         count(*) FILTER (
             WHERE NOT EXISTS (
                 SELECT FROM registry.joint_reading
@@ -110,12 +100,8 @@ image AS (
 
 measured AS (
     SELECT
-        received.batch_date,
-        received.dataset,
-        outcome.measure,
-        '' AS rule,
-        outcome.n,
-        received.n AS n_total
+        received.batch_date, received.dataset, outcome.measure, '' AS rule,
+        outcome.n, received.n AS n_total
     FROM received
     CROSS JOIN
         LATERAL (
@@ -126,25 +112,15 @@ measured AS (
         ) AS outcome (measure, n)
     UNION ALL
     SELECT
-        counted.batch_date,
-        counted.dataset,
-        'quarantined by rule' AS measure,
-        counted.rule,
-        counted.n,
-        received.n AS n_total
+        counted.batch_date, counted.dataset, 'quarantined by rule' AS measure, counted.rule,
+        counted.n, received.n AS n_total
     FROM counted
     INNER JOIN received ON counted.batch_date = received.batch_date AND counted.dataset = received.dataset
-    WHERE
-        counted.recency = 1
-        AND counted.rule <> ''
+    WHERE counted.recency = 1 AND counted.rule <> ''
     UNION ALL
     SELECT
-        consultation.batch_date,
-        'consultations' AS dataset,
-        lacking.measure,
-        '' AS rule,
-        lacking.n,
-        consultation.n_records AS n_total
+        consultation.batch_date, 'consultations' AS dataset, lacking.measure, '' AS rule,
+        lacking.n, consultation.n_records AS n_total
     FROM consultation
     CROSS JOIN
         LATERAL (
@@ -156,20 +132,14 @@ measured AS (
         ) AS lacking (measure, n)
     UNION ALL
     SELECT
-        activity.batch_date,
-        'disease_activity' AS dataset,
-        lacking.measure,
-        '' AS rule,
-        lacking.n,
-        activity.n_records AS n_total
+        activity.batch_date, 'disease_activity' AS dataset, lacking.measure, '' AS rule,
+        lacking.n, activity.n_records AS n_total
     FROM activity
     CROSS JOIN
         LATERAL (
             VALUES
-            ('without tender_28', activity.without_tender_28),
-            ('without swollen_28', activity.without_swollen_28),
-            ('without esr', activity.without_esr),
-            ('without crp', activity.without_crp),
+            ('without tender_28', activity.without_tender_28), ('without swollen_28', activity.without_swollen_28),
+            ('without esr', activity.without_esr), ('without crp', activity.without_crp),
             ('without patient_global', activity.without_patient_global),
             ('without physician_global', activity.without_physician_global),
             ('without computed DAS28', activity.without_computed_das28),
@@ -177,27 +147,17 @@ measured AS (
         ) AS lacking (measure, n)
     UNION ALL
     SELECT
-        image.batch_date,
-        'images' AS dataset,
-        lacking.measure,
-        '' AS rule,
-        lacking.n,
-        image.n_records AS n_total
+        image.batch_date, 'images' AS dataset, lacking.measure, '' AS rule,
+        lacking.n, image.n_records AS n_total
     FROM image
     CROSS JOIN LATERAL (
-        VALUES
-        ('without reading', image.without_reading),
-        ('without prediction', image.without_prediction)
+        VALUES ('without reading', image.without_reading), ('without prediction', image.without_prediction)
     ) AS lacking (measure, n)
 )
 
 SELECT
-    measured.batch_date,
-    measured.dataset,
-    measured.measure,
-    nullif(measured.rule, '') AS rule,
-    measured.n::bigint AS n,
-    measured.n_total::bigint AS n_total,
+    measured.batch_date, measured.dataset, measured.measure, nullif(measured.rule, '') AS rule,
+    measured.n::bigint AS n, measured.n_total::bigint AS n_total,
     measured.n / nullif(measured.n_total, 0)::double precision AS proportion
 FROM measured;
 

@@ -19,53 +19,32 @@ WITH visit AS NOT MATERIALIZED (
 
 das28 AS (
     SELECT
-        'das28_esr4' AS score,
-        visit.patient_id,
-        visit.visit_date,
-        NULL AS id_x,
-        NULL::bigint AS n_joints,
-        visit.das28_esr_reported AS reported,
-        visit.das28_esr4 AS recomputed,
-        explanation.likely_cause,
-        explanation.score AS explained_score
+        'das28_esr4' AS score, visit.patient_id, visit.visit_date, NULL AS id_x, NULL::bigint AS n_joints,
+        visit.das28_esr_reported AS reported, visit.das28_esr4 AS recomputed,
+        explanation.likely_cause, explanation.score AS explained_score
     FROM visit
     LEFT JOIN LATERAL (
-        SELECT
-            mistake.likely_cause,
-            mistake.score
+        SELECT mistake.likely_cause, mistake.score
         FROM (
             VALUES
             ('three variables instead of four', visit.das28_esr3),
             ('four-variable DAS28-CRP instead of DAS28-ESR', visit.das28_crp4),
             ('three-variable DAS28-CRP instead of DAS28-ESR', visit.das28_crp3),
-            (
-                'CRP value used as ESR',
-                visit.joints + 0.70 * ln(greatest(visit.crp, 1)) + 0.014 * visit.patient_global
-            )
+            ('CRP value used as ESR', visit.joints + 0.70 * ln(greatest(visit.crp, 1)) + 0.014 * visit.patient_global)
         ) AS mistake (likely_cause, score)
         WHERE abs(visit.das28_esr_reported - mistake.score) <= 0.05
         ORDER BY abs(visit.das28_esr_reported - mistake.score)
         LIMIT 1
     ) AS explanation ON TRUE
-    WHERE
-        visit.das28_esr_reported IS NOT NULL
-        AND visit.das28_esr4 IS NOT NULL
+    WHERE visit.das28_esr_reported IS NOT NULL AND visit.das28_esr4 IS NOT NULL
     UNION ALL
     SELECT
-        'das28_crp3' AS score,
-        visit.patient_id,
-        visit.visit_date,
-        NULL AS id_x,
-        NULL AS n_joints,
-        visit.das28_crp3_reported AS reported,
-        visit.das28_crp3 AS recomputed,
-        explanation.likely_cause,
-        explanation.score AS explained_score
+        'das28_crp3' AS score, visit.patient_id, visit.visit_date, NULL AS id_x, NULL AS n_joints,
+        visit.das28_crp3_reported AS reported, visit.das28_crp3 AS recomputed,
+        explanation.likely_cause, explanation.score AS explained_score
     FROM visit
     LEFT JOIN LATERAL (
-        SELECT
-            mistake.likely_cause,
-            mistake.score
+        SELECT mistake.likely_cause, mistake.score
         FROM (
             VALUES
             ('CRP delivered in mg/dL', (visit.joints + 0.36 * ln(visit.crp * 10 + 1)) * 1.10 + 1.15),
@@ -79,17 +58,13 @@ das28 AS (
         ORDER BY abs(visit.das28_crp3_reported - mistake.score)
         LIMIT 1
     ) AS explanation ON TRUE
-    WHERE
-        visit.das28_crp3_reported IS NOT NULL
-        AND visit.das28_crp3 IS NOT NULL
+    WHERE visit.das28_crp3_reported IS NOT NULL AND visit.das28_crp3 IS NOT NULL
 ),
 
 -- Latest reading of each joint of a visit.
 joint_of_visit AS NOT MATERIALIZED (
     SELECT DISTINCT ON (consultation.patient_id, consultation.visit_date, joint_reading.joint)
-        consultation.patient_id,
-        consultation.visit_date,
-        joint_reading.reading_grade
+        consultation.patient_id, consultation.visit_date, joint_reading.reading_grade
     FROM registry.consultation
     INNER JOIN registry.joint_reading ON consultation.id_x = joint_reading.id_x
     WHERE joint_reading.withdrawn_on IS NULL
@@ -100,10 +75,7 @@ joint_of_visit AS NOT MATERIALIZED (
 
 rau AS (
     SELECT
-        'rau' AS score,
-        consultation.patient_id,
-        consultation.visit_date,
-        consultation.id_x,
+        'rau' AS score, consultation.patient_id, consultation.visit_date, consultation.id_x,
         reading.n_joints,
         consultation.reported_rau AS reported,
         reading.grades * 38.0::double precision / reading.n_joints AS recomputed,
@@ -120,28 +92,20 @@ rau AS (
         explanation.score AS explained_score
     FROM registry.consultation
     INNER JOIN LATERAL (
-        SELECT
-            count(*) AS n_joints,
-            sum(joint_reading.reading_grade) AS grades
+        SELECT count(*) AS n_joints, sum(joint_reading.reading_grade) AS grades
         FROM registry.joint_reading
-        WHERE
-            joint_reading.id_x = consultation.id_x
-            AND joint_reading.withdrawn_on IS NULL
+        WHERE joint_reading.id_x = consultation.id_x AND joint_reading.withdrawn_on IS NULL
     ) AS reading ON reading.n_joints > 0
     -- Evaluated per score, so that a query for one year skips the rest.
     INNER JOIN LATERAL (
-        SELECT
-            count(*) AS n_joints,
-            sum(joint_of_visit.reading_grade) AS grades
+        SELECT count(*) AS n_joints, sum(joint_of_visit.reading_grade) AS grades
         FROM joint_of_visit
         WHERE
             joint_of_visit.patient_id = consultation.patient_id
             AND joint_of_visit.visit_date = consultation.visit_date
     ) AS reading_of_visit ON TRUE
     LEFT JOIN LATERAL (
-        SELECT
-            mistake.likely_cause,
-            mistake.score
+        SELECT mistake.likely_cause, mistake.score
         FROM (
             VALUES
             (1, 'sum not scaled by 38 / n', reading.grades::double precision),
@@ -177,15 +141,9 @@ compared AS (
 )
 
 SELECT
-    compared.score,
-    compared.patient_id,
-    compared.visit_date,
-    compared.id_x,
-    compared.reported,
-    compared.recomputed,
-    compared.reported - compared.recomputed AS difference,
-    compared.n_joints,
-    compared.agrees,
+    compared.score, compared.patient_id, compared.visit_date, compared.id_x,
+    compared.reported, compared.recomputed, compared.reported - compared.recomputed AS difference,
+    compared.n_joints, compared.agrees,
     CASE
         WHEN compared.exactly THEN NULL
         WHEN compared.agrees THEN 'rounding'

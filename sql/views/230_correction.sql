@@ -5,17 +5,11 @@
 
 CREATE VIEW analyst.correction AS
 SELECT
-    correction.correction_id,
-    correction.patient_id,
-    correction.dataset,
-    array_to_string(correction.record_key, ' ') AS record_id,
-    changed.key AS value_name,
-    changed.value AS old_value,
+    correction.correction_id, correction.patient_id,
+    correction.dataset, array_to_string(correction.record_key, ' ') AS record_id,
+    changed.key AS value_name, changed.value AS old_value,
     correction.new_values ->> changed.key AS new_value,
-    correction.old_batch_date,
-    correction.new_batch_date,
-    correction.run_id,
-    correction.corrected_at
+    correction.old_batch_date, correction.new_batch_date, correction.run_id, correction.corrected_at
 FROM registry.correction
 CROSS JOIN LATERAL jsonb_each_text(correction.old_values) AS changed;
 

@@ -9,20 +9,16 @@
 CREATE VIEW analyst.rau_lineage AS
 WITH shown AS NOT MATERIALIZED (
     SELECT
-        radiograph.patient_id,
-        radiograph.visit_date,
-        joint_prediction.model_version,
-        joint_prediction.preprocessing_version,
-        joint_prediction.sop_iuid,
-        joint_prediction.joint,
-        joint_prediction.image_sha256,
+        radiograph.patient_id, radiograph.visit_date,
+        prediction.model_version, prediction.preprocessing_version,
+        prediction.sop_iuid, prediction.joint, prediction.image_sha256,
         count(*) OVER (
             PARTITION BY
-                radiograph.patient_id, radiograph.visit_date, joint_prediction.model_version,
-                joint_prediction.preprocessing_version, joint_prediction.sop_iuid
+                radiograph.patient_id, radiograph.visit_date, prediction.model_version,
+                prediction.preprocessing_version, prediction.sop_iuid
         ) AS joints_of_radiograph
     FROM registry.radiograph
-    INNER JOIN scoring.joint_prediction ON radiograph.sop_iuid = joint_prediction.sop_iuid
+    INNER JOIN scoring.joint_prediction AS prediction ON radiograph.sop_iuid = prediction.sop_iuid
 ),
 
 ranked AS (
@@ -38,24 +34,16 @@ ranked AS (
 
 made_of AS (
     SELECT
-        'radiograph' AS scope,
-        shown.patient_id,
-        shown.visit_date,
-        shown.sop_iuid,
-        shown.model_version,
-        shown.preprocessing_version,
+        'radiograph' AS scope, shown.patient_id, shown.visit_date, shown.sop_iuid,
+        shown.model_version, shown.preprocessing_version,
         array_agg(shown.image_sha256 ORDER BY shown.joint) AS image_sha256s
     FROM shown
     GROUP BY
         shown.patient_id, shown.visit_date, shown.sop_iuid, shown.model_version, shown.preprocessing_version
     UNION ALL
     SELECT
-        'visit' AS scope,
-        ranked.patient_id,
-        ranked.visit_date,
-        '' AS sop_iuid,
-        ranked.model_version,
-        ranked.preprocessing_version,
+        'visit' AS scope, ranked.patient_id, ranked.visit_date, '' AS sop_iuid,
+        ranked.model_version, ranked.preprocessing_version,
         array_agg(ranked.image_sha256 ORDER BY ranked.joint) AS image_sha256s
     FROM ranked
     WHERE ranked.priority = 1
@@ -63,38 +51,25 @@ made_of AS (
 )
 
 SELECT
-    rau_prediction.scope,
-    rau_prediction.patient_id,
-    rau_prediction.visit_date,
-    rau_prediction.radiograph_sop_iuid AS sop_iuid,
-    rau_prediction.rau_expected,
-    rau_prediction.n_scored,
-    coalesce(array_length(made_of.image_sha256s, 1), 0) = rau_prediction.n_scored AS image_count_matches,
+    score.scope, score.patient_id, score.visit_date, score.radiograph_sop_iuid AS sop_iuid,
+    score.rau_expected, score.n_scored,
+    coalesce(array_length(made_of.image_sha256s, 1), 0) = score.n_scored AS image_count_matches,
     made_of.image_sha256s,
-    rau_prediction.model_version,
-    model_version.architecture,
-    model_version.weights_sha256,
-    model_version.trained_on_synthetic,
-    coalesce(rau_prediction.model_version = champion.model_version, FALSE) AS is_champion,
-    rau_prediction.preprocessing_version,
-    run.code_revision,
-    rau_prediction.run_id,
-    run.job,
-    run.batch_date,
-    run.trigger,
-    run.triggered_by,
-    rau_prediction.scored_at
-FROM scoring.rau_prediction
-INNER JOIN scoring.model_version ON rau_prediction.model_version = model_version.version
-INNER JOIN scoring.run ON rau_prediction.run_id = run.run_id
-LEFT JOIN analyst.champion ON rau_prediction.model_version = champion.model_version
+    score.model_version, scorer.architecture, scorer.weights_sha256, scorer.trained_on_synthetic,
+    coalesce(score.model_version = champion.model_version, FALSE) AS is_champion,
+    score.preprocessing_version, run.code_revision,
+    score.run_id, run.job, run.batch_date, run.trigger, run.triggered_by, score.scored_at
+FROM scoring.rau_prediction AS score
+INNER JOIN scoring.model_version AS scorer ON score.model_version = scorer.version
+INNER JOIN scoring.run ON score.run_id = run.run_id
+LEFT JOIN analyst.champion ON score.model_version = champion.model_version
 LEFT JOIN made_of
-    ON rau_prediction.scope = made_of.scope
-    AND rau_prediction.patient_id = made_of.patient_id
-    AND rau_prediction.visit_date = made_of.visit_date
-    AND rau_prediction.sop_iuid = made_of.sop_iuid
-    AND rau_prediction.model_version = made_of.model_version
-    AND rau_prediction.preprocessing_version = made_of.preprocessing_version;
+    ON score.scope = made_of.scope
+    AND score.patient_id = made_of.patient_id
+    AND score.visit_date = made_of.visit_date
+    AND score.sop_iuid = made_of.sop_iuid
+    AND score.model_version = made_of.model_version
+    AND score.preprocessing_version = made_of.preprocessing_version;
 
 COMMENT ON VIEW analyst.rau_lineage IS 'Origin of every predicted Rau score of all models: images, weights, preprocessing, code revision, run.';
 COMMENT ON COLUMN analyst.rau_lineage.scope IS 'radiograph or visit.';
@@ -102,4 +77,4 @@ COMMENT ON COLUMN analyst.rau_lineage.sop_iuid IS 'SOP instance UID of the radio
 COMMENT ON COLUMN analyst.rau_lineage.image_count_matches IS 'True if the number of images in image_sha256s equals n_scored; false after radiographs were moved to or from the visit.';
 COMMENT ON COLUMN analyst.rau_lineage.image_sha256s IS 'SHA-256 of the joint images, in the order of the joint columns; see lineage.';
 COMMENT ON COLUMN analyst.rau_lineage.model_version IS 'Model that made the joint predictions.';
-COMMENT ON COLUMN analyst.rau_lineage.batch_date IS 'Batch of that run.';
+COMMENT ON COLUMN analyst.rau_lineage.batch_date IS 'Batch of the run.';

@@ -5,22 +5,14 @@
 
 CREATE VIEW analyst.association AS
 WITH shown AS (
-    SELECT
-        association.*,
-        association.n_patients < 5 AS suppressed
+    SELECT association.*, association.n_patients < 5 AS suppressed
     FROM analytics.association
     WHERE association.n_observations > 0
 )
 
 SELECT
-    shown.as_of,
-    shown.damage,
-    shown.activity,
-    shown.relation,
-    shown.lag_window,
-    shown.method,
-    shown.stratum_kind,
-    shown.stratum,
+    shown.as_of, shown.damage, shown.activity, shown.relation, shown.lag_window, shown.method,
+    shown.stratum_kind, shown.stratum,
     CASE WHEN NOT shown.suppressed THEN shown.estimate END AS estimate,
     CASE WHEN NOT shown.suppressed THEN shown.ci_low END AS ci_low,
     CASE WHEN NOT shown.suppressed THEN shown.ci_high END AS ci_high,
@@ -36,12 +28,10 @@ SELECT
     CASE WHEN NOT shown.suppressed THEN shown.n_observations END AS n_observations,
     CASE WHEN NOT shown.suppressed THEN shown.n_patients END AS n_patients,
     shown.suppressed,
-    shown.model_version,
-    coalesce(shown.model_version = champion.model_version, FALSE) AS is_champion,
-    model_version.trained_on_synthetic,
-    shown.computed_at
+    shown.model_version, coalesce(shown.model_version = champion.model_version, FALSE) AS is_champion,
+    scorer.trained_on_synthetic, shown.computed_at
 FROM shown
-INNER JOIN scoring.model_version ON shown.model_version = model_version.version
+INNER JOIN scoring.model_version AS scorer ON shown.model_version = scorer.version
 LEFT JOIN analyst.champion ON shown.model_version = champion.model_version;
 
 COMMENT ON VIEW analyst.association IS 'Association of the Rau score with DAS28 over time, for every computed date.';

@@ -5,39 +5,26 @@
 
 CREATE VIEW analyst.rau_forecast AS
 SELECT
-    rau_forecast.as_of,
-    rau_forecast.damage,
-    rau_forecast.patient_id,
-    rau_forecast.horizon_months,
-    rau_forecast.last_visit,
-    rau_forecast.forecast_date,
-    rau_forecast.n_visits,
-    rau_forecast.n_scored,
-    rau_forecast.n_scored < 32 AS extrapolated,
-    rau_forecast.rau_last,
-    rau_forecast.rau_level,
-    rau_forecast.rau_expected,
-    rau_forecast.rau_median,
-    rau_forecast.rau_q05,
-    rau_forecast.rau_q95,
-    rau_forecast.p_beyond_sdc,
-    rau_forecast.forecast_date < rau_forecast.as_of AS overdue,
-    rau_forecast.n_patients,
-    rau_forecast.as_of = newest.as_of AS is_newest,
-    rau_forecast.model_version,
-    coalesce(rau_forecast.model_version = champion.model_version, FALSE) AS is_champion,
-    model_version.trained_on_synthetic,
-    rau_forecast.computed_at
-FROM analytics.rau_forecast
-INNER JOIN scoring.model_version ON rau_forecast.model_version = model_version.version
+    forecast.as_of, forecast.damage, forecast.patient_id, forecast.horizon_months,
+    forecast.last_visit, forecast.forecast_date,
+    forecast.n_visits, forecast.n_scored, forecast.n_scored < 32 AS extrapolated,
+    forecast.rau_last, forecast.rau_level, forecast.rau_expected, forecast.rau_median,
+    forecast.rau_q05, forecast.rau_q95, forecast.p_beyond_sdc,
+    forecast.forecast_date < forecast.as_of AS overdue,
+    forecast.n_patients, forecast.as_of = newest.as_of AS is_newest,
+    forecast.model_version,
+    coalesce(forecast.model_version = champion.model_version, FALSE) AS is_champion,
+    scorer.trained_on_synthetic, forecast.computed_at
+FROM analytics.rau_forecast AS forecast
+INNER JOIN scoring.model_version AS scorer ON forecast.model_version = scorer.version
 -- One index lookup per model, regardless of the number of dates.
 INNER JOIN LATERAL (
     SELECT max(latest.as_of) AS as_of
     FROM analytics.rau_forecast AS latest
-    WHERE latest.model_version = model_version.version
+    WHERE latest.model_version = scorer.version
 ) AS newest ON TRUE
-LEFT JOIN analyst.champion ON rau_forecast.model_version = champion.model_version
-WHERE NOT rau_forecast.withdrawn;
+LEFT JOIN analyst.champion ON forecast.model_version = champion.model_version
+WHERE NOT forecast.withdrawn;
 
 COMMENT ON VIEW analyst.rau_forecast IS 'Forecast Rau score of the next radiograph with its interval: one row per date, model, series and patient.';
 COMMENT ON COLUMN analyst.rau_forecast.extrapolated IS 'True if fewer than 32 joints were scored at last_visit; null for reported_rau.';

@@ -133,7 +133,7 @@ def test_promote_and_rescore_change_the_champion(scoring_history):
 def test_status_prints_json(scoring_history):
     found = json.loads(scoring_history("status", "--checksum", "--json").stdout)
     assert {"runs", "checksums", "champion", "report", "psql"} <= found.keys()
-    assert [run["batch"] for run in found["runs"]] == [str(batch) for batch in BATCHES[:2]]
+    assert [run["batch_date"] for run in found["runs"]] == [str(batch) for batch in BATCHES[:2]]
     assert {row["table"]: row["rows"] for row in found["checksums"]}["scoring.joint_prediction"] > 0
 
 

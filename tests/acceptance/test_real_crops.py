@@ -1,4 +1,4 @@
-"""Real radiograph crops, which are not part of this repository, through the whole night."""
+"""A nightly run on real radiograph crops, which are not part of this repository."""
 
 import csv
 import os
@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from scoring.pipeline import nightly
+from tests.lib.history import run_batch
 
-NIGHT = date(2026, 11, 21)
+BATCH = date(2026, 11, 21)
 CROPS = Path(os.environ.get("SCORING_REAL_CROPS", Path(__file__).parents[3] / "shared" / "real-crops"))
 
 
 @pytest.mark.skipif(not CROPS.is_dir(), reason="real crops are not shipped; name their folder in SCORING_REAL_CROPS")
-def test_sixty_real_crops_are_decoded_and_scored_and_none_is_set_aside(site, warehouse):
+def test_run_batch_scores_all_real_crops(site, warehouse):
     crops = list(csv.DictReader((CROPS / "crops.csv").read_text(encoding="utf-8").splitlines()))
-    folder = Path(site.landing_url) / NIGHT.isoformat()
+    folder = Path(site.landing_url) / BATCH.isoformat()
     (folder / "joints").mkdir(parents=True)
     radiographs = {
         hand: f"2.25.{number}" for number, hand in enumerate(sorted({crop["hand"] for crop in crops}), start=1)
@@ -40,7 +40,7 @@ def test_sixty_real_crops_are_decoded_and_scored_and_none_is_set_aside(site, war
     )
     (folder / "_SUCCESS").touch()
 
-    counts = nightly.run_batch(site, NIGHT, triggered_by="tester")
+    counts = run_batch(site, BATCH)
 
     assert counts["images"] == {"scored": len(crops), "already_scored": 0, "missing": 0}
     assert set(counts["quarantined"].values()) == {0}
@@ -52,6 +52,6 @@ def test_sixty_real_crops_are_decoded_and_scored_and_none_is_set_aside(site, war
         grades = connection.execute(
             sa.text("SELECT predicted_grade, count(*) FROM analyst.current_joint_prediction GROUP BY 1 ORDER BY 1")
         )
-        # For the reader of `pytest -s`: the distribution is stated, never tuned to.
+        # Shown by `pytest -s`; nothing is tuned to this distribution.
         print("grades of the real crops:", dict(tuple(row) for row in grades))  # noqa: T201
     assert tuple(radiographs_scored) == (len(radiographs), len(crops) // len(radiographs))

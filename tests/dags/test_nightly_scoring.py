@@ -1,71 +1,73 @@
-"""The DAG itself, run by Airflow's own `dag.test` on a real warehouse."""
-
-from datetime import date
+"""The nightly DAG, run by Airflow's own `dag.test` on a real warehouse."""
 
 import pytest
+
+from tests.lib.history import BATCHES, scalar
 
 # Airflow's in-process server imports a test client that announces its successor.
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
 
-NIGHT = date(2026, 11, 21)
+BATCH = BATCHES[0]
 
 
 @pytest.fixture
-def landing(tmp_path):
+def write_batch(use_installation, warehouse, tmp_path):
+    """Writes a batch into an empty installation, and returns its summary."""
     from scoring.phantom.batches import write_batches
 
-    def land(*faults):
-        return write_batches(
-            str(tmp_path / "landing"), seed=3, first_batch=NIGHT, batches=1, n_patients=6, faults=faults
-        )
+    site = use_installation(tmp_path / "var", warehouse)
 
-    return land
+    def write(*faults):
+        (batch,) = write_batches(site.landing_url, seed=3, first_batch=BATCH, batches=1, n_patients=2, faults=faults)
+        return batch
+
+    return write
 
 
-def test_a_night_goes_through_and_its_page_is_written(run_dag, states, landing, warehouse, tmp_path):
-    (night,) = landing()
-    dag_run = run_dag({"batch_date": NIGHT.isoformat()})
+def last_run(warehouse):
+    with warehouse.engine().connect() as connection:
+        return connection.exec_driver_sql(
+            "SELECT DISTINCT trigger, status, message FROM analyst.run_reconciliation"
+        ).one()
+
+
+def test_nightly_scoring_publishes_a_batch_and_writes_its_report(run_dag, states, write_batch, warehouse, tmp_path):
+    batch = write_batch()
+    dag_run = run_dag("nightly_scoring", batch_date=BATCH.isoformat())
 
     assert str(dag_run.state) == "success"
     assert set(states(dag_run).values()) == {"success"}
-    assert (tmp_path / "var" / "reports" / NIGHT.isoformat() / "night.html").exists()
-    with warehouse.engine().connect() as connection:
-        scored = connection.exec_driver_sql("SELECT count(*) FROM analyst.current_joint_prediction").scalar()
-        run = connection.exec_driver_sql("SELECT DISTINCT trigger, status FROM analyst.run_reconciliation").one()
-    assert scored == night.n_images
-    assert tuple(run) == (dag_run.run_id, "succeeded")
+    assert (tmp_path / "var" / "reports" / BATCH.isoformat() / "nightly.html").exists()
+    scored = scalar(warehouse.engine(), "SELECT count(*) FROM analyst.current_joint_prediction")
+    assert scored == batch.n_images > 0
+    assert tuple(last_run(warehouse)) == (dag_run.run_id, "succeeded", "")
 
 
-def test_a_night_that_cannot_be_used_is_failed_and_says_why(run_dag, states, landing, warehouse):
-    landing("missing_column")
-    dag_run = run_dag({"batch_date": NIGHT.isoformat()})
+def test_nightly_scoring_of_an_unusable_batch_fails_without_retry_and_states_why(
+    run_dag, states, write_batch, warehouse
+):
+    write_batch("missing_column")
+    dag_run = run_dag("nightly_scoring", batch_date=BATCH.isoformat())
 
     assert str(dag_run.state) == "failed"
     assert states(dag_run)["close_run"] == "failed"
-    # Bad data is not tried again.
     assert {ti.task_id: ti.try_number for ti in dag_run.get_task_instances()}["land"] == 1
-    with warehouse.engine().connect() as connection:
-        status, message = connection.exec_driver_sql(
-            "SELECT DISTINCT status, message FROM analyst.run_reconciliation"
-        ).one()
-        assert connection.exec_driver_sql("SELECT count(*) FROM registry.consultation").scalar() == 0
-    assert status == "failed"
-    assert "patient_id" in message
-    assert "consultations.csv" in message
+    assert scalar(warehouse.engine(), "SELECT count(*) FROM registry.consultation") == 0
+    run = last_run(warehouse)
+    assert run.status == "failed"
+    assert "patient_id" in run.message
+    assert "consultations.csv" in run.message
 
 
-def test_an_empty_night_is_a_success_that_scores_nothing(run_dag, states, landing):
-    landing("empty_batch")
-    dag_run = run_dag({"batch_date": NIGHT.isoformat()})
+def test_nightly_scoring_of_an_empty_batch_succeeds_and_skips_score(run_dag, states, write_batch):
+    write_batch("empty_batch")
+    dag_run = run_dag("nightly_scoring", batch_date=BATCH.isoformat())
 
     assert str(dag_run.state) == "success"
     assert states(dag_run)["score"] == "skipped"
     assert states(dag_run)["close_run"] == "success"
 
 
-def test_a_run_that_names_no_night_is_refused(run_dag, warehouse):
-    dag_run = run_dag({})
-
-    assert str(dag_run.state) == "failed"
-    with warehouse.engine().connect() as connection:
-        assert connection.exec_driver_sql("SELECT count(*) FROM scoring.run").scalar() == 0
+def test_nightly_scoring_without_a_batch_date_fails_before_it_opens_a_run(run_dag, write_batch, warehouse):
+    assert str(run_dag("nightly_scoring").state) == "failed"
+    assert scalar(warehouse.engine(), "SELECT count(*) FROM scoring.run") == 0

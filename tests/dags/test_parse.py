@@ -1,48 +1,44 @@
-"""DAG files: they parse, they parse light, and they keep the house's policy."""
+"""The DAG files: they parse without heavy packages, and tasks have the right pools, retries and gates."""
 
 import json
 import os
 import subprocess
-import sys
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from tests.lib.processes import run_in_process
+
 DAGS = Path(__file__).parents[2] / "dags"
-DAG_FILES = sorted(path for path in DAGS.glob("*.py") if path.name != "scoring_airflow.py")
+DAG_FILES = sorted(path.name for path in DAGS.glob("*.py") if path.name != "scoring_airflow.py")
 HEAVY = {"tensorflow", "keras", "openvino", "great_expectations", "pandas", "scipy", "matplotlib", "pyarrow"}
 
+PARSE = """
+import json, runpy, sys
 
-@pytest.fixture(scope="module")
-def dag_bag(airflow_home):
-    from airflow.dag_processing.dagbag import BundleDagBag
-
-    sys.path.insert(0, str(DAGS))
-    bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
-    yield bag
-    sys.path.remove(str(DAGS))
-
-
-def test_there_are_dag_files():
-    assert DAG_FILES
+sys.path.insert(0, "dags")
+parsed = [runpy.run_path(f"dags/{name}") for name in sys.argv[1:]]
+asked = [module["retraining"]().get_task("ask").assigned_users for module in parsed if "HITLOperator" in module]
+print(json.dumps({"modules": sorted(sys.modules), "asked": asked}))
+"""
 
 
-@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.name)
-def test_parsing_a_dag_file_reaches_no_heavy_package(path, airflow_home):
-    code = f"import runpy, sys; sys.path.insert(0, {str(DAGS)!r}); runpy.run_path({str(path)!r}); print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
-    )
-    assert HEAVY.isdisjoint(done.stdout.split())
+def test_dag_files_import_no_heavy_package_and_read_the_approvers(airflow_home, monkeypatch):
+    monkeypatch.setenv("SCORING_APPROVERS", "anna, dr.b")
+    parsed = run_in_process(PARSE, *DAG_FILES, timeout=120)
+    assert HEAVY.isdisjoint(parsed["modules"])
+    assert parsed["asked"] == [[{"id": "anna", "name": "anna"}, {"id": "dr.b", "name": "dr.b"}]]
 
 
-def test_every_file_imports_without_error(dag_bag):
+def test_every_dag_file_imports_without_error(dag_bag):
     assert dag_bag.import_errors == {}
+    assert set(dag_bag.dags) == {"nightly_scoring", "rescoring", "retraining"}
+    assert [f"{name}.py" for name in sorted(dag_bag.dags)] == DAG_FILES
 
 
-def test_policy(dag_bag):
-
+def test_every_dag_has_a_runbook_and_every_task_a_retry_policy(dag_bag):
     for dag in dag_bag.dags.values():
         assert dag.doc_md, f"{dag.dag_id} has no runbook"
         assert any(tag.startswith("impact/tier_") for tag in dag.tags)
@@ -54,7 +50,7 @@ def test_policy(dag_bag):
             assert task.execution_timeout is not None, task.task_id
 
 
-def test_nightly_has_a_data_interval_a_zone_and_a_gate_as_its_only_leaf(dag_bag):
+def test_nightly_scoring_has_a_data_interval_and_close_run_as_its_only_leaf(dag_bag):
     dag = dag_bag.dags["nightly_scoring"]
     assert type(dag.timetable).__name__ == "CronDataIntervalTimetable"
     assert [task.task_id for task in dag.leaves] == ["close_run"]
@@ -62,7 +58,7 @@ def test_nightly_has_a_data_interval_a_zone_and_a_gate_as_its_only_leaf(dag_bag)
     assert dag.get_task("score").pool == "gpu"
 
 
-def test_rescoring_is_started_without_a_schedule_or_parameters_and_has_a_gate_as_its_only_leaf(dag_bag):
+def test_rescoring_has_no_schedule_and_close_run_as_its_only_leaf(dag_bag):
     from airflow.configuration import conf
 
     from scoring.pipeline.rescoring import MAX_SHARDS
@@ -76,68 +72,41 @@ def test_rescoring_is_started_without_a_schedule_or_parameters_and_has_a_gate_as
     assert conf.getint("core", "max_map_length") >= MAX_SHARDS
 
 
-def test_retraining_asks_without_a_triggerer_and_silence_approves_nothing(dag_bag):
-    from datetime import timedelta
-
-    from scoring.pipeline import retraining
+def test_retraining_asks_without_a_triggerer_and_no_answer_approves_nothing(dag_bag):
+    from scoring.pipeline import approval
     from scoring.training.evaluation.challenge import METRICS
     from scoring.training.recipes import FOR_A_SITE, RECIPES
 
     dag = dag_bag.dags["retraining"]
-    # It has no data interval to fill: it takes what has landed when it runs. And unpausing it starts nothing.
+    # It has no data interval to fill: it uses the batches that have arrived when it runs. Unpausing it starts nothing.
     assert type(dag.timetable).__name__ == "CronTriggerTimetable"
     assert (dag.start_date, dag.timetable.run_immediately) == (None, timedelta(0))
     assert [task.task_id for task in dag.leaves] == ["close_run"]
     assert dag.get_task("train").pool == dag.get_task("compare").pool == "gpu"
     ask = dag.get_task("ask")
-    assert (ask.options, ask.defaults) == ([retraining.APPROVE, retraining.REFUSE], [retraining.REFUSE])
+    assert (ask.options, ask.defaults) == ([approval.APPROVE, approval.REJECT], [approval.REJECT])
     assert ask.response_timeout == timedelta(days=14)
     assert ask.assigned_users is None
     assert set(ask.downstream_task_ids) == {"decide"}
     assert dag.get_task("decide").trigger_rule == "none_failed"
-    # Written out in the DAG file, which must not import training.
+    # The DAG file repeats these values, because it must not import training.
     assert dag.params.get_param("metric").schema["enum"] == list(METRICS)
     assert dag.params.dump()["metric"] == METRICS[0]
     assert dag.params.dump()["recipes"] == [FOR_A_SITE]
     assert dag.params.get_param("epochs").description.endswith(f"own, {RECIPES[FOR_A_SITE].epochs}.")
 
 
-def test_only_named_approvers_may_answer(airflow_home, monkeypatch):
-    code = (
-        f"import sys; sys.path.insert(0, {str(DAGS)!r}); import retraining;"
-        " print(retraining.retraining().get_task('ask').assigned_users)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | {"SCORING_APPROVERS": "anna, dr.b"},
-    )
-    assert done.stdout.splitlines()[-1] == "[{'id': 'anna', 'name': 'anna'}, {'id': 'dr.b', 'name': 'dr.b'}]"
+def test_nightly_score_has_priority_over_all_other_tasks_of_its_pool(dag_bag):
+    def in_pool(dag_id):
+        return {task.task_id: task for task in dag_bag.dags[dag_id].tasks if task.pool == "gpu"}
 
-
-def test_where_approvers_are_named_no_run_does_without_them():
-    from scoring.errors import InvalidRequest
-    from scoring.pipeline.approval import check_approval
-
-    check_approval("person", ["anna"])
-    check_approval("none", [])
-    with pytest.raises(InvalidRequest, match="SCORING_APPROVERS names who decides"):
-        check_approval("none", ["anna"])
-
-
-def test_the_night_is_in_front_of_all_that_waits_for_its_pool(dag_bag):
-    def in_pool(dag):
-        return {task.task_id: task for task in dag.tasks if task.pool == "gpu"}
-
-    (night,) = in_pool(dag_bag.dags["nightly_scoring"]).values()
-    assert night.weight_rule == "absolute"
-    others = {**in_pool(dag_bag.dags["retraining"]), **in_pool(dag_bag.dags["rescoring"])}
+    (nightly,) = in_pool("nightly_scoring").values()
+    assert nightly.weight_rule == "absolute"
+    others = in_pool("retraining") | in_pool("rescoring")
     assert set(others) == {"train", "compare", "score", "activate"}
-    # Downstream tasks add to a weight, one each.
+    # Each downstream task adds one to a weight.
     assert all(task.priority_weight == 1 for task in others.values())
-    assert night.priority_weight > max(len(dag.tasks) for dag in dag_bag.dags.values())
+    assert nightly.priority_weight > max(len(dag.tasks) for dag in dag_bag.dags.values())
 
 
 @pytest.mark.parametrize(
@@ -148,7 +117,7 @@ def test_the_night_is_in_front_of_all_that_waits_for_its_pool(dag_bag):
         ({"connect_timeout": 10, "keepalives_idle": 30}, {"connect_timeout": "10", "keepalives_idle": "30"}),
     ],
 )
-def test_a_connection_may_have_parameters_of_the_driver(dag_bag, extra, query):
+def test_warehouse_url_passes_on_parameters_of_libpq(dag_bag, extra, query):
     from airflow.sdk import Connection
     from psycopg2.extensions import parse_dsn
     from scoring_airflow import warehouse_url
@@ -159,7 +128,7 @@ def test_a_connection_may_have_parameters_of_the_driver(dag_bag, extra, query):
         host="db",
         port=5433,
         login="job",
-        password="p@ss/word",  # noqa: S106 - of nobody
+        password="p@ss/word",  # noqa: S106 - of no account
         schema="hospital",
         extra=json.dumps(extra) if extra else None,
     )
@@ -167,18 +136,18 @@ def test_a_connection_may_have_parameters_of_the_driver(dag_bag, extra, query):
     assert parse_dsn(warehouse_url(connection)) == expected | query
 
 
-def test_an_extra_that_no_driver_knows_is_named(dag_bag):
+def test_warehouse_url_rejects_nested_extras(dag_bag):
     from airflow.sdk import Connection
     from scoring_airflow import warehouse_url
 
     from scoring.errors import InvalidRequest
 
     nested = Connection(conn_id="warehouse", conn_type="postgres", host="db", extra='{"options": {"a": 1}}')
-    with pytest.raises(InvalidRequest, match="no parameter of libpq: options"):
+    with pytest.raises(InvalidRequest, match="not libpq parameters: options"):
         warehouse_url(nested)
 
 
-def test_a_step_that_this_attempt_did_not_reach_is_not_finished_though_its_result_is_there(dag_bag, monkeypatch):
+def test_unfinished_lists_steps_that_this_attempt_did_not_reach_even_if_they_have_a_result(dag_bag, monkeypatch):
     import scoring_airflow
 
     states = {"land": "success", "score_0": "failed", "publish": "upstream_failed", "plan": "failed"}
@@ -188,7 +157,7 @@ def test_a_step_that_this_attempt_did_not_reach_is_not_finished_though_its_resul
     assert scoring_airflow.unfinished(results) == ["plan", "publish", "analyse"]
 
 
-def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):
+def test_retry_policy_retries_a_lost_connection_and_not_bad_data(dag_bag):
     from airflow.sdk.definitions.retry_policy import RetryAction
 
     from scoring.errors import BadInput, LandingNotReady, ModelRejected, WarehouseUnavailable
@@ -204,8 +173,8 @@ def test_bad_data_is_not_retried_and_a_lost_connection_is(dag_bag):
     assert action(LandingNotReady("x")) is RetryAction.RETRY
 
 
-def test_a_paused_dag_is_not_waited_for(dag_bag):
-    """Retried for half an hour, it would keep from a person that only a person can help."""
+def test_retry_policy_does_not_wait_for_a_paused_dag(dag_bag):
+    """Half an hour of retries would delay the message that only a person can help."""
     from airflow.providers.standard.operators.trigger_dagrun import DagIsPaused
     from airflow.sdk.definitions.retry_policy import RetryAction
 
@@ -214,11 +183,12 @@ def test_a_paused_dag_is_not_waited_for(dag_bag):
     assert rescore.retry_policy.evaluate(DagIsPaused("rescoring"), 1, 3, {}).action is RetryAction.FAIL
 
 
-def test_whichever_command_meets_the_dag_first_leaves_it_unpaused():
-    """`make nightly` registers the DAG; paused, it would let no backfill of a later `make airflow` begin."""
+def test_make_registers_dags_as_not_paused():
+    """`make nightly` registers the DAG; if it were paused, no backfill of a later `make airflow` would begin."""
     shown = subprocess.run(
         ["make", "--silent", "--eval", "show: ; @env", "show"],
         cwd=DAGS.parent,
+        env={name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
         capture_output=True,
         text=True,
         check=True,

@@ -1,63 +1,68 @@
-"""The DAG `rescoring`, run by Airflow's own `dag.test` on a real warehouse."""
+"""The rescoring DAG, run by Airflow's own `dag.test` on a real warehouse."""
 
-from datetime import date
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from scoring.model_store.store import SHIPPED_VERSION
-from tests.lib.models import write_other_model
+from tests.lib.history import OTHER, History, Past, as_past, copy_past, make_past, promote
 
 # Airflow's in-process server imports a test client that announces its successor.
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
 
-NIGHT = date(2026, 11, 21)
-BOOKS = (
-    "SELECT trigger, status, planned, scored, balanced, message FROM analyst.run_reconciliation WHERE job = 'rescoring'"
+ROW_COUNTS = (
+    "SELECT trigger, status, planned, scored, reconciled, message FROM analyst.run_reconciliation"
+    " WHERE job = 'rescoring'"
 )
 
 
+@pytest.fixture(scope="module")
+def promoted_past(new_warehouse, tmp_path_factory) -> Iterator[Past]:
+    """One batch scored with the shipped model, and another model that was promoted since."""
+    with (
+        make_past(new_warehouse, tmp_path_factory.mktemp("past"), n_scored=1) as past,
+        copy_past(past, new_warehouse, tmp_path_factory.mktemp("promoted")) as history,
+    ):
+        promote(history.site)
+        yield as_past(history)
+
+
 @pytest.fixture
-def promoted(run_dag, warehouse):
-    """An installation with one night of the shipped model, and another one that was promoted since."""
-    from scoring.phantom.batches import write_batches
-    from scoring.pipeline import models, nightly
-    from scoring.settings import Settings
-    from scoring.warehouse import connect
-
-    site = Settings(warehouse_url=warehouse.job_url, _env_file=None)
-    (night,) = write_batches(site.landing_url, seed=3, first_batch=NIGHT, batches=1, n_patients=6)
-    nightly.run_batch(site, NIGHT, triggered_by="tester")
-    models.promote(site, version=write_other_model(site.model_store_url), promoted_by="a steward", reason="better")
-    yield site, night
-    connect.warehouse(site).dispose()
-    connect._engine.cache_clear()
+def promoted(new_warehouse, promoted_past, use_installation, tmp_path) -> Iterator[History]:
+    """A copy of `promoted_past`, as the installation of the DAG."""
+    with copy_past(promoted_past, new_warehouse, tmp_path / "var") as history:
+        use_installation(tmp_path / "var", history.warehouse, SCORING_SHARD_SIZE="40")
+        yield history
 
 
-def ask(warehouse, query):
-    with warehouse.engine().connect() as connection:
-        return [tuple(row) for row in connection.exec_driver_sql(query)]
+def query(history, statement):
+    with history.engine.connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(statement)]
 
 
-def test_without_any_parameter_the_history_comes_over(run_dag, promoted, warehouse, monkeypatch):
-    monkeypatch.setenv("SCORING_SHARD_SIZE", "60")
-    n_images = promoted[1].n_images
-    dag_run = run_dag(None, "rescoring")
+def test_rescoring_scores_the_history_in_mapped_shards_without_any_parameter(run_dag, promoted):
+    n_images = promoted.n_images(1)
+    dag_run = run_dag("rescoring")
 
     assert str(dag_run.state) == "success"
     tasks = [(ti.task_id, str(ti.state)) for ti in dag_run.get_task_instances()]
     assert {state for _, state in tasks} == {"success"}
-    assert tasks.count(("score", "success")) == -(-n_images // 60) > 1
+    assert tasks.count(("score", "success")) == -(-n_images // 40) > 1
     shown = "SELECT model_version, count(*) FROM analyst.current_joint_prediction GROUP BY 1"
-    assert ask(warehouse, shown) == [("other-1", n_images)]
-    assert ask(warehouse, BOOKS) == [(dag_run.run_id, "succeeded", n_images, n_images, True, "")]
+    assert query(promoted, shown) == [(OTHER, n_images)]
+    assert query(promoted, ROW_COUNTS) == [(dag_run.run_id, "succeeded", n_images, n_images, True, "")]
+
+    # The history is complete, so another run succeeds and scores nothing.
+    again = run_dag("rescoring")
+    assert str(again.state) == "success"
+    assert [ti.state for ti in again.get_task_instances() if ti.task_id == "score"] == ["skipped"]
+    assert (again.run_id, "succeeded", 0, 0, True, "") in query(promoted, ROW_COUNTS)
 
 
-def test_a_missing_image_fails_the_gate_until_a_person_accepts_it(run_dag, states, promoted, warehouse):
-    site, _ = promoted
-    image = min((Path(site.landing_url) / NIGHT.isoformat() / "joints").glob("*.jpg"))
+def test_rescoring_with_a_missing_image_fails_until_a_person_accepts_it(run_dag, states, promoted):
+    image = min((promoted.folder(0) / "joints").glob("*.jpg"))
     image.unlink()
-    failed = run_dag(None, "rescoring")
+    failed = run_dag("rescoring")
 
     assert str(failed.state) == "failed"
     assert states(failed) == {
@@ -68,24 +73,13 @@ def test_a_missing_image_fails_the_gate_until_a_person_accepts_it(run_dag, state
         "activate": "failed",
         "close_run": "failed",
     }
-    # A file that is gone is not tried again.
+    # A missing file is not retried.
     assert {ti.task_id: ti.try_number for ti in failed.get_task_instances()}["activate"] == 1
-    ((*_, message),) = ask(warehouse, BOOKS)
+    ((*_, message),) = query(promoted, ROW_COUNTS)
     assert image.name in message
     assert "accept_missing" in message
-    assert ask(warehouse, "SELECT model_version FROM analyst.champion") == [(SHIPPED_VERSION,)]
+    assert query(promoted, "SELECT model_version FROM analyst.champion") == [(SHIPPED_VERSION,)]
 
-    accepted = run_dag({"accept_missing": True}, "rescoring")
+    accepted = run_dag("rescoring", accept_missing=True)
     assert str(accepted.state) == "success"
-    assert ask(warehouse, "SELECT model_version, n_missing FROM analyst.champion") == [("other-1", 1)]
-
-
-def test_a_history_that_is_complete_is_a_success_that_scores_nothing(run_dag, states, promoted, warehouse):
-    from scoring.pipeline import models
-
-    models.promote(promoted[0], version=SHIPPED_VERSION, promoted_by="a steward", reason="back again")
-    dag_run = run_dag(None, "rescoring")
-
-    assert str(dag_run.state) == "success"
-    assert states(dag_run)["score"] == "skipped"
-    assert ask(warehouse, BOOKS) == [(dag_run.run_id, "succeeded", 0, 0, True, "")]
+    assert query(promoted, "SELECT model_version, n_missing FROM analyst.champion") == [(OTHER, 1)]

@@ -1,91 +1,57 @@
-"""The retraining DAG, run by Airflow's own `dag.test` on a real warehouse with joints that anybody can read."""
+"""The retraining DAG, run by Airflow's own `dag.test` on a real warehouse with joints that a tiny network can read."""
 
-import subprocess
-import sys
-from datetime import date
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from tests.lib.bars import write_bar_batches
+from tests.lib.history import BATCHES, History, Past, as_past, new_settings, promote, run_batch
+from tests.lib.models import TINY, write_untrained_model
 
 # Airflow's in-process server imports a test client that announces its successor.
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient`")
 
-NIGHT = date(2026, 11, 21)
-DAGS = Path(__file__).parents[2] / "dags"
-ARGUMENTS = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
-
-
-def airflow(*command):
-    subprocess.run([sys.executable, "-m", "airflow", *command], capture_output=True, check=True)
+BATCH, UNTRAINED = BATCHES[0], "untrained-1"
 
 
 @pytest.fixture(scope="module")
-def landing(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("landing")
-    write_bar_batches(str(folder), seed=3, first_batch=NIGHT, batches=1, n_patients=120, years=0.5)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def known_dags(airflow_metadata):
-    """One DAG can start another only when Airflow's tables know that one, and know it as not paused."""
-    airflow("dags", "reserialize")
-    airflow("dags", "unpause", "rescoring", "--yes")
+def past(new_warehouse, tmp_path_factory) -> Iterator[Past]:
+    """One batch that an untrained network has scored."""
+    with new_warehouse() as warehouse:
+        site = new_settings(tmp_path_factory.mktemp("past"), warehouse)
+        batches = write_bar_batches(site.landing_url, seed=3, first_batch=BATCH, batches=1, n_patients=120, years=0.5)
+        promote(site, write_untrained_model(site.model_store_url, UNTRAINED))
+        run_batch(site, BATCH)
+        yield as_past(History(site, warehouse, tuple(batches)))
 
 
 @pytest.fixture
-def site(known_dags, warehouse, landing, tmp_path, monkeypatch):
-    """An installation with one night, whose champion is a network as it is before it has learnt anything."""
-    import keras
+def warehouse(new_warehouse, past, use_installation, tmp_path, monkeypatch):
+    """A copy of the warehouse of `past`. The tests share its landing folder and, so that one trains, its models."""
+    from scoring.training import recipes
 
-    from scoring.imaging.preprocess import PREPROCESSING_VERSION
-    from scoring.model_store import store
-    from scoring.networks.architecture import build
-    from scoring.pipeline import models, nightly
-    from scoring.settings import get_settings
-    from scoring.training import export_model, recipes
-    from scoring.training.recipes import TrainingRecipe
-    from scoring.warehouse import connect
-
-    monkeypatch.setenv("SCORING_VAR_DIR", str(tmp_path / "var"))
-    monkeypatch.setenv("SCORING_LANDING_URL", str(landing))
-    monkeypatch.setenv("SCORING_CODE_REVISION", "test")
-    monkeypatch.setenv("SCORING_MIN_TRAINING_PATIENTS", "50")
-    monkeypatch.setenv("SCORING_WAREHOUSE_URL", warehouse.job_url)
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse.job_url)
-    monkeypatch.syspath_prepend(str(DAGS))
-    tiny = TrainingRecipe(
-        epochs=4, batch_size=8, learning_rate=0.01, warmup_steps=5, precision="float32", arguments=ARGUMENTS,
+    tiny = recipes.TrainingRecipe(
+        epochs=3, batch_size=8, learning_rate=0.01, warmup_steps=5, precision="float32", arguments=TINY,
         rotation=0, zoom=0, shift=0, contrast=0, brightness=0,
     )  # fmt: skip
     monkeypatch.setattr(recipes, "RECIPES", {"tiny": tiny})
-    get_settings.cache_clear()
-    settings = get_settings()
-    keras.utils.set_random_seed(1)
-    facts = {"version": "ignorant-1", "trained_on_synthetic": True, "architecture": "erosion_cdf_network",
-             "arguments": ARGUMENTS, "input_side": 128, "preprocessing_version": PREPROCESSING_VERSION}  # fmt: skip
-    store.write_model(
-        settings.model_store_url, facts, export_model.model_files(build("erosion_cdf_network", dict(ARGUMENTS)))
-    )
-    models.promote(settings, version="ignorant-1", promoted_by="tester", reason="the first")
-    nightly.run_batch(settings, NIGHT, triggered_by="tester")
-    yield settings
-    get_settings.cache_clear()
-    connect._engine.cache_clear()
-    sys.modules.pop("scoring_airflow", None)
+    with new_warehouse(past.database) as copied:
+        use_installation(
+            tmp_path / "var",
+            copied,
+            SCORING_LANDING_URL=str(past.var_dir / "landing"),
+            SCORING_MODEL_STORE_URL=str(past.var_dir / "models"),
+            SCORING_MIN_TRAINING_PATIENTS="50",
+        )
+        yield copied
 
 
-def run_dag(dag_id="retraining", **conf):
-    from airflow.dag_processing.dagbag import BundleDagBag
+def set_paused(dag_id, paused):
+    from airflow.models.dag import DagModel
+    from airflow.utils.session import create_session
 
-    bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name="dags-folder")
-    return bag.dags[dag_id].test(run_conf=conf)
-
-
-def states(dag_run):
-    return {ti.task_id: str(ti.state) for ti in dag_run.get_task_instances()}
+    with create_session() as session:
+        session.get(DagModel, dag_id).is_paused = paused
 
 
 def challenges(warehouse):
@@ -99,56 +65,56 @@ def champion(warehouse):
         return connection.exec_driver_sql("SELECT model_version FROM analyst.champion").scalar()
 
 
-def test_without_a_question_a_better_challenger_is_promoted_and_one_that_is_not_better_is_not(site, warehouse):
-    dag_run = run_dag(recipes=["tiny"], approval="none")
+def test_retraining_without_approval_promotes_a_better_challenger_and_no_other(run_dag, states, warehouse):
+    dag_run = run_dag("retraining", recipes=["tiny"], approval="none")
     assert str(dag_run.state) == "success"
     found = states(dag_run)
     assert (found.pop("worth_asking"), found.pop("ask")) == ("success", "skipped")
     assert set(found.values()) == {"success"}
     (better,) = challenges(warehouse)
-    assert better["challenger"].startswith("tiny-2026-11-21-")
+    assert better["challenger"].startswith(f"tiny-{BATCH}-")
     assert (better["decision"], better["decided_by"]) == ("promoted", "dag_test")
-    # `rescore` has started the other DAG, and only its end makes the challenger the champion.
-    assert champion(warehouse) == "ignorant-1"
+    # `rescore` has started the other DAG, and the challenger becomes the champion when that one ends.
+    assert champion(warehouse) == UNTRAINED
     assert str(run_dag("rescoring").state) == "success"
     assert champion(warehouse) == better["challenger"]
 
-    # The same again is no better than itself: green, the reason is written down, and no person is asked.
-    again = run_dag(recipes=["tiny"], approval="person")
+    # The same challenger is no better than itself: the run succeeds, records the reason and asks no person.
+    again = run_dag("retraining", recipes=["tiny"], approval="person")
     assert str(again.state) == "success"
     assert (states(again)["ask"], states(again)["rescore"]) == ("skipped", "skipped")
     assert states(again)["decide"] == "success"
     no_better = challenges(warehouse)[-1]
-    assert no_better["decision"] == "refused by the gate"
-    assert "it is not shown to be better" in no_better["reasons"][0]
+    assert no_better["decision"] == "rejected by the gate"
+    assert "not shown to be better" in no_better["reasons"][0]
     assert champion(warehouse) == better["challenger"]
 
 
-def test_a_promotion_that_cannot_be_put_in_force_is_no_success(site, warehouse):
-    """A paused `rescoring` would only queue what was started, and nobody would notice that nothing switches."""
-    airflow("dags", "pause", "rescoring", "--yes")
+def test_retraining_fails_if_rescoring_is_paused(run_dag, states, warehouse):
+    """A paused `rescoring` would only be queued, and nobody would notice that the promotion never takes effect."""
+    set_paused("rescoring", True)
     try:
-        dag_run = run_dag(recipes=["tiny"], approval="none")
+        dag_run = run_dag("retraining", recipes=["tiny"], approval="none")
     finally:
-        airflow("dags", "unpause", "rescoring", "--yes")
+        set_paused("rescoring", False)
     found = states(dag_run)
     assert (str(dag_run.state), found["decide"], found["rescore"]) == ("failed", "success", "failed")
     assert challenges(warehouse)[-1]["decision"] == "promoted"
-    assert champion(warehouse) == "ignorant-1"
+    assert champion(warehouse) == UNTRAINED
 
 
-def test_a_set_that_nothing_can_be_learnt_from_fails_the_run_with_the_reason(site, warehouse, monkeypatch):
+def test_retraining_fails_with_the_reason_if_the_set_has_too_few_patients(run_dag, states, warehouse, monkeypatch):
     from scoring.settings import get_settings
 
     monkeypatch.setenv("SCORING_MIN_TRAINING_PATIENTS", "1000")
     get_settings.cache_clear()
-    dag_run = run_dag(recipes=["tiny"], approval="none")
+    dag_run = run_dag("retraining", recipes=["tiny"], approval="none")
     assert str(dag_run.state) == "failed"
     assert states(dag_run)["validate"] == states(dag_run)["close_run"] == "failed"
     assert {ti.task_id: ti.try_number for ti in dag_run.get_task_instances()}["validate"] == 1
-    assert champion(warehouse) == "ignorant-1"
+    assert champion(warehouse) == UNTRAINED
     with warehouse.engine().connect() as connection:
         message = connection.exec_driver_sql(
             "SELECT message FROM scoring.run_result INNER JOIN scoring.run USING (run_id) WHERE job = 'retraining'"
         ).scalar()
-    assert "The readings are of fewer than 1000 patients" in message
+    assert "The readings come from fewer than 1000 patients" in message

@@ -1,4 +1,4 @@
-"""The DAGs under the real scheduler: LocalExecutor, metadata in PostgreSQL, everything asked for by the API."""
+"""The DAGs under the real scheduler: LocalExecutor, metadata in PostgreSQL, everything requested through the API."""
 
 import json
 import os
@@ -14,9 +14,12 @@ import httpx
 import pytest
 
 from tests.lib.bars import write_bar_batches
+from tests.lib.history import BATCHES, new_settings, promote, run_batch, scalar
+from tests.lib.models import write_untrained_model
+from tests.lib.warehouse import administer
 
-ROOT = Path(__file__).parents[2]
-NIGHT = date(2026, 11, 21)
+DAGS = Path(__file__).parents[2] / "dags"
+METADATA = "airflow_scheduler_test"
 
 pytestmark = pytest.mark.slow
 
@@ -27,39 +30,37 @@ def free_port():
         return taken.getsockname()[1]
 
 
-def wait_for(what, seconds=300):
+def wait_for(condition, seconds=300):
+    """Return the first true value of a condition; fail if there is none in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
-            if found := what():
+            if found := condition():
                 return found
         except httpx.TransportError:
-            # The API server is not up yet; the loop ends with a failure if it never is.
+            # The API server does not respond yet; if it never does, the loop ends with a failure.
             found = None
         time.sleep(2)
-    pytest.fail(f"waited {seconds} s in vain for {what.__name__}")
+    pytest.fail(f"{condition.__name__} was not true within {seconds} s")
 
 
 @pytest.fixture
 def airflow(postgres, warehouse, tmp_path):
-    """A running `airflow standalone`; yields an API client."""
+    """A running `airflow standalone`; yields a client of its API."""
     from sqlalchemy.engine import make_url
 
-    from scoring.warehouse.engine import connect_engine
-
-    admin = connect_engine(make_url(postgres.superuser_url).set(database="postgres").render_as_string())
-    with admin.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE airflow_scheduler_test")
-    metadata = make_url(postgres.superuser_url).set(database="airflow_scheduler_test").render_as_string()
+    administer(postgres, f"CREATE DATABASE {METADATA}")
     port = free_port()
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
         "AIRFLOW__CORE__PARALLELISM": "2",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": make_url(postgres.superuser_url)
+        .set(database=METADATA)
+        .render_as_string(),
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
         "AIRFLOW_CONN_WAREHOUSE": warehouse.job_url,
@@ -75,38 +76,42 @@ def airflow(postgres, warehouse, tmp_path):
     passwords = tmp_path / "airflow" / "simple_auth_manager_passwords.json.generated"
     base = f"http://127.0.0.1:{port}"
 
-    def a_token():
+    def log_in():
         if not passwords.exists():
             return None
         password = json.loads(passwords.read_text())["admin"]
-        answer = httpx.post(f"{base}/auth/token", json={"username": "admin", "password": password})
-        return answer.json()["access_token"] if answer.is_success else None
+        response = httpx.post(f"{base}/auth/token", json={"username": "admin", "password": password})
+        return response.json()["access_token"] if response.is_success else None
 
     try:
-        token = wait_for(a_token)
+        token = wait_for(log_in)
         with httpx.Client(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=30) as client:
             yield client
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
         log.close()
-        with admin.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            connection.exec_driver_sql("DROP DATABASE airflow_scheduler_test WITH (FORCE)")
-        admin.dispose()
+        administer(postgres, f"DROP DATABASE {METADATA} WITH (FORCE)")
 
 
-def test_a_scheduled_night_and_a_backfill_of_three_asked_for_by_the_api(airflow, warehouse, tmp_path):
+def unpause(airflow, *dag_ids):
+    """Unpause DAGs after the scheduler has parsed them."""
+    for dag_id in dag_ids:
+
+        def dag_is_known(dag_id=dag_id):
+            return airflow.get(f"/api/v2/dags/{dag_id}").is_success
+
+        wait_for(dag_is_known)
+        airflow.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+
+def test_nightly_scoring_runs_on_schedule_and_in_a_backfill(airflow, warehouse, tmp_path):
     from scoring.phantom.batches import write_batches
 
-    # The scheduler starts the newest complete interval by itself: yesterday's, or the day before in the small hours.
+    # The scheduler starts the newest complete interval by itself: yesterday's, or before 02:00 that of the day before.
     first = date.today() - timedelta(days=6)  # noqa: DTZ011 - so does the scheduler
-    nights = write_batches(str(tmp_path / "var" / "landing"), seed=4, first_batch=first, batches=6, n_patients=6)
-
-    def the_dag():
-        return airflow.get("/api/v2/dags/nightly_scoring").is_success
-
-    wait_for(the_dag)
-    airflow.patch("/api/v2/dags/nightly_scoring", json={"is_paused": False}).raise_for_status()
+    batches = write_batches(str(tmp_path / "var" / "landing"), seed=4, first_batch=first, batches=6, n_patients=6)
+    unpause(airflow, "nightly_scoring")
     airflow.post(
         "/api/v2/backfills",
         json={
@@ -120,132 +125,110 @@ def test_a_scheduled_night_and_a_backfill_of_three_asked_for_by_the_api(airflow,
         },
     ).raise_for_status()
 
-    def four_finished_runs():
+    def four_runs_finished():
         runs = airflow.get("/api/v2/dags/nightly_scoring/dagRuns").json()["dag_runs"]
         finished = [(run["run_type"], run["state"]) for run in runs if run["state"] in {"success", "failed"}]
         return sorted(finished) if len(finished) >= 4 else None
 
-    assert wait_for(four_finished_runs, seconds=900) == [("backfill", "success")] * 3 + [("scheduled", "success")]
-    with warehouse.engine().connect() as connection:
-        scored = connection.exec_driver_sql("SELECT count(*) FROM scoring.joint_prediction").scalar()
+    assert wait_for(four_runs_finished, seconds=900) == [("backfill", "success")] * 3 + [("scheduled", "success")]
+    engine = warehouse.engine()
+    with engine.connect() as connection:
         done = (
-            connection.exec_driver_sql("SELECT DISTINCT batch_date FROM analyst.run_reconciliation WHERE balanced")
+            connection.exec_driver_sql("SELECT DISTINCT batch_date FROM analyst.run_reconciliation WHERE reconciled")
             .scalars()
             .all()
         )
     assert len(done) == 4
-    assert scored == sum(night.n_images for night in nights if night.batch_date in done)
+    n_images = sum(batch.n_images for batch in batches if batch.batch_date in done)
+    assert scalar(engine, "SELECT count(*) FROM scoring.joint_prediction") == n_images
 
 
 @pytest.fixture
-def ignorant_site(warehouse, tmp_path):
-    """One night of joints that anybody can read, scored by a network as it is before it has learnt anything."""
-    import keras
-
-    from scoring.imaging.preprocess import PREPROCESSING_VERSION
-    from scoring.model_store import store
-    from scoring.networks.architecture import build
-    from scoring.pipeline import models, nightly
-    from scoring.settings import Settings
-    from scoring.training import export_model
+def untrained_site(warehouse, tmp_path):
+    """One batch of joints that a small network can learn, scored by an untrained network."""
     from scoring.warehouse import connect
 
-    site = Settings(var_dir=tmp_path / "var", warehouse_url=warehouse.job_url, code_revision="test", _env_file=None)
-    arguments = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
-    keras.utils.set_random_seed(1)
-    facts = {"version": "ignorant-1", "trained_on_synthetic": True, "architecture": "erosion_cdf_network",
-             "arguments": arguments, "input_side": 128, "preprocessing_version": PREPROCESSING_VERSION}  # fmt: skip
-    store.write_model(
-        site.model_store_url, facts, export_model.model_files(build("erosion_cdf_network", dict(arguments)))
-    )
-    models.promote(site, version="ignorant-1", promoted_by="tester", reason="the first")
-    write_bar_batches(site.landing_url, seed=3, first_batch=NIGHT, batches=2, n_patients=180, years=0.5)
-    nightly.run_batch(site, NIGHT, triggered_by="tester")
+    site = new_settings(tmp_path / "var", warehouse)
+    promote(site, write_untrained_model(site.model_store_url))
+    write_bar_batches(site.landing_url, seed=3, first_batch=BATCHES[0], batches=2, n_patients=180, years=0.5)
+    run_batch(site, BATCHES[0])
     yield site
     connect._engine.cache_clear()
 
 
-def test_a_challenger_is_refused_by_one_person_promoted_by_the_next_and_a_worse_one_by_the_gate(
-    ignorant_site, airflow, warehouse
-):
-    from scoring.pipeline import nightly
-
-    runs = "/api/v2/dags/retraining/dagRuns"
-
-    def the_dag():
-        return airflow.get("/api/v2/dags/retraining").is_success
+def test_retraining_asks_a_person_who_rejects_or_approves(untrained_site, airflow, warehouse):
+    runs, engine = "/api/v2/dags/retraining/dagRuns", warehouse.engine()
 
     def retrain(epochs):
         started = airflow.post(runs, json={"logical_date": None, "conf": {"epochs": epochs}})
         started.raise_for_status()
         return f"{runs}/{started.json()['dag_run_id']}"
 
-    def end_of(run):
-        def the_end():
+    def final_state(run):
+        def run_ended():
             state = airflow.get(run).json()["state"]
             return state if state in {"success", "failed"} else None
 
-        return wait_for(the_end, seconds=900)
+        return wait_for(run_ended, seconds=900)
 
     def retrain_and_answer(option, reason):
         run = retrain(epochs=12)
         question = f"{run}/taskInstances/ask/-1/hitlDetails"
 
-        def the_question():
+        def question_is_asked():
             state = airflow.get(run).json()["state"]
             assert state in {"queued", "running"}, state
             found = airflow.get(question)
             return found.json() if found.is_success else None
 
-        asking = wait_for(the_question, seconds=900)
-        # A person takes longer than this. An answer before the scheduler has seen the worker off, a second later, is to
-        # it a task that was killed: it asks again.
+        asked = wait_for(question_is_asked, seconds=900)
+        # A person takes longer than this. If an answer arrives within a second, before the scheduler has registered
+        # the end of the worker, the scheduler takes the task for killed and asks again.
         time.sleep(10)
         answered = airflow.patch(question, json={"chosen_options": [option], "params_input": {"reason": reason}})
         answered.raise_for_status()
-        assert end_of(run) == "success"
-        return asking
+        assert final_state(run) == "success"
+        return asked
 
     def decisions():
-        with warehouse.engine().connect() as connection:
+        with engine.connect() as connection:
             found = connection.exec_driver_sql(
                 "SELECT decision, decided_by, decision_reason FROM analyst.challenge ORDER BY challenge_id"
             )
-            return [tuple(row) for row in found], connection.exec_driver_sql(
-                "SELECT model_version FROM analyst.champion"
-            ).scalar()
+            return [tuple(row) for row in found]
 
-    wait_for(the_dag)
-    for dag_id in ("retraining", "rescoring"):
-        airflow.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
-    asking = retrain_and_answer("Refuse", "the wrists look wrong")
-    assert asking["subject"].startswith("Shall grid-residual-balanced-2026-11-21-")
-    assert "| accuracy and kappa |" in asking["body"]
-    assert decisions() == ([("refused", "admin", "the wrists look wrong")], "ignorant-1")
+    def champion():
+        return scalar(engine, "SELECT model_version FROM analyst.champion")
 
-    # The candidate is in the store already: only the comparison is made again, and somebody else thinks otherwise.
-    asking = retrain_and_answer("Approve", "better on every joint")
-    assert decisions()[0][-1] == ("promoted", "admin", "better on every joint")
+    unpause(airflow, "retraining", "rescoring")
+    asked = retrain_and_answer("Reject", "the wrists look wrong")
+    assert asked["subject"].startswith(f"Shall grid-residual-balanced-{BATCHES[0]}-")
+    assert "| accuracy and kappa |" in asked["body"]
+    assert decisions() == [("rejected", "admin", "the wrists look wrong")]
+    assert champion() == "untrained-1"
 
-    # The run has started the DAG `rescoring`; when that is through, the challenger is the champion.
-    def the_new_champion():
-        champion = decisions()[1]
-        return None if champion == "ignorant-1" else champion
+    # The candidate is already in the store, so only the comparison is repeated, and another person approves it.
+    asked = retrain_and_answer("Approve", "better on every joint")
+    assert decisions()[-1] == ("promoted", "admin", "better on every joint")
 
-    best = wait_for(the_new_champion)
-    assert asking["subject"] == f"Shall {best} become the champion?"
+    # The run has started the DAG `rescoring`; when that one ends, the challenger is the champion.
+    def new_champion():
+        return champion() if champion() != "untrained-1" else None
 
-    # New readings land, and what one epoch makes of them is worse: green, no question, the champion stays.
-    nightly.run_batch(ignorant_site, NIGHT + timedelta(days=1), triggered_by="tester")
+    best = wait_for(new_champion)
+    assert asked["subject"] == f"Shall {best} become the champion?"
+
+    # New readings arrive, and a model of one epoch is worse: the run succeeds without a question.
+    run_batch(untrained_site, BATCHES[1])
     run = retrain(epochs=1)
-    assert end_of(run) == "success"
+    assert final_state(run) == "success"
     assert airflow.get(f"{run}/taskInstances/ask").json()["state"] == "skipped"
-    with warehouse.engine().connect() as connection:
+    with engine.connect() as connection:
         worse = connection.exec_driver_sql(
             "SELECT challenger, decision, reasons, difference FROM analyst.challenge ORDER BY challenge_id DESC"
         ).first()
-    assert worse.challenger.startswith("grid-residual-balanced-2026-11-22-")
-    assert worse.decision == "refused by the gate"
-    assert worse.reasons[0].startswith("it is not shown to be better")
+    assert worse.challenger.startswith(f"grid-residual-balanced-{BATCHES[1]}-")
+    assert worse.decision == "rejected by the gate"
+    assert "not shown to be better" in worse.reasons[0]
     assert worse.difference < 0
-    assert decisions()[1] == best
+    assert champion() == best

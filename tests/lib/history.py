@@ -78,11 +78,12 @@ def new_settings(var_dir: Path, warehouse: Warehouse, **values: object) -> Setti
 
 
 def write_batches(landing_url: str, batches: int = 3) -> tuple["BatchSummary", ...]:
-    """Write up to three synthetic batches of 5 patients: 6, 2 and 2 radiographs (one batch: all 10)."""
+    """Write synthetic batches of 5 patients: 8, 1 and 1 radiographs if there are three."""
     from scoring.phantom import batches as phantom
 
-    options = {"n_patients": 5, "years": 2.5, "history_share": 0.6}
-    return tuple(phantom.write_batches(landing_url, seed=4, first_batch=BATCHES[0], batches=batches, **options))
+    return tuple(
+        phantom.write_batches(landing_url, seed=4, first_batch=BATCHES[0], batches=batches, n_patients=5, years=2.5)
+    )
 
 
 def run_batch(site: Settings, batch: date) -> dict[str, Any]:
@@ -169,13 +170,8 @@ VIEWS = ("current_joint_prediction", "rau_by_visit", "rau_by_radiograph", "champ
 
 def shown(history: History) -> set[tuple[str, str]]:
     """Return the models that each view shows to the analyst; joints, visits and the champion must never disagree."""
-    return {
-        (model, view)
-        for view in VIEWS
-        for model in frame(history.analyst, f"SELECT DISTINCT model_version FROM analyst.{view}")[
-            "model_version"
-        ].dropna()  # noqa: S608 - our own names
-    }
+    models = "SELECT DISTINCT model_version FROM analyst.{} WHERE model_version IS NOT NULL"
+    return {(model, view) for view in VIEWS for model in frame(history.analyst, models.format(view))["model_version"]}
 
 
 def everything_of(model: str) -> set[tuple[str, str]]:

@@ -4,10 +4,10 @@ from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from scoring.clinical import das28, ratingen
+from scoring.warehouse import statements
 from tests.lib.staged import BATCH, PREPROCESSING, RUN
 
 START = date(2020, 1, 1)
@@ -30,8 +30,7 @@ def day(days: int) -> date:
 
 
 def insert(connection: Connection, table: str, **values: Any) -> None:
-    names, places = ", ".join(values), ", ".join(f":{name}" for name in values)
-    connection.execute(sa.text(f"INSERT INTO {table} ({names}) VALUES ({places})"), values)  # noqa: S608
+    statements.insert(connection, table, values)
 
 
 def origin(batch: date = BATCH) -> dict[str, object]:

@@ -32,3 +32,30 @@ def write_other_model(store_url: str, version: str = "other-1", shift: float = -
     }
     write_model(store_url, {**shipped.manifest, "version": version}, files)
     return version
+
+
+TINY = {"side": 128, "filters": [4, 8, 8, 8], "dense": [16], "dropout": 0.0}
+"""Arguments of a network that learns the joints of `tests.lib.bars` in seconds."""
+
+
+def write_untrained_model(store_url: str, version: str = "untrained-1") -> str:
+    """Write a tiny network with its initial weights, which every trained one surpasses."""
+    import keras
+
+    from scoring.imaging.preprocess import PREPROCESSING_VERSION
+    from scoring.model_store.store import write_model
+    from scoring.networks.architecture import build
+    from scoring.training.export_model import model_files
+
+    architecture = "erosion_cdf_network"
+    keras.utils.set_random_seed(1)
+    facts = {
+        "version": version,
+        "trained_on_synthetic": True,
+        "architecture": architecture,
+        "arguments": TINY,
+        "input_side": TINY["side"],
+        "preprocessing_version": PREPROCESSING_VERSION,
+    }
+    write_model(store_url, facts, model_files(build(architecture, dict(TINY))))
+    return version

@@ -10,9 +10,8 @@ from scoring.warehouse.bulk import upsert
 from scoring.warehouse.engine import transaction
 from tests.lib.staged import MODEL, PREPROCESSING
 
-_VISIT = ("patient_id", "visit_date")
-_ORIGIN = ("batch_date", "first_batch_date", "run_id")
-_LINE = (*_ORIGIN, "source_file", "row_number")
+_ACTIVITY = ["physician_global", "patient_global", "das28_esr_reported", "das28_crp3_reported", "swollen_28"]
+_ACTIVITY += ["tender_28", "esr", "crp", "das28_esr4", "das28_esr3", "das28_crp4", "das28_crp3"]
 
 
 def write_scores(
@@ -30,26 +29,17 @@ def write_scores(
     origin = {"batch_date": batch_date, "first_batch_date": batch_date, "run_id": str(run_id)}
     origin |= {"source_file": "x.csv", "row_number": 2}
     names = radiographs["patient_id"] + "." + radiographs["visit_date"].astype("str")
-    taken = radiographs.assign(**origin, sop_iuid=names, id_x=names)
+    taken = radiographs.assign(**origin, sop_iuid=names, id_x=names, body_part=None, read_on=None)
     scored = taken.assign(
         model_version=MODEL,
         preprocessing_version=PREPROCESSING,
         rau_median=taken["rau_expected"],
         rau_from_grades=taken["rau_expected"],
     )
-    forms = [name for name in visits.columns if name.startswith("das28_")]
     with transaction(engine) as connection:
-        upsert(connection, "registry.radiograph", taken, key=("sop_iuid",), payload=_VISIT, provenance=_ORIGIN)
-        reported = (*_VISIT, "sop_iuid", "reported_rau")
-        upsert(connection, "registry.consultation", taken, key=("id_x",), payload=reported, provenance=_LINE)
-        activity = visits.assign(**origin)
-        upsert(connection, "registry.disease_activity", activity, key=_VISIT, payload=forms, provenance=_LINE)
+        upsert(connection, "registry.radiograph", taken)
+        upsert(connection, "registry.consultation", taken)
+        activity = visits.reindex(columns=["patient_id", "visit_date", *_ACTIVITY]).assign(**origin)
+        upsert(connection, "registry.disease_activity", activity)
         for scope, sop_iuid in (("radiograph", names), ("visit", "")):
-            upsert(
-                connection,
-                "scoring.rau_prediction",
-                scored.assign(scope=scope, sop_iuid=sop_iuid),
-                key=("scope", *_VISIT, "sop_iuid", "model_version", "preprocessing_version"),
-                payload=("rau_expected", "rau_median", "rau_from_grades", "rau_q05", "rau_q95", "n_scored"),
-                provenance=_ORIGIN,
-            )
+            upsert(connection, "scoring.rau_prediction", scored.assign(scope=scope, sop_iuid=sop_iuid))

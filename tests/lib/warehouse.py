@@ -118,7 +118,7 @@ def fill_with_predictions(warehouse: Warehouse, n: int) -> None:
 
     from scoring.warehouse.engine import transaction
     from scoring.warehouse.migrate import run_script
-    from scoring.warehouse.publish.model_comparison import publish_model_comparison
+    from scoring.warehouse.publish.analytics import publish_model_comparison
 
     superuser = warehouse.engine(warehouse.superuser_url)
     with transaction(superuser) as connection:

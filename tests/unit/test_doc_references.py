@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from scoring import errors
 from scoring.cli import main
+from scoring.phantom.faults import FAULTS
 from scoring.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +56,18 @@ def test_pages_name_existing_commands_and_options(text):
             pytest.fail(f"`scoring {command}` does not exist")
         options = {option for parameter in main.commands[command].params for option in parameter.opts}
         assert set(re.findall(r"(?<!\S)--[a-z-]+", arguments)) <= options | {"--help"}, command
+
+
+def test_recover_from_failure_lists_every_error():
+    text = (ROOT / "docs" / "how-to" / "recover_from_failure.md").read_text(encoding="utf-8")
+    listed = {name: int(code) for code, name in re.findall(r"^\| (\d+) \| `(\w+)` \|", text, flags=re.MULTILINE)}
+    assert listed == {error.__name__: error.exit_code for error in errors.ScoringError.__subclasses__()}
+
+
+def test_phantoms_lists_every_fault():
+    text = (ROOT / "docs" / "explanation" / "phantoms.md").read_text(encoding="utf-8").partition("## Faults")[2]
+    cells = re.findall(r"^\| (`.*?`) \|", text, flags=re.MULTILINE)
+    assert {name for cell in cells for name in re.findall(r"`(\w+)`", cell)} == set(FAULTS)
 
 
 def _code(text: str) -> str:

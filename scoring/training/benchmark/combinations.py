@@ -1,4 +1,7 @@
-"""Derived predictions: recalibrated, averaged, adapted to the other joints of the radiograph, or from neighbours."""
+"""Derived predictions: recalibrated, averaged, adapted to the other joints of the radiograph, or from neighbours.
+
+Distribution functions, `cdf`, have shape `(n, 101)`; readings in percent and radiographs have shape `(n,)`.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +29,7 @@ _AT_ONCE = 512
 
 
 def mean_prediction(predictions: Sequence[Cdf]) -> Cdf:
-    """Return the equal mixture of several distribution functions of the same joints, each `(n, 101)`."""
+    """Return the equal mixture of several distribution functions of the same joints."""
     mean = np.mean([make_monotone(cdf) for cdf in predictions], axis=0, dtype=np.float64)
     return np.asarray(mean, dtype=np.float32)
 
@@ -34,13 +37,7 @@ def mean_prediction(predictions: Sequence[Cdf]) -> Cdf:
 class Temperature:
     """Temperature scaling: divides the logit of every F(k) by one number, fitted by the CRPS on a validation set.
 
-    Args:
-        cdf: Distribution functions of the validation set, `(n, 101)`.
-        reading: Its readings in percent, `(n,)`.
-
-    Reference:
-
-    - Guo, Pleiss, Sun, Weinberger (2017). On calibration of modern neural networks. ICML.
+    See Guo, Pleiss, Sun, Weinberger (2017). On calibration of modern neural networks. ICML.
     """
 
     def __init__(self, cdf: Cdf, reading: NDArray[np.float32]) -> None:
@@ -49,22 +46,15 @@ class Temperature:
         self.value = float(np.exp(found.x))
 
     def __call__(self, cdf: Cdf) -> Cdf:
-        """Return the scaled distribution functions of other joints, float32 `(n, 101)`."""
+        """Return the scaled distribution functions of other joints."""
         return _probabilities(_logits(cdf) / self.value)
 
 
 class Isotonic:
     """Isotonic calibration: replaces each probability F(k) by the observed share of readings of at most k.
 
-    Thresholds are pooled, so one rising function serves all and F stays monotone.
-
-    Args:
-        cdf: Distribution functions of a validation set, `(n, 101)`.
-        reading: Its readings in percent, `(n,)`.
-
-    Reference:
-
-    - Kuleshov, Fenner, Ermon (2018). Accurate uncertainties for deep learning using calibrated regression. ICML.
+    It is fitted on a validation set. Thresholds are pooled, so one rising function serves all and F stays monotone. See
+    Kuleshov, Fenner, Ermon (2018). Accurate uncertainties for deep learning using calibrated regression. ICML.
     """
 
     def __init__(self, cdf: Cdf, reading: NDArray[np.float32]) -> None:
@@ -74,7 +64,7 @@ class Isotonic:
         self._predicted, self._observed = predicted[order], isotonic_regression(observed[order]).x
 
     def __call__(self, cdf: Cdf) -> Cdf:
-        """Return the calibrated distribution functions of other joints, float32 `(n, 101)`."""
+        """Return the calibrated distribution functions of other joints."""
         calibrated = np.interp(make_monotone(cdf), self._predicted, self._observed)
         calibrated[:, -1] = 1
         return np.asarray(calibrated, dtype=np.float32)
@@ -86,11 +76,6 @@ class RadiographContext:
     Joints of one patient are alike: a reader who has seen three eroded joints looks harder at the fourth. The logit of
     F becomes `a + b logit F - c z`, where z is the standardised expected erosion of the other joints. The three numbers
     are fitted by the CRPS on a validation set.
-
-    Args:
-        cdf: Distribution functions of the validation set, `(n, 101)`.
-        radiograph: Radiograph of each joint, `(n,)`.
-        reading: Readings in percent, `(n,)`.
     """
 
     def __init__(self, cdf: Cdf, radiograph: Strings, reading: NDArray[np.float32]) -> None:
@@ -104,13 +89,13 @@ class RadiographContext:
         self.parameters = minimize(loss, np.array([0.0, 1.0, 0.0]), method="Nelder-Mead").x
 
     def __call__(self, cdf: Cdf, radiograph: Strings) -> Cdf:
-        """Return the adapted distribution functions of other joints, float32 `(n, 101)`."""
+        """Return the adapted distribution functions of other joints."""
         z = (_erosion_of_others(cdf, radiograph) - self._centre) / self._scale
         return _adapted(_logits(cdf), z, self.parameters)
 
 
 def embed(network: Any, images: NDArray[np.uint8], *, stretched: bool = False) -> NDArray[np.float32]:
-    """Return the output of the last hidden layer, float32 `(n, n_features)`, for the arguments of `fit.predict`."""
+    """Return the output of the last hidden layer, `(n, n_features)`, for the arguments of `fit.predict`."""
     import keras
 
     from scoring.networks.heads import EMBEDDING
@@ -124,19 +109,9 @@ def neighbours_cdf(
 ) -> NDArray[np.float32]:
     """Return the distribution of the readings of the k nearest joints (thesis, section 4.6.1).
 
-    Joints that a network embeds close together look alike.
-
-    Args:
-        embedding: Embeddings of the joints to predict, `(n, n_features)`.
-        known: Embeddings of read joints, `(m, n_features)`.
-        reading: Their readings in percent, `(m,)`.
-        k: Number of neighbours, 1 to m.
-
-    Returns:
-        Distribution functions, float32 `(n, 101)`: for each whole percent, the share of the k readings up to it.
-
-    Raises:
-        ValueError: k is out of range.
+    Joints that a network embeds close together look alike. `embedding` has those of the joints to predict, `(n,
+    n_features)`, and `known` those of the joints with a reading, `(m, n_features)`. A ValueError is raised unless k is
+    within 1 to m.
     """
     if not 1 <= k <= len(known):
         raise ValueError(f"k must be within 1 to {len(known)}, the number of read joints, not {k}.")
@@ -146,7 +121,7 @@ def neighbours_cdf(
         distance = cdist(embedding[start : start + _AT_ONCE], known)
         nearest = np.argpartition(distance, k - 1, axis=1)[:, :k]
         parts.append(steps[nearest].mean(axis=1))
-    return np.concatenate(parts) if parts else np.empty((0, N_POINTS), np.float32)
+    return np.concatenate(parts)
 
 
 def _erosion_of_others(cdf: Cdf, radiograph: Strings) -> NDArray[np.float64]:

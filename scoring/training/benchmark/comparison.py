@@ -23,15 +23,8 @@ from scoring.networks.readout import ReadOutRule
 from scoring.phantom.difficulty import LIFELIKE
 from scoring.progress import Progress, no_progress
 from scoring.storage import atomic_write
-from scoring.training.benchmark.combinations import (
-    Cdf,
-    Isotonic,
-    RadiographContext,
-    Temperature,
-    embed,
-    mean_prediction,
-    neighbours_cdf,
-)
+from scoring.training.benchmark import combinations
+from scoring.training.benchmark.combinations import Cdf
 from scoring.training.candidate import predict_joints
 from scoring.training.data.joint_set import JointSet, snapshot_sha256, split
 from scoring.training.data.phantoms import PhantomSource
@@ -42,8 +35,7 @@ from scoring.training.evaluation.evaluate import Difference, Evaluation, differe
 from scoring.training.fit import predict, train
 from scoring.training.recipes import BEST, TrainingRecipe, is_transfer, recipe_named
 
-TRAINING_SEED = 11
-TEST_SEED = 7_011
+TRAINING_SEED, TEST_SEED = 11, 7_011
 
 NEIGHBOURS = (11, 31, 51, 91)
 """Numbers of neighbours to choose from; 51 to 91 were best in the thesis."""
@@ -73,7 +65,7 @@ class BenchmarkSets:
 class ComparedModel:
     """The predictions of a model for the validation and the test set, its read-out rule, and its training time.
 
-    The time is that of the last session, if the training was resumed; NaN for a stored model.
+    The time is that of the last session if the training was resumed, and NaN for a stored model.
     """
 
     name: str
@@ -81,11 +73,6 @@ class ComparedModel:
     test: Cdf
     rule: ReadOutRule
     seconds: float
-
-    @property
-    def test_predictions(self) -> Predictions:
-        """The predictions for the test set."""
-        return Predictions(self.test, self.rule)
 
     def validation_score(self, validation: JointSet) -> float:
         """Return `accuracy_and_kappa` on the validation set."""
@@ -99,13 +86,9 @@ class ComparedModel:
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """One row of the comparison.
+    """A model, its evaluation on `phantom-test`, and the lead of the reference model over it, by measure.
 
-    Attributes:
-        model: The model.
-        evaluation: Evaluation of its predictions for `phantom-test`.
-        lead: The reference model minus this one, by measure, with paired 95 % intervals; empty for the reference
-            itself.
+    The lead has paired 95 % intervals; it is empty for the reference itself.
     """
 
     model: ComparedModel
@@ -137,17 +120,9 @@ def compare_recipes(
 ) -> list[ComparedModel]:
     """Train every recipe on the same sets with the same number of epochs, unless the folder has its predictions.
 
-    Args:
-        names: Keys of `RECIPES`.
-        sets: The sets.
-        epochs: Epochs of every recipe, so that each is shown equally many joints.
-        seed: Seed of every recipe.
-        shrink: Every network sees the image averaged over squares of this side: 2 takes a quarter of the arithmetic, 1
-            leaves it to the recipe.
-        folder: Local folder for predictions and checkpoints, which are named by recipe and data. Delete it after a
-            change of the training code.
-        inception_weights: Initial weights of the transfer recipes, see `recipe_named`.
-        progress: Called with the recipe's name, the number of steps done and the total.
+    Every network sees the image averaged over squares of side `shrink`: 2 takes a quarter of the arithmetic, 1 leaves
+    it to the recipe. The local folder keeps predictions and checkpoints, which are named by recipe and data. Delete it
+    after a change of the training code.
 
     Returns:
         The recipes in the order given, each followed by the models derived from it: `WITH_NEIGHBOURS` by neighbours,
@@ -157,21 +132,16 @@ def compare_recipes(
     models = []
     for name in names:
         recipe = shrunk(recipe_named(name, seed=seed, epochs=epochs, inception_weights=inception_weights), shrink)
-        for model in _predictions(name, recipe, sets, folder, progress):
-            rule = calibrated_rule(model.validation, sets.validation.reading) if recipe.calibrated else model.rule
-            models.append(replace(model, rule=rule))
+        models += _predictions(name, recipe, sets, folder, progress)
     return models + [_with_radiograph(model, sets) for model in models if model.name == BEST]
 
 
 def stored_model_variants(stored: StoredModel, sets: BenchmarkSets) -> list[ComparedModel]:
-    """Return a stored model as it is, and recalibrated on `phantom-validation`.
-
-    It was trained on other data, and perhaps on more.
-    """
-    validation, test = (predict_joints(stored, part)[0].cdf for part in (sets.validation, sets.test))
+    """Return a stored model, which was trained on other data, as it is and recalibrated on `phantom-validation`."""
+    validation, test = (predict_joints(stored, part).cdf for part in (sets.validation, sets.test))
     model = ComparedModel(f"{stored.version}, as stored", validation, test, stored.rule, math.nan)
     variants = [model]
-    for name, calibration in (("tempered", Temperature), ("isotonic", Isotonic)):
+    for name, calibration in (("tempered", combinations.Temperature), ("isotonic", combinations.Isotonic)):
         calibrate = calibration(validation, sets.validation.reading)
         variants.append(model.derived(f"{stored.version}, {name}", calibrate(validation), calibrate(test), sets))
     return variants
@@ -191,17 +161,16 @@ def shrunk(recipe: TrainingRecipe, shrink: int) -> TrainingRecipe:
 def evaluate_models(
     models: Sequence[ComparedModel], sets: BenchmarkSets, *, reference: ComparedModel | None = None
 ) -> list[ComparisonRow]:
-    """Evaluate every model on `phantom-test`, in the order given.
+    """Evaluate every model on `phantom-test`, and compare it with the reference on the same resamples of patients.
 
-    All others are compared with the reference on the same resamples of patients. Without a reference, it is the model
-    with the highest `accuracy_and_kappa` on `phantom-validation`.
+    By default, the reference is the model with the highest `accuracy_and_kappa` on `phantom-validation`.
     """
     reference = reference or max(models, key=lambda model: model.validation_score(sets.validation))
+    best = Predictions(reference.test, reference.rule)
     rows = []
     for model in models:
-        predictions, lead = model.test_predictions, {}
-        if model is not reference:
-            lead = difference_interval(reference.test_predictions, predictions, sets.test, measures=COMPARED)
+        predictions = Predictions(model.test, model.rule)
+        lead = {} if model is reference else difference_interval(best, predictions, sets.test, measures=COMPARED)
         rows.append(ComparisonRow(model, evaluate_predictions(predictions, sets.test), lead))
     return rows
 
@@ -209,7 +178,7 @@ def evaluate_models(
 def _predictions(
     name: str, recipe: TrainingRecipe, sets: BenchmarkSets, folder: Path, progress: Progress
 ) -> list[ComparedModel]:
-    """Return the models that the recipe's network makes, all with the recipe's rule, trained now or from the folder."""
+    """Return the models that the recipe's network makes, trained now or from the folder."""
     key = hashlib.sha256((json.dumps(asdict(recipe), sort_keys=True) + sets.sha256).encode()).hexdigest()[:16]
     path = folder / f"{name}-{key}.npz"
     if not path.exists():
@@ -218,11 +187,12 @@ def _predictions(
         with atomic_write(path) as file:
             np.savez(file, allow_pickle=False, seconds=models[0].seconds, **cdfs)
     with np.load(path, allow_pickle=False) as stored:
-        seconds = float(stored["seconds"])
-        return [
-            ComparedModel(made, stored[f"validation:{made}"], stored[f"test:{made}"], recipe.rule, seconds)
-            for made in (key.removeprefix("test:") for key in stored.files if key.startswith("test:"))
-        ]
+        models = []
+        for made in (key.removeprefix("test:") for key in stored.files if key.startswith("test:")):
+            validation, test = stored[f"validation:{made}"], stored[f"test:{made}"]
+            rule = calibrated_rule(validation, sets.validation.reading) if recipe.calibrated else recipe.rule
+            models.append(ComparedModel(made, validation, test, rule, float(stored["seconds"])))
+        return models
 
 
 def _train(
@@ -239,38 +209,31 @@ def _train(
     def predicted(images: NDArray[np.uint8]) -> Cdf:
         return predict(trained.network, images, stretched=recipe.stretch)
 
-    def with_mirror(cdf: Cdf, images: NDArray[np.uint8]) -> Cdf:
-        return mean_prediction([cdf, predicted(images[:, :, ::-1])])
-
     model = ComparedModel(name, predicted(validation), predicted(test), recipe.rule, seconds)
     models = [model]
     if name == BEST:
-        mean = with_mirror(model.validation, validation), with_mirror(model.test, test)
-        models.append(model.derived(f"{name}, with mirror image", *mean, sets))
+        of_validation, of_test = (
+            combinations.mean_prediction([cdf, predicted(images[:, :, ::-1])])
+            for cdf, images in ((model.validation, validation), (model.test, test))
+        )
+        models.append(model.derived(f"{name}, with mirror image", of_validation, of_test, sets))
     if name in WITH_NEIGHBOURS:
         models.append(_with_neighbours(model, trained.network, sets, stretched=recipe.stretch))
     return models
 
 
 def _with_neighbours(model: ComparedModel, network: Any, sets: BenchmarkSets, *, stretched: bool) -> ComparedModel:
-    known, validation, test = (
-        embed(network, part.images, stretched=stretched) for part in (sets.train, sets.validation, sets.test)
-    )
-    candidates = [
-        replace(
-            model,
-            name=f"{model.name}, {k} neighbours",
-            validation=neighbours_cdf(validation, known, sets.train.reading, k),
-            test=neighbours_cdf(test, known, sets.train.reading, k),
-        )
-        for k in NEIGHBOURS
-        if k <= len(known)
-    ]
+    parts = (sets.train, sets.validation, sets.test)
+    known, *unknown = (combinations.embed(network, part.images, stretched=stretched) for part in parts)
+    candidates = []
+    for k in NEIGHBOURS:
+        if k <= len(known):
+            validation, test = (combinations.neighbours_cdf(part, known, sets.train.reading, k) for part in unknown)
+            candidates.append(replace(model, name=f"{model.name}, {k} neighbours", validation=validation, test=test))
     return max(candidates, key=lambda candidate: candidate.validation_score(sets.validation))
 
 
 def _with_radiograph(model: ComparedModel, sets: BenchmarkSets) -> ComparedModel:
-    context = RadiographContext(model.validation, sets.validation.sop_iuid, sets.validation.reading)
-    validation = context(model.validation, sets.validation.sop_iuid)
-    test = context(model.test, sets.test.sop_iuid)
-    return model.derived(f"{model.name}, with radiograph context", validation, test, sets)
+    adapt = combinations.RadiographContext(model.validation, sets.validation.sop_iuid, sets.validation.reading)
+    adapted = adapt(model.validation, sets.validation.sop_iuid), adapt(model.test, sets.test.sop_iuid)
+    return model.derived(f"{model.name}, with radiograph context", *adapted, sets)

@@ -78,13 +78,10 @@ def concatenate(parts: Sequence[JointSet]) -> JointSet:
 
 
 def split_of(patient_id: str) -> SplitName:
-    """Return the part of the data that a patient always belongs to.
+    """Return the part of the data that a patient always belongs to; "00123" and "123" are two patients.
 
     The first 8 bytes of sha256(patient_id), read as a fraction of 1: below .70 train, below .90 validation, else test.
     As it depends on nothing else, patients never move when the data grow, and all joints of a patient stay together.
-
-    Args:
-        patient_id: As the registry writes it; "00123" and "123" are two patients.
     """
     fraction = int.from_bytes(hashlib.sha256(patient_id.encode()).digest()[:8], "big") / 2**64
     if fraction < _TRAIN_BELOW:
@@ -107,7 +104,7 @@ def split(joints: JointSet) -> dict[SplitName, JointSet]:
 def snapshot_sha256(joints: JointSet) -> str:
     """Return a hash of everything in the set, so that a manifest can state exactly what a model was trained on.
 
-    The order of the joints counts, because it decides which of them share a batch.
+    It depends on the order of the joints, which decides which of them share a batch.
     """
     digest = hashlib.sha256()
     for values in (joints.images, joints.reading, joints.truth, joints.year):
@@ -126,11 +123,7 @@ def write_joint_set(path: Path | UPath, joints: JointSet) -> None:
 
 
 def read_joint_set(path: Path | UPath) -> JointSet:
-    """Read a set that `write_joint_set` stored.
-
-    Raises:
-        BadInput: The file is damaged or missing.
-    """
+    """Read a stored set, or raise BadInput if the file is damaged or missing."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return JointSet(**{name: arrays[name] for name in JointSet.__dataclass_fields__})

@@ -35,7 +35,7 @@ ENRICHED_ABOVE = 20.0
 """Erosion in percent above which joints are enriched: the rare grades, 2 to 5."""
 
 # About one radiograph in eight of a synthetic registry is not read, so more joints are drawn than requested. A patient
-# has about five radiographs of a limb; counting on half of them leaves radiographs to choose from.
+# has about five radiographs of a limb; counting on half of them leaves a choice.
 _UNREAD_SHARE, _UNREAD_EXTRA = 1.25, 100
 _RADIOGRAPHS_PER_PATIENT = 2.5
 
@@ -47,37 +47,28 @@ _NOT_DRAWING = frozenset({"batch_folder.py", "batches.py", "faults.py", "longitu
 
 @dataclass(frozen=True)
 class PhantomData:
-    """The read joints of a synthetic registry, and which of them do not follow its prevalence, `(n,)`."""
+    """The read joints of a synthetic registry; `enriched`, `(n,)`, is True for those that are not at its prevalence."""
 
     joints: JointSet
     enriched: NDArray[np.bool_]
 
-    def training_and_validation(self) -> tuple[JointSet, JointSet]:
-        """Return the training set and, from other patients and at the registry's prevalence, the validation set.
+    def split_for_training(self) -> tuple[JointSet, JointSet, NDArray[np.float32]]:
+        """Return the training set, the validation set, and the training patients' readings at natural prevalence.
 
-        The training set keeps only the severely eroded of the enriched joints. Intact and slightly eroded joints keep
-        the registry's proportions, because these decide the prediction for joints without a visible erosion, which is
-        close to 1 %, where grade 1 begins.
+        The validation set is at natural prevalence. The training set keeps only the severely eroded of the enriched
+        joints. Intact and slightly eroded joints keep their natural proportions, because these decide the prediction
+        for joints without a visible erosion, which is close to 1 %, where grade 1 begins.
         """
         part = parts_of(self.joints)
-        training = (part == "train") & (~self.enriched | (self.joints.truth > ENRICHED_ABOVE))
-        return self.joints.take(training), self.joints.take((part == "validation") & ~self.enriched)
-
-    def prior_readings(self) -> NDArray[np.float32]:
-        """Return the readings of the training patients at the registry's prevalence, in percent."""
-        return np.asarray(self.joints.reading[(parts_of(self.joints) == "train") & ~self.enriched])
+        in_training, natural = part == "train", ~self.enriched
+        training = self.joints.take(in_training & (natural | (self.joints.truth > ENRICHED_ABOVE)))
+        validation = self.joints.take((part == "validation") & natural)
+        return training, validation, self.joints.reading[in_training & natural]
 
 
 @dataclass(frozen=True)
 class PhantomSource:
-    """Draws joints of synthetic registries, or reads them from a cache.
-
-    Attributes:
-        difficulty: How hard the joints are to read.
-        cache_dir: Local folder that keeps the drawn joints for the next run; None keeps nothing.
-        workers: Number of processes that draw.
-        progress: Called while joints are drawn.
-    """
+    """Draws joints of synthetic registries with `workers` processes, or reads them from a local cache (optional)."""
 
     difficulty: Difficulty = PLAIN
     cache_dir: Path | None = None
@@ -93,11 +84,7 @@ class PhantomSource:
         limb: Limb = "hand_left",
         max_images: int | None = None,
     ) -> PhantomData:
-        """Return the read joints of the registry of `seed`.
-
-        Raises:
-            BadInput: The file in the cache is damaged.
-        """
+        """Return the read joints of the registry of `seed`; the parameters are those of `make_training_set`."""
         # The name of a difficulty is not enough: one of its numbers may have been replaced.
         numbers = hashlib.sha256(json.dumps(asdict(self.difficulty), sort_keys=True).encode()).hexdigest()[:8]
         key = f"{limb}-{self.difficulty.name}-{numbers}-{n_patients}-{seed}-{enrich}-{max_images}-{phantom_revision()}"
@@ -122,7 +109,7 @@ class PhantomSource:
         return PhantomData(replace(joints, joint=np.char.replace(joints.joint, _ENRICHED_SUFFIX, "")), enriched)
 
     def held_out(self, seed: int, n_joints: int, *, limb: Limb = "hand_left") -> JointSet:
-        """Return read joints of randomly chosen radiographs of another registry, at the registry's prevalence.
+        """Return read joints of randomly chosen radiographs of the registry of `seed`, at its prevalence.
 
         Raises:
             InvalidRequest: The registry has too few read joints.
@@ -152,20 +139,18 @@ class PhantomSource:
 
 def phantom_revision() -> str:
     """Return a short hash of all code that the pixels and readings of a phantom depend on."""
-    drawing = [path for path in Path(str(training_set.__file__)).parent.rglob("*.py") if path.name not in _NOT_DRAWING]
-    files = [Path(str(decode.__file__)), Path(str(preprocess.__file__)), *sorted(drawing)]
+    drawing = [path for path in Path(training_set.__file__).parent.glob("*.py") if path.name not in _NOT_DRAWING]
+    files = [Path(decode.__file__), Path(preprocess.__file__), *sorted(drawing)]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def _read_joints(drawn: training_set.TrainingSet) -> JointSet:
     """Return the read joints; the names of enriched ones get a suffix, because the cache holds plain joint sets."""
     read = ~np.isnan(drawn.erosion_read)
+    same = {name: getattr(drawn, name)[read] for name in ("images", "patient_id", "sop_iuid", "year")}
     return JointSet(
-        images=drawn.images[read],
         reading=drawn.erosion_read[read].astype(np.float32),
         truth=drawn.erosion_true[read].astype(np.float32),
-        patient_id=drawn.patient_id[read],
         joint=np.char.add(drawn.joint, np.where(drawn.enriched, _ENRICHED_SUFFIX, ""))[read],
-        sop_iuid=drawn.sop_iuid[read],
-        year=drawn.year[read],
+        **same,
     )

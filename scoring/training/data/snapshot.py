@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Readings of one joint this many grades apart are no borderline case: one of them must be wrong.
+# Readings of one joint this many grades apart are not a borderline case: one of them must be wrong.
 _CONFLICT = 2
 CONFLICTING = "readings two grades apart"
 """The reason for excluding a joint with such readings."""
 
 # Images loaded ahead of the current one: enough to keep four readers busy.
 _AHEAD = 256
-# A few missing files may have been removed; if at least this many are requested and none is there, the storage failed.
+# A few missing files may have been removed. If this many or more are requested and all are missing, the storage failed.
 _WHOLE_STORAGE = 20
 
 _JOINT = ["sop_iuid", "joint"]
@@ -50,9 +50,7 @@ class Snapshot:
 def latest_readings(readings: "pd.DataFrame") -> tuple["pd.DataFrame", "pd.DataFrame", int]:
     """Choose one reading per joint: the latest, unless the readings contradict each other.
 
-    Args:
-        readings: One row per reading with sop_iuid, joint and reading_percent, the latest reading of a joint last, as
-            `scoring.warehouse.queries.training_data.read_joints` returns them.
+    The rows are those of `scoring.warehouse.queries.training_data.read_joints`: one per reading, the latest last.
 
     Returns:
         The rows of the chosen readings; sop_iuid and joint of the joints with conflicting readings; and the number of
@@ -76,21 +74,14 @@ def take_snapshot(
 
     A missing, changed or damaged image is excluded with its reason. Memory is that of the result, 16 kB per joint.
 
-    Args:
-        readings: As `scoring.warehouse.queries.training_data.read_joints` returns them.
-        max_bad_share: Largest tolerated share of images that cannot be used.
-        min_rows_for_bad_share: With fewer images, the share is not checked.
-        progress: Called while images are decoded.
-
     Raises:
-        BadInput: Too many of the images cannot be used.
+        BadInput: There are `min_rows_for_bad_share` images or more, and more than `max_bad_share` of them are unusable.
         StorageUnavailable: The storage of the images failed, or all of the images are missing.
     """
     chosen, conflicting, n_discordant = latest_readings(readings)
     n = len(chosen)
-    images = np.empty((n, SIDE, SIDE), np.uint8)
-    kept = np.zeros(n, np.bool_)
-    rejected: list[RejectedImage] = []
+    images, kept = np.empty((n, SIDE, SIDE), np.uint8), np.zeros(n, np.bool_)
+    rejected = []
     rows = chosen[["image_sha256", "sop_iuid", "joint", "uri"]].itertuples(index=False, name=None)
     for i, (_, image) in enumerate(load_images(rows, SIDE, ahead=_AHEAD)):
         if isinstance(image, RejectedImage):
@@ -111,9 +102,7 @@ def take_snapshot(
         images=images,
         reading=chosen["reading_percent"].to_numpy(np.float32),
         truth=np.full(n, np.nan, np.float32),
-        patient_id=chosen["patient_id"].to_numpy(np.str_),
-        joint=chosen["joint"].to_numpy(np.str_),
-        sop_iuid=chosen["sop_iuid"].to_numpy(np.str_),
+        **{name: chosen[name].to_numpy(np.str_) for name in ("patient_id", "joint", "sop_iuid")},
         year=chosen["year"].to_numpy(np.int64),
     )
     return Snapshot(joints if kept.all() else joints.take(kept), excluded, n_discordant)

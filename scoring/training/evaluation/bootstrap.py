@@ -5,7 +5,7 @@ or radiographs. They are kept per patient, and a resample weights them by how of
 sensitivity at a specificity needs the joints in order; it weights them one by one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,10 +39,12 @@ class Predictions:
     Attributes:
         cdf: Distribution functions, raw or monotone, `(n, 101)`.
         rule: How grades and 90 % intervals are read from them.
+        engine: Name and precision of the engine that computed them.
     """
 
     cdf: NDArray[np.float32]
     rule: ReadOutRule = USUAL_RULE
+    engine: str = ""
 
     @staticmethod
     def certain(percent: NDArray[Any]) -> "Predictions":
@@ -51,7 +53,7 @@ class Predictions:
 
     def take(self, chosen: NDArray[np.int64]) -> "Predictions":
         """Return the predictions for the chosen joints."""
-        return Predictions(self.cdf[chosen], self.rule)
+        return replace(self, cdf=self.cdf[chosen])
 
 
 @dataclass(frozen=True)

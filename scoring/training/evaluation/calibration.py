@@ -38,10 +38,8 @@ def conformal_level(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, alpha
     guarantee requires exchangeable calibration joints and new joints, which another hospital's radiographs are not. It
     holds over all joints, not within a grade, and as joints of a patient are alike, few patients leave it to chance.
 
-    Args:
-        cdf: Distribution functions of the calibration joints, raw or monotone, (n, 101).
-        erosion_percent: Their readings, 0-100, (n,).
-        alpha: Tolerated share of joints outside, between 0 and 1.
+    The arguments are the distribution functions of the calibration joints, raw or monotone, (n, 101), their readings in
+    percent, (n,), and the tolerated share of joints outside, alpha, between 0 and 1.
 
     Returns:
         The `interval_level` for a `ReadOutRule`, 0 to 1. It is 1, everything that the network does not exclude, if
@@ -69,14 +67,8 @@ def grade_weights(probability: npt.NDArray[Any], grade: npt.ArrayLike) -> tuple[
     A grade is weighted by its frequency to the power of -t: t = 0 gives the median of the distribution, which rarely
     predicts rare grades, t = 1 that of a registry with equally frequent grades. Of 21 powers, the one with the highest
     `accuracy_and_kappa` (`metrics.confusion_measures`) is chosen. A validation set has few joints of the rare grades,
-    so one number is fitted instead of five borders or six weights.
-
-    Args:
-        probability: Grade probabilities of validation joints, (n, 6).
-        grade: Their read grades, (n,).
-
-    Raises:
-        InvalidRequest: There is no joint.
+    so one number is fitted instead of five borders or six weights. The arguments are the grade probabilities of
+    validation joints, (n, 6), and their read grades, (n,); without joints, InvalidRequest is raised.
     """
     truth = np.asarray(grade, dtype=np.int64)
     if not len(truth):

@@ -15,7 +15,7 @@ from scoring.training.evaluation.metrics import confusion_matrix, confusion_meas
 from scoring.training.evaluation.subgroups import exposure, side
 
 METRICS = ("accuracy_and_kappa", "class_normalized_accuracy", "quadratic_weighted_kappa", "within_one_accuracy")
-"""Metrics to compare two models by, of `metrics.confusion_measures`; larger is better. The first is the default."""
+"""Metrics to compare two models by, from `metrics.confusion_measures`; larger is better. The first is the default."""
 
 MIN_TEST_PATIENTS = 10
 """With fewer patients, a bootstrap over patients has too little to draw from for a meaningful interval."""
@@ -44,9 +44,8 @@ class Verdict:
         proposed: True if the challenger is proposed.
         reasons: The reasons; if it is not proposed, every obstacle.
         metric: One of `METRICS`.
-        champion: The champion's value on all test joints; NaN if it is not defined.
-        challenger: The challenger's value.
-        interval: 95 % interval of challenger minus champion from a bootstrap over patients; NaN if it is not defined.
+        champion, challenger: Their values on all test joints; NaN if not defined.
+        interval: 95 % interval of challenger minus champion from a bootstrap over patients; NaN if not defined.
         n_joints, n_patients: Numbers of test joints and test patients.
         subgroups: Subgroups by kind of joint, side, exposure and severity that have joints.
     """
@@ -76,11 +75,7 @@ def judge(
     It is proposed if the test set has `MIN_TEST_PATIENTS` or more, the interval of the difference is above 0, its
     engines agree, and in no subgroup of `MIN_SUBGROUP_JOINTS` or more its mean grade difference from the readings
     exceeds the champion's by more than `max_subgroup_loss` grades. Neither model was trained on patients of the test.
-
-    Raises:
-        InvalidRequest: The metric is unknown.
     """
-    check_metric(metric)
     grades = [read_out(predictions.cdf, predictions.rule).grade for predictions in (champion, challenger)]
     values = [float(confusion_measures(confusion_matrix(joints.grades, predicted))[metric]) for predicted in grades]
     difference = difference_interval(challenger, champion, joints, measures=[metric])[metric]
@@ -119,11 +114,7 @@ def judge(
 
 
 def check_metric(name: str) -> None:
-    """Check that a metric is one of `METRICS`.
-
-    Raises:
-        InvalidRequest: It is not.
-    """
+    """Raise InvalidRequest if a metric is not one of `METRICS`."""
     if name not in METRICS:
         raise InvalidRequest(f"There is no metric {name!r}. Use one of: {', '.join(METRICS)}.")
 

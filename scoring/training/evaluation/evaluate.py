@@ -1,5 +1,6 @@
 """Evaluation of a model on a set of joints: every measure with its interval, next to trivial predictions."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,14 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.training.data.joint_set import JointSet
-from scoring.training.evaluation.bootstrap import (
-    Against,
-    Interval,
-    PatientSums,
-    Predictions,
-    patient_sums,
-    percentile_interval,
-)
+from scoring.training.evaluation.bootstrap import Against, Interval, Predictions, patient_sums, percentile_interval
 from scoring.training.evaluation.metrics import wilson_interval
 from scoring.training.evaluation.subgroups import Subgroup, evaluate_subgroups
 
@@ -76,10 +70,12 @@ class Evaluation:
     subgroups: list[Subgroup]
     engine: str
 
-    def to_dict(self, digits: int = 4) -> dict[str, Any]:
-        """Return plain numbers for JSON, rounded; NaN becomes None."""
-        rounded: dict[str, Any] = _rounded(asdict(self), digits)
-        return rounded
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers for JSON, rounded to four digits; NaN becomes None."""
+        found: dict[str, Any] = json.loads(
+            json.dumps(asdict(self)), parse_float=lambda text: round(float(text), 4), parse_constant=lambda _: None
+        )
+        return found
 
 
 @dataclass(frozen=True)
@@ -91,16 +87,8 @@ class Difference:
     high: float
 
 
-def evaluate_predictions(
-    predictions: Predictions, joints: JointSet, *, against: Against = "reading", engine: str = ""
-) -> Evaluation:
-    """Compare predictions for every joint of a set with the registry's readings or the phantom's truth.
-
-    None of the patients should be in the training set. `engine` is part of the result only.
-
-    Raises:
-        ValueError: There is no joint, a joint has no reading (or truth), or a prediction is missing.
-    """
+def evaluate_predictions(predictions: Predictions, joints: JointSet, *, against: Against = "reading") -> Evaluation:
+    """Compare predictions for the joints of a set with readings or truth; no patient should be in the training set."""
     sums = patient_sums(predictions, joints, against)
     measures = sums.estimates()
     confusion = sums.sums["confusion"].sum(axis=0).astype(np.int64)
@@ -125,11 +113,15 @@ def evaluate_predictions(
         always_0=certain(np.zeros(n)),
         errorless_reader=certain(_on_grid(joints.truth)) if joints.truth_known else None,
         reader=certain(joints.reading) if against == "truth" else None,
-        pit=_pit_shares(sums),
-        reliability=_reliability(sums),
+        pit=np.diff((sums.sums["pit"].sum(axis=0) / n)[2::2], prepend=0).tolist(),
+        reliability=[
+            {"n": int(k), "confidence": float(confidence / k), "hits": float(hits / k)}
+            for k, confidence, hits in sums.sums["confidence"].sum(axis=0)
+            if k
+        ],
         spread=_spread(joints.reading if against == "reading" else joints.truth, sums.score),
         subgroups=evaluate_subgroups(predictions, joints, against),
-        engine=engine,
+        engine=predictions.engine,
     )
 
 
@@ -145,16 +137,6 @@ def difference_interval(
 
     Both are evaluated on the same resamples of patients. Joints that are hard for both cancel, so the interval is
     narrower than two single intervals suggest. Errors and the CRPS are better when they are smaller.
-
-    Args:
-        challenger: Predictions of the first model for every joint.
-        champion: Predictions of the second model.
-        joints: The set.
-        measures: Names of `Evaluation.measures`.
-        against: The reference.
-
-    Raises:
-        ValueError: A measure is unknown, or the set cannot be evaluated.
     """
     both = [patient_sums(predictions, joints, against) for predictions in (challenger, champion)]
     first, second = (sums.estimates() for sums in both)
@@ -171,19 +153,6 @@ def _on_grid(percent: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.rint(percent / _READING_GRID) * _READING_GRID
 
 
-def _pit_shares(sums: PatientSums) -> list[float]:
-    cumulated = (sums.sums["pit"].sum(axis=0) / sums.sums["n"].sum())[::2]
-    return [float(share) for share in np.diff(cumulated[1:], prepend=0)]
-
-
-def _reliability(sums: PatientSums) -> list[dict[str, float]]:
-    return [
-        {"n": int(n), "confidence": float(confidence / n), "hits": float(hits / n)}
-        for n, confidence, hits in sums.sums["confidence"].sum(axis=0)
-        if n
-    ]
-
-
 def _spread(reference: NDArray[np.float32], predicted: NDArray[np.float64]) -> list[dict[str, float]]:
     step = _on_grid(reference)
     found = []
@@ -193,13 +162,3 @@ def _spread(reference: NDArray[np.float32], predicted: NDArray[np.float64]) -> l
             named = {f"q{q:02d}": float(x) for q, x in zip(_QUANTILES, quantiles, strict=True)}
             found.append({"erosion": float(value), "n": int(n)} | named)
     return found
-
-
-def _rounded(value: Any, digits: int) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item, digits) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item, digits) for item in value]
-    if isinstance(value, float):
-        return None if np.isnan(value) else round(float(value), digits)
-    return value

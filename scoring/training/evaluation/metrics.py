@@ -12,54 +12,35 @@ import numpy.typing as npt
 
 from scoring.clinical import ratingen
 from scoring.networks.readout import USUAL_RULE, ReadOutRule, make_monotone, read_out
-from scoring.training.evaluation.sums import (
-    Floats,
-    check_grades,
-    check_readings,
-    divide,
-    mean_over_grades,
-    squared_cdf_distance,
-)
+from scoring.training.evaluation import sums
+from scoring.training.evaluation.sums import Floats, check_grades, divide, mean_over_grades
 
 GROSS_ERROR = 3
 """A prediction this many grades from the truth is a gross error."""
 
 
-def confusion_matrix(
-    truth: npt.ArrayLike, predicted: npt.ArrayLike, n: int = ratingen.N_GRADES
-) -> npt.NDArray[np.int64]:
-    """Count the pairs of true and predicted grade.
-
-    Args:
-        truth: True grades 0..n-1, shape (m,).
-        predicted: Predicted grades 0..n-1, shape (m,).
-        n: Number of grades.
-
-    Returns:
-        Counts, int64 (n, n); the row is the truth.
+def confusion_matrix(truth: npt.ArrayLike, predicted: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Count the pairs of true grades, `(m,)`, and predicted grades, `(m,)`: int64 `(6, 6)`; the row is the truth.
 
     Raises:
-        ValueError: A grade is not a whole number within 0..n-1 (NaN included), or the lengths differ.
+        ValueError: A grade is not a whole number within 0 to 5 (NaN included), or the lengths differ.
     """
-    rows, columns = check_grades("truth", truth, n), check_grades("predicted", predicted, n)
+    rows, columns = check_grades("truth", truth), check_grades("predicted", predicted)
     if rows.shape != columns.shape:
         raise ValueError(f"truth and predicted must have the same length, not {rows.shape} and {columns.shape}.")
+    n = ratingen.N_GRADES
     return np.bincount(rows * n + columns, minlength=n * n).reshape(n, n)
 
 
 def class_normalized_accuracy(confusion: npt.NDArray[Any]) -> float:
-    """Return the mean recall over the grades (balanced accuracy); NaN without joints.
-
-    A grade without joints is excluded from the mean.
-    """
+    """Return the mean recall over the grades that have joints (balanced accuracy); NaN without joints."""
     return float(confusion_measures(confusion)["class_normalized_accuracy"])
 
 
 def within_one_accuracy(confusion: npt.NDArray[Any]) -> float:
-    """Return the mean over the grades of the share of their joints predicted at most one grade off.
+    """Return the mean over the grades with joints of the share predicted at most one grade off; NaN without joints.
 
-    Many readings are on the border between two grades, so readers count one grade off as agreement. A grade without
-    joints is excluded from the mean; NaN without joints.
+    Many readings are on the border between two grades, so readers count one grade off as agreement.
     """
     return float(confusion_measures(confusion)["within_one_accuracy"])
 
@@ -67,25 +48,19 @@ def within_one_accuracy(confusion: npt.NDArray[Any]) -> float:
 def quadratic_weighted_kappa(confusion: npt.NDArray[Any]) -> float:
     """Return Cohen's kappa weighted by squared grade distance: 1 is agreement, 0 is chance, below is worse than chance.
 
-    Cohen, Psychol Bull 1968;70:213-20. NaN if truth and prediction are all in the same single grade, or without joints.
+    Cohen, Psychol Bull 1968;70:213-20. NaN without joints, or if all truths and predictions are one grade.
     """
     return float(confusion_measures(confusion)["quadratic_weighted_kappa"])
 
 
 def confusion_measures(confusions: npt.NDArray[Any]) -> dict[str, Floats]:
-    """Return all measures that need only the confusion matrix, for any number of matrices at once.
+    """Return all measures that need only the confusion matrix, for any number of matrices, `(..., n, n)`, at once.
 
     `erosion_unweighted_recall` is the mean of sensitivity and specificity for any erosion, grade 1 or more.
     `accuracy_and_kappa` is the mean of class-normalised accuracy and kappa: the first alone rewards calling healthy
     joints eroded, the second alone rewards never predicting a rare grade. It chooses epochs, grade weights, recipes and
     champions. `gross_errors` counts the joints predicted three or more grades off. The others are the functions above.
-
-    Args:
-        confusions: Counts, (..., n, n); the row is the truth.
-
-    Returns:
-        accuracy, class_normalized_accuracy, within_one_accuracy, quadratic_weighted_kappa, accuracy_and_kappa,
-        gross_errors, erosion_unweighted_recall, each of shape (...); NaN where a measure is not defined.
+    Each has shape `(...)` and is NaN where it is not defined.
     """
     counts = np.asarray(confusions, dtype=np.float64)
     grades = np.arange(counts.shape[-1])
@@ -115,16 +90,8 @@ def wilson_interval(proportion: float, n: int, confidence: float = 0.95) -> tupl
 
     It assumes n independent trials. Joints of one patient are not independent, so over joints it is too narrow.
 
-    Args:
-        proportion: Share of successes, 0-1.
-        n: Number of trials, at least 1.
-        confidence: Between 0 and 1, both excluded.
-
-    Returns:
-        Lower and upper limit, within 0-1.
-
     Raises:
-        ValueError: An argument is outside its range.
+        ValueError: The proportion is outside 0 to 1, n is below 1, or the confidence is not between 0 and 1.
     """
     if not 0 <= proportion <= 1:
         raise ValueError("proportion must be within 0 to 1.")
@@ -141,29 +108,20 @@ def wilson_interval(proportion: float, n: int, confidence: float = 0.95) -> tupl
 def crps(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike) -> float:
     """Return the continuous ranked probability score: 0 is a certain and correct distribution, 1 the worst.
 
-    The mean over joints and over k = 0..100 of (F[k] - H(k - R))^2, with H(k - R) = 1 for k >= R (Hersbach, Weather
-    Forecast 2000;15:559-70, as a mean over 101 points as in the network's loss). F is scored as given.
-
-    Args:
-        cdf: Distribution functions, (n, 101).
-        erosion_percent: Read erosion R, 0-100, (n,).
-
-    Returns:
-        The score; NaN without joints.
+    For distribution functions F, `(n, 101)`, and read erosions R in percent, `(n,)`, it is the mean over joints and
+    k = 0..100 of (F[k] - H(k - R))^2, with H(k - R) = 1 for k >= R (Hersbach, Weather Forecast 2000;15:559-70; here the
+    mean over 101 points, as in the network's loss). F is scored as given. NaN without joints.
 
     Raises:
         ValueError: Shapes do not fit, or a reading is missing or outside 0 to 100.
     """
-    return _mean(squared_cdf_distance(cdf, erosion_percent))
+    return _mean(sums.squared_cdf_distance(cdf, erosion_percent))
 
 
 def evaluate(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, rule: ReadOutRule = USUAL_RULE) -> dict[str, float]:
-    """Return the measures of an epoch: a network's output compared with readings.
+    """Return the measures of an epoch: a network's output, `(n, 101)`, compared with readings in percent, `(n,)`.
 
-    Args:
-        cdf: Output of the network, raw or monotone, (n, 101); made monotone first, as in scoring.
-        erosion_percent: Read erosion, 0-100, (n,).
-        rule: How grades are read from the output.
+    The output is made monotone first, as in scoring.
 
     Returns:
         n, accuracy, class_normalized_accuracy, within_one_accuracy, quadratic_weighted_kappa, accuracy_and_kappa,
@@ -173,7 +131,7 @@ def evaluate(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike, rule: ReadOu
     Raises:
         ValueError: Shapes do not fit, a reading is missing or outside 0 to 100, or an output is not a probability.
     """
-    truth = check_readings(erosion_percent)
+    truth = sums.check_readings(erosion_percent)
     prediction = read_out(cdf, rule)
     measures = confusion_measures(confusion_matrix(ratingen.grade(truth), prediction.grade))
     error = prediction.mean - truth

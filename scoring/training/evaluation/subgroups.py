@@ -1,6 +1,5 @@
 """The measures of parts of a test set: they show where a model is worse than its mean suggests."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -61,12 +60,20 @@ def evaluate_subgroups(predictions: Predictions, joints: JointSet, against: Agai
     Differences between groups may be due to chance: of some thirty groups, one or two are outside their interval.
     Groups of fewer than `MIN_PATIENTS` patients are listed and suppressed.
     """
-    found = []
+    reference = joints.reading if against == "reading" else joints.truth
+    groupings: dict[By, NDArray[np.generic]] = {
+        "joint": joints.joint,
+        "side": side(joints),
+        "exposure": exposure(joints),
+        "severity": np.asarray(ratingen.grade(reference), dtype=np.int64),
+        "year": joints.year,
+    }
     # The groups need no pixels, and copying them would take most of the time.
     bare = replace(joints, images=joints.images[:, :0, :0])
-    for by, group in _groupings(joints, against):
+    found = []
+    for by, group in groupings.items():
         present = set(group.tolist())
-        for name in _ORDER[by] if by in _ORDER else sorted(present):
+        for name in _ORDER.get(by, sorted(present)):
             if name in present:
                 chosen = np.flatnonzero(group == name)
                 found.append(_evaluate(by, str(name), predictions.take(chosen), bare.take(chosen), against))
@@ -86,26 +93,11 @@ def side(joints: JointSet) -> NDArray[np.str_]:
     return np.array([joint_by_column(str(column)).side for column in columns])[index]
 
 
-def _groupings(joints: JointSet, against: Against) -> Iterator[tuple[By, NDArray[np.generic]]]:
-    reference = joints.reading if against == "reading" else joints.truth
-    yield "joint", joints.joint
-    yield "side", side(joints)
-    yield "exposure", exposure(joints)
-    yield "severity", np.asarray(ratingen.grade(reference), dtype=np.int64)
-    yield "year", joints.year
-
-
 def _evaluate(by: By, group: str, predictions: Predictions, joints: JointSet, against: Against) -> Subgroup:
     if len(np.unique(joints.patient_id)) < MIN_PATIENTS:
         return Subgroup(by, group, None, None, {}, {})
     sums = patient_sums(predictions, joints, against)
     names = [name for name in MEASURES if by != "severity" or name != "quadratic_weighted_kappa"]
     estimates, intervals = sums.estimates(), sums.intervals()
-    return Subgroup(
-        by=by,
-        group=group,
-        n=len(joints),
-        n_patients=sums.n_patients,
-        measures={name: estimates[name] for name in names},
-        patient_intervals={name: intervals[name] for name in names},
-    )
+    measures, limits = {name: estimates[name] for name in names}, {name: intervals[name] for name in names}
+    return Subgroup(by, group, len(joints), sums.n_patients, measures, limits)

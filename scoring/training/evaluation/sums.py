@@ -4,8 +4,8 @@ Some functions return the contribution of each joint to a sum, the others the me
 leading axes of any shape, so one call computes a measure for a thousand resamples of the patients
 (`evaluation.bootstrap`).
 
-Arguments of several functions are `erosion_percent`, the read erosion, 0-100, (n,), and `cdf`, monotone distribution
-functions, (n, 101). A ValueError is raised if shapes do not fit, or if a reading is missing or outside 0 to 100.
+`erosion_percent` is the read erosion, 0-100, (n,), and `cdf` has monotone distribution functions, (n, 101). Functions
+of these raise a ValueError if shapes do not fit, or if a reading is missing or outside 0 to 100.
 """
 
 from typing import Any
@@ -88,16 +88,10 @@ def icc(sums: Floats) -> Floats:
 def sensitivity_at_specificity(
     score: npt.ArrayLike, positive: npt.ArrayLike, weight: npt.ArrayLike, specificity: float = SPECIFICITY
 ) -> Floats:
-    """Return the sensitivity at the lowest threshold that reaches the specificity.
+    """Return the sensitivity at the lowest threshold of the score that reaches the specificity, (...).
 
-    Args:
-        score: Larger means more likely positive, (n,).
-        positive: Whether each joint is positive, (n,).
-        weight: How often each joint counts, (..., n).
-        specificity: Between 0 and 1.
-
-    Returns:
-        The sensitivity, (...); NaN without positive or without negative joints.
+    A joint with a larger score, (n,), is more likely positive, and counts as often as its weight, (..., n), says. NaN
+    without positive or without negative joints.
     """
     score, weight = np.asarray(score, dtype=np.float64), np.asarray(weight, dtype=np.float64)
     positive = np.asarray(positive, dtype=np.bool_)
@@ -146,11 +140,8 @@ def cdf_around(cdf: npt.NDArray[Any], erosion_percent: npt.ArrayLike) -> tuple[F
 def confidence_bins(grade_probability: npt.NDArray[Any], grade: npt.ArrayLike) -> Floats:
     """Return the contribution of each joint to a reliability diagram of its most probable grade, (n, 10, 3).
 
-    In the joint's bin, these are 1, the probability, and whether the grade is correct; in the other bins 0.
-
-    Args:
-        grade_probability: Probability of each grade, (n, 6).
-        grade: Read grades, (n,).
+    In the joint's bin, these are 1, the probability, and whether the grade is correct; in the other bins 0. The
+    arguments are the probability of each grade, (n, 6), and the read grades, (n,).
     """
     truth = check_grades("grade", grade)
     most_probable = np.argmax(grade_probability, axis=1)
@@ -186,13 +177,9 @@ def smallest_detectable_change(squares: Floats, freedom: Floats, *, reference_er
     SD of a reader. Against a reading, both err. As between two readers, each is assigned half of the variance, so SEM
     is the SD over sqrt(2); with an error-free reading, the method's own figure would be sqrt(2) times as large.
 
-    Args:
-        squares: Sum over patients of the squared distances of their radiographs' errors from their mean error, (...).
-        freedom: Sum over patients of their number of radiographs minus one, (...).
-        reference_errs: True if the reference is a reading, which has an error of its own.
-
-    Returns:
-        The change, in the unit of the errors, (...); NaN if no patient has two radiographs.
+    `squares` is the sum over patients of the squared distances of their radiographs' errors from their mean error, and
+    `freedom` that of their number of radiographs minus one, (...) both. `reference_errs` is True if the reference is a
+    reading. The result is in the unit of the errors; NaN if no patient has two radiographs.
     """
     error = np.sqrt(divide(squares, freedom))
     sem = error / np.sqrt(2) if reference_errs else error
@@ -207,18 +194,16 @@ def mean_over_grades(hits: Floats, counts: Floats) -> Floats:
 
 def divide(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> Floats:
     """Return the quotient, and NaN where the denominator is 0: without joints there is no mean."""
-    over, under = np.broadcast_arrays(
-        np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
-    )
+    over, under = np.broadcast_arrays(numerator, denominator)
     quotient = np.full(over.shape, np.nan)
     np.divide(over, under, out=quotient, where=under != 0)
     return quotient
 
 
-def check_grades(name: str, grades: npt.ArrayLike, n: int = ratingen.N_GRADES) -> npt.NDArray[np.int64]:
-    """Return the grades as int64 after checking that they are whole numbers within 0 to n - 1."""
+def check_grades(name: str, grades: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return the grades as int64 after checking that they are whole numbers within 0 to 5."""
     given = np.asarray(grades, dtype=np.float64)
-    raise_where(name, ~((given >= 0) & (given < n) & (given == np.floor(given))), f"a whole number within 0 to {n - 1}")
+    raise_where(name, ~np.isin(given, range(ratingen.N_GRADES)), "a whole number within 0 to 5")
     return given.astype(np.int64)
 
 

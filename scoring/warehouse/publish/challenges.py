@@ -13,31 +13,19 @@ from sqlalchemy.engine import Connection, Engine
 
 from scoring.errors import InvalidRequest
 from scoring.warehouse.engine import transaction
-from scoring.warehouse.statements import statement
+from scoring.warehouse.statements import insert
 
 
 @dataclass(frozen=True)
 class SnapshotFacts:
-    """Facts of a training snapshot.
-
-    Attributes:
-        sha256: Hash of the snapshot.
-        cut_off: Newest batch included.
-        preprocessing_version: Version of the image preprocessing.
-        n_joints: Number of joints.
-        n_patients: Number of patients.
-        joints_by_grade: Number of joints read as grade 0 to 5.
-        excluded: Number of read joints that were excluded, by reason.
-        n_discordant: Number of joints with several, different readings.
-        synthetic: True if any image came from a batch of synthetic phantoms.
-    """
+    """Facts of a training snapshot; the comments of `scoring.training_snapshot` explain them."""
 
     sha256: str
     cut_off: date
     preprocessing_version: str
     n_joints: int
     n_patients: int
-    joints_by_grade: Sequence[int]
+    joints_by_grade: list[int]
     excluded: Mapping[str, int]
     n_discordant: int
     synthetic: bool
@@ -45,22 +33,10 @@ class SnapshotFacts:
 
 @dataclass(frozen=True)
 class ChallengeFacts:
-    """Facts of a comparison of two models; NaN becomes null.
+    """Facts of a comparison of two models; the comments of `scoring.challenge` explain them. NaN becomes null.
 
     Attributes:
-        snapshot_sha256: Snapshot with the test patients.
-        champion: Version of the champion.
-        challenger: Version of the challenger.
-        metric: Metric of the comparison.
-        champion_value: Result of the champion.
-        challenger_value: Result of the challenger.
-        interval: 95 % interval of the difference.
-        n_joints: Number of test joints.
-        n_patients: Number of test patients.
-        subgroups: Results by subgroup.
-        candidates: Validation score of every candidate of the run, by version.
-        proposed: True if the gate proposes to promote the challenger.
-        reasons: Reasons of the gate, one sentence each.
+        interval: 95 % interval of the difference, challenger minus champion.
     """
 
     snapshot_sha256: str
@@ -75,42 +51,40 @@ class ChallengeFacts:
     subgroups: Sequence[Mapping[str, Any]]
     candidates: Mapping[str, float]
     proposed: bool
-    reasons: Sequence[str]
+    reasons: list[str]
 
 
 def record_snapshot(engine: Engine, run_id: UUID | str, facts: SnapshotFacts) -> None:
     """Record the snapshot of a retraining. A repeated step with the same snapshot changes nothing."""
-    row = asdict(facts) | {
-        "run_id": str(run_id),
-        "joints_by_grade": list(facts.joints_by_grade),
-        "excluded": json.dumps(dict(facts.excluded), sort_keys=True),
-    }
+    row = asdict(facts) | {"run_id": run_id, "excluded": json.dumps(facts.excluded, sort_keys=True)}
+    row["snapshot_sha256"] = row.pop("sha256")
     with transaction(engine) as connection:
-        connection.execute(statement("record_snapshot"), row)
+        insert(connection, "scoring.training_snapshot", row, keep_existing=True)
 
 
 def record_challenge(engine: Engine, run_id: UUID | str, facts: ChallengeFacts) -> int:
     """Record a comparison, unless an earlier attempt of the step has recorded it. Returns its number."""
+    low, high = facts.interval
     figures = {
         "champion_value": facts.champion_value,
         "challenger_value": facts.challenger_value,
         "difference": facts.challenger_value - facts.champion_value,
-        "difference_low": facts.interval[0],
-        "difference_high": facts.interval[1],
+        "difference_low": low,
+        "difference_high": high,
     }
     row = asdict(facts) | {
-        "run_id": str(run_id),
+        "run_id": run_id,
         **{name: None if math.isnan(value) else float(value) for name, value in figures.items()},
-        "subgroups": json.dumps([dict(subgroup) for subgroup in facts.subgroups]),
-        "candidates": json.dumps(dict(facts.candidates), sort_keys=True),
-        "reasons": list(facts.reasons),
+        "subgroups": json.dumps(facts.subgroups),
+        "candidates": json.dumps(facts.candidates, sort_keys=True),
     }
+    del row["interval"]
     with transaction(engine) as connection:
-        connection.execute(statement("record_challenge"), row)
+        insert(connection, "scoring.challenge", row, keep_existing=True)
         number = connection.scalar(
             sa.text(
-                "SELECT challenge_id FROM scoring.challenge WHERE run_id = CAST(:run_id AS uuid)"
-                " AND champion = :champion AND challenger = :challenger AND metric = :metric"
+                "SELECT challenge_id FROM scoring.challenge WHERE run_id = :run_id AND champion = :champion"
+                " AND challenger = :challenger AND metric = :metric"
             ),
             row,
         )
@@ -123,10 +97,8 @@ def check_decision(connection: Connection, challenge_id: int, decision: str) -> 
     Raises:
         InvalidRequest: It was.
     """
-    decided = connection.scalar(
-        sa.text("SELECT decision FROM scoring.challenge_decision WHERE challenge_id = :challenge_id"),
-        {"challenge_id": challenge_id},
-    )
+    query = sa.text("SELECT decision FROM scoring.challenge_decision WHERE challenge_id = :challenge_id")
+    decided = connection.scalar(query, {"challenge_id": challenge_id})
     if decided not in {None, decision}:
         raise InvalidRequest(
             f"Challenge {challenge_id} was {decided} before (see analyst.challenge). Retrain to compare the models "
@@ -134,24 +106,15 @@ def check_decision(connection: Connection, challenge_id: int, decision: str) -> 
         )
 
 
-def record_decision(engine: Engine, challenge_id: int, decision: str, decided_by: str, reason: str) -> bool:
-    """Record the decision on a challenge: `promoted` or `rejected`.
-
-    Returns:
-        False if the same was decided before; nothing is written then.
+def record_decision(engine: Engine, challenge_id: int, decision: str, decided_by: str, reason: str) -> None:
+    """Record the decision on a challenge: `promoted` or `rejected`. The same decision is recorded only once.
 
     Raises:
         InvalidRequest: The person or the reason is empty, or the opposite was decided before.
     """
     if not decided_by.strip() or not reason.strip():
         raise InvalidRequest("A decision needs a person and a reason. Give both.")
+    row = {"challenge_id": challenge_id, "decision": decision, "decided_by": decided_by, "reason": reason}
     with transaction(engine) as connection:
-        inserted = connection.execute(
-            sa.text(
-                "INSERT INTO scoring.challenge_decision (challenge_id, decision, decided_by, reason)"
-                " VALUES (:challenge_id, :decision, :decided_by, :reason) ON CONFLICT (challenge_id) DO NOTHING"
-            ),
-            {"challenge_id": challenge_id, "decision": decision, "decided_by": decided_by, "reason": reason},
-        )
+        insert(connection, "scoring.challenge_decision", row, keep_existing=True)
         check_decision(connection, challenge_id, decision)
-    return inserted.rowcount == 1

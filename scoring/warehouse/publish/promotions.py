@@ -15,31 +15,35 @@ from sqlalchemy.engine import Connection, Engine
 from scoring.errors import InvalidRequest, ModelRejected
 from scoring.warehouse.engine import transaction
 from scoring.warehouse.publish import runs
-from scoring.warehouse.publish.model_comparison import publish_model_comparison
+from scoring.warehouse.publish.analytics import publish_model_comparison
 from scoring.warehouse.queries.models import champion, promoted
 from scoring.warehouse.queries.rescoring import former_champion, is_complete
-from scoring.warehouse.statements import statement
-
-WEIGHTS = "weights.npz"
+from scoring.warehouse.statements import insert
 
 
 def register_model(engine: Engine, manifest: Mapping[str, Any]) -> bool:
-    """Register a model. The weights of a version never change.
-
-    Args:
-        engine: The warehouse.
-        manifest: The model's manifest from the model store. It is stored as JSON, and in part as columns.
+    """Register a model with its manifest from the model store. The weights of a version never change.
 
     Returns:
         False if the model was registered before.
 
     Raises:
         ModelRejected: The version is registered with other weights, or the manifest lacks a value.
-        WarehouseUnavailable: The server cannot be reached.
     """
-    row = _row(manifest)
+    try:
+        row = {
+            "version": manifest["version"],
+            "architecture": manifest["architecture"],
+            "input_size": manifest["input_side"],
+            "preprocessing_version": manifest["preprocessing_version"],
+            "weights_sha256": manifest["files"]["weights.npz"]["sha256"],
+            "trained_on_synthetic": manifest["trained_on_synthetic"],
+            "manifest": json.dumps(manifest, sort_keys=True),
+        }
+    except KeyError as missing:
+        raise ModelRejected(f"The model's manifest lacks {missing}. Export the model again.") from missing
     with transaction(engine) as connection:
-        inserted = connection.execute(statement("register_model"), row)
+        is_new = insert(connection, "scoring.model_version", row, keep_existing=True)
         known = connection.execute(
             sa.text("SELECT weights_sha256, preprocessing_version FROM scoring.model_version WHERE version = :version"),
             row,
@@ -49,22 +53,7 @@ def register_model(engine: Engine, manifest: Mapping[str, Any]) -> bool:
             f"Model {manifest['version']} is registered in the warehouse with other weights or preprocessing. Store "
             "the changed model under a new version."
         )
-    return inserted.rowcount == 1
-
-
-def _row(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return {
-            "version": manifest["version"],
-            "architecture": manifest["architecture"],
-            "input_size": manifest["input_side"],
-            "preprocessing_version": manifest["preprocessing_version"],
-            "weights_sha256": manifest["files"][WEIGHTS]["sha256"],
-            "trained_on_synthetic": manifest["trained_on_synthetic"],
-            "manifest": json.dumps(manifest, sort_keys=True),
-        }
-    except KeyError as missing:
-        raise ModelRejected(f"The model's manifest lacks {missing}. Export the model again.") from missing
+    return is_new
 
 
 def promote(engine: Engine, version: str, promoted_by: str, reason: str) -> bool:
@@ -93,10 +82,8 @@ def promote(engine: Engine, version: str, promoted_by: str, reason: str) -> bool
         runs.publish_lock(connection)
         active, last = champion(connection), promoted(connection)
         if last is None or last["model_version"] != version:
-            connection.execute(
-                sa.text("INSERT INTO scoring.promotion (version, promoted_by, reason) VALUES (:version, :by, :reason)"),
-                {"version": version, "by": promoted_by, "reason": reason},
-            )
+            row = {"version": version, "promoted_by": promoted_by, "reason": reason}
+            insert(connection, "scoring.promotion", row)
             if active is None or is_complete(connection, version):
                 activate(connection, version, run_id=None, n_missing=0)
                 return True
@@ -124,13 +111,9 @@ def activate(connection: Connection, version: str, *, run_id: UUID | str | None,
             "activated; the new predictions are kept. Run `scoring rescore` again."
         )
     if active is None or active["model_version"] != version:
-        connection.execute(
-            sa.text(
-                "INSERT INTO scoring.activation (promotion_id, run_id, n_missing)"
-                " SELECT max(promotion_id), :run_id, :n_missing FROM scoring.promotion"
-            ),
-            {"run_id": None if run_id is None else str(run_id), "n_missing": n_missing},
-        )
+        newest = connection.scalar(sa.text("SELECT max(promotion_id) FROM scoring.promotion"))
+        row = {"promotion_id": newest, "run_id": run_id, "n_missing": n_missing}
+        insert(connection, "scoring.activation", row)
     former = former_champion(connection, version)
     if former is not None:
         publish_model_comparison(connection, former, version, run_id)

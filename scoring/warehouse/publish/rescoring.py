@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from scoring.warehouse.bulk import insert_missing
-from scoring.warehouse.publish.predictions import PREDICTION_KEY, PredictionRun, joint_prediction_rows
+from scoring.warehouse.publish.predictions import PredictionRun
 
 
 @dataclass(frozen=True)
@@ -44,24 +44,17 @@ def publish_shard(
     Returns:
         Numbers of planned images by outcome; images scored by an earlier attempt of this run count as scored.
     """
-    batch_date = planned.set_index("image_sha256")["batch_date"]
-    rows = joint_prediction_rows(predictions, run).assign(batch_date=predictions["image_sha256"].map(batch_date))
-    insert_missing(connection, "scoring.joint_prediction", rows, key=PREDICTION_KEY)
+    batch_date = predictions["image_sha256"].map(planned.set_index("image_sha256")["batch_date"])
+    rows = predictions.assign(**(vars(run) | {"batch_date": batch_date}))
+    insert_missing(connection, "scoring.joint_prediction", rows)
     reasons = pd.DataFrame({"image_sha256": list(rejected), "reason": list(rejected.values())}, dtype="str")
-    key = ("run_id", "image_sha256")
-    insert_missing(connection, "scoring.rescoring_rejection", reasons.assign(run_id=str(run.run_id)), key=key)
+    insert_missing(connection, "scoring.rescoring_rejection", reasons.assign(run_id=str(run.run_id)))
     by_this_run, by_another = connection.execute(
         sa.text(
-            "SELECT count(*) FILTER (WHERE run_id = CAST(:run_id AS uuid)),"
-            " count(*) FILTER (WHERE run_id <> CAST(:run_id AS uuid))"
+            "SELECT count(*) FILTER (WHERE run_id = :run_id), count(*) FILTER (WHERE run_id <> :run_id)"
             " FROM scoring.joint_prediction WHERE image_sha256 = ANY(:sha256s)"
             " AND model_version = :model_version AND preprocessing_version = :preprocessing_version"
         ),
-        {
-            "run_id": str(run.run_id),
-            "sha256s": list(planned["image_sha256"]),
-            "model_version": run.model_version,
-            "preprocessing_version": run.preprocessing_version,
-        },
+        {**vars(run), "sha256s": list(planned["image_sha256"])},
     ).one()
     return ShardCounts(len(planned), by_this_run, by_another, len(rejected))

@@ -9,8 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from scoring.errors import WarehouseUnavailable
 from scoring.warehouse.engine import transaction
-
-PUBLISH_WAIT_S = 300
+from scoring.warehouse.statements import insert
 
 
 def open_run(
@@ -28,12 +27,9 @@ def open_run(
 
     Returns:
         False if the run was open before.
-
-    Raises:
-        WarehouseUnavailable: The server cannot be reached.
     """
     row = {
-        "run_id": str(run_id),
+        "run_id": run_id,
         "batch_date": batch_date,
         "job": job,
         "trigger": trigger,
@@ -42,15 +38,7 @@ def open_run(
         "model_version": model_version,
     }
     with transaction(engine) as connection:
-        inserted = connection.execute(
-            sa.text(
-                "INSERT INTO scoring.run (run_id, batch_date, job, trigger, triggered_by, code_revision, model_version)"
-                " VALUES (:run_id, :batch_date, :job, :trigger, :triggered_by, :code_revision, :model_version)"
-                " ON CONFLICT (run_id) DO NOTHING"
-            ),
-            row,
-        )
-        return inserted.rowcount == 1
+        return insert(connection, "scoring.run", row, keep_existing=True)
 
 
 def record_counts(
@@ -58,45 +46,24 @@ def record_counts(
 ) -> None:
     """Record the row counts of one dataset in the transaction that writes the rows.
 
-    A step that is cleared and repeated records them again; the latest counts apply.
-
-    Args:
-        connection: The publishing transaction.
-        run_id: The run.
-        dataset: consultations, readings, disease_activity or images.
-        lines: Outcome, number of rows, and the rule of quarantined rows (otherwise empty).
+    Each line has an outcome, the number of rows, and the rule of quarantined rows (otherwise empty). A step that is
+    cleared and repeated records the counts again; the latest ones apply.
     """
-    connection.execute(
-        sa.text(
-            "INSERT INTO scoring.run_count (run_id, dataset, outcome, rule, n)"
-            " VALUES (:run_id, :dataset, :outcome, :rule, :n)"
-        ),
-        [
-            {"run_id": str(run_id), "dataset": dataset, "outcome": outcome, "rule": rule, "n": n}
-            for outcome, n, rule in lines
-        ],
-    )
+    for outcome, n, rule in lines:
+        row = {"run_id": run_id, "dataset": dataset, "outcome": outcome, "rule": rule, "n": n}
+        insert(connection, "scoring.run_count", row)
 
 
 def close_run(engine: Engine, run_id: UUID | str, status: str, message: str = "") -> None:
-    """Record the result of a run: `succeeded`, or `failed` with a message. Of several results the latest applies.
-
-    Raises:
-        WarehouseUnavailable: The server cannot be reached.
-    """
+    """Record the result of a run: `succeeded`, or `failed` with a message. Of several results the latest applies."""
     with transaction(engine) as connection:
-        connection.execute(
-            sa.text("INSERT INTO scoring.run_result (run_id, status, message) VALUES (:run_id, :status, :message)"),
-            {"run_id": str(run_id), "status": status, "message": message},
-        )
+        insert(connection, "scoring.run_result", {"run_id": run_id, "status": status, "message": message})
 
 
-def publish_lock(connection: Connection, wait_s: int = PUBLISH_WAIT_S) -> None:
+def publish_lock(connection: Connection, wait_s: int = 300) -> None:
     """Wait until no other run publishes, and exclude other runs until the end of this transaction.
 
-    Args:
-        connection: Inside the publishing transaction; the wait also limits its later locks.
-        wait_s: Maximum wait, in seconds.
+    `wait_s` is the maximum wait in seconds, also for later locks of the transaction.
 
     Raises:
         WarehouseUnavailable: Another run still publishes after that time.

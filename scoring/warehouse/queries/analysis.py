@@ -6,17 +6,16 @@ and `model_version` is the model of `predicted_rau`. A connection sees the rows 
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from scoring.clinical.statistics import HALF_WIDTH_90
-from scoring.warehouse.statements import statement
+from scoring.warehouse.statements import read_frame, statement
 
-_FORMS = ("das28_esr4", "das28_esr3", "das28_crp4", "das28_crp3")
+# Half the width of a central 90 % interval in standard deviations, for a normal distribution.
+_HALF_WIDTH_90 = 1.6449
 
 _RADIOGRAPHS = (
     "SELECT patient_id, visit_date, reported_rau, predicted_rau, n_scored FROM analytics.reported_rau_as_of(:as_of)"
@@ -39,10 +38,8 @@ _PREDICTED = (
 
 def newest_as_of(connection: Connection, model_version: str) -> date | None:
     """Return the newest date with correlations of a model; None if there is none."""
-    found: date | None = connection.scalar(
-        sa.text("SELECT max(as_of) FROM analytics.correlation WHERE model_version = :model_version"),
-        {"model_version": model_version},
-    )
+    query = sa.text("SELECT max(as_of) FROM analytics.correlation WHERE model_version = :model_version")
+    found: date | None = connection.scalar(query, {"model_version": model_version})
     return found
 
 
@@ -53,13 +50,7 @@ def visits_for_correlation(connection: Connection, as_of: date, model_version: s
         One row per patient and visit: patient_id, visit_date, reported_rau, predicted_rau (0-190 points), das28_esr4,
         das28_esr3, das28_crp4, das28_crp3, physician_global, patient_global (mm); NaN where missing.
     """
-    figures = ("reported_rau", "predicted_rau", *_FORMS, "physician_global", "patient_global")
-    return pd.read_sql_query(
-        statement("visits_to_correlate"),
-        connection,
-        params={"as_of": as_of, "model_version": model_version},
-        dtype=dict.fromkeys(figures, "float64"),
-    )
+    return _numeric(read_frame(connection, statement("visits_to_correlate"), as_of=as_of, model_version=model_version))
 
 
 def radiographs_as_of(connection: Connection, as_of: date, model_version: str) -> pd.DataFrame:
@@ -69,7 +60,7 @@ def radiographs_as_of(connection: Connection, as_of: date, model_version: str) -
         One row per patient and visit: patient_id, visit_date, reported_rau, predicted_rau (0-190 points), n_scored
         (joints of predicted_rau); NaN where missing.
     """
-    return _read(connection, _RADIOGRAPHS, as_of, model_version=model_version)
+    return _dated(read_frame(connection, _RADIOGRAPHS, as_of=as_of, model_version=model_version))
 
 
 def activity_as_of(connection: Connection, as_of: date) -> pd.DataFrame:
@@ -79,12 +70,7 @@ def activity_as_of(connection: Connection, as_of: date) -> pd.DataFrame:
         One row per patient and visit: patient_id, visit_date, das28_esr4, das28_esr3, das28_crp4, das28_crp3; NaN where
         missing.
     """
-    return _read(connection, _ACTIVITY, as_of)
-
-
-def _read(connection: Connection, query: str, as_of: date, **params: str) -> pd.DataFrame:
-    frame = pd.read_sql_query(sa.text(query), connection, params={"as_of": as_of, **params}, parse_dates=["visit_date"])
-    return frame.astype(dict.fromkeys(frame.columns[2:], "float64"))
+    return _dated(read_frame(connection, _ACTIVITY, as_of=as_of))
 
 
 def series(connection: Connection, as_of: date, model_version: str) -> pd.DataFrame:
@@ -95,10 +81,8 @@ def series(connection: Connection, as_of: date, model_version: str) -> pd.DataFr
         points), rau_sd (from the interval of a predicted score, points), n_scored. The last two are missing for
         reported scores, because the registry does not report which joints a score covers.
     """
-    params: dict[str, Any] = {"as_of": as_of, "model_version": model_version, "half_width": HALF_WIDTH_90}
-    reported, predicted = (
-        pd.read_sql_query(sa.text(query), connection, params=params) for query in (_REPORTED, _PREDICTED)
-    )
+    reported = read_frame(connection, _REPORTED, as_of=as_of)
+    predicted = read_frame(connection, _PREDICTED, as_of=as_of, model_version=model_version, half_width=_HALF_WIDTH_90)
     found = pd.concat(
         [
             reported.assign(damage="reported_rau", rau_sd=np.nan, n_scored=np.nan),
@@ -110,16 +94,21 @@ def series(connection: Connection, as_of: date, model_version: str) -> pd.DataFr
     return found[columns].astype(dict.fromkeys(columns[3:], "float64"))
 
 
+def _numeric(visits: pd.DataFrame) -> pd.DataFrame:
+    return visits.astype(dict.fromkeys(visits.columns[2:], "float64"))
+
+
+def _dated(visits: pd.DataFrame) -> pd.DataFrame:
+    return _numeric(visits.assign(visit_date=pd.to_datetime(visits["visit_date"])))
+
+
 def association_table(connection: Connection, as_of: date, model_version: str, stratum_kind: str) -> pd.DataFrame:
     """Return the associations as of a date in one kind of strata; columns as in `analyst.association`."""
-    return pd.read_sql_query(
-        sa.text(
-            "SELECT * FROM analyst.association WHERE as_of = :as_of AND model_version = :model_version"
-            " AND stratum_kind = :stratum_kind ORDER BY damage, activity, relation, lag_window, method, stratum"
-        ),
-        connection,
-        params={"as_of": as_of, "model_version": model_version, "stratum_kind": stratum_kind},
+    query = (
+        "SELECT * FROM analyst.association WHERE as_of = :as_of AND model_version = :model_version"
+        " AND stratum_kind = :stratum_kind ORDER BY damage, activity, relation, lag_window, method, stratum"
     )
+    return read_frame(connection, query, as_of=as_of, model_version=model_version, stratum_kind=stratum_kind)
 
 
 def radiograph_predictions(
@@ -130,22 +119,14 @@ def radiograph_predictions(
     The Rau score of a visit needs the joints of all its radiographs, also of earlier batches, and a moved radiograph
     changes two visits: the one that it left and the one that it joined.
 
-    Args:
-        connection: Inside the publishing transaction.
-        model_version: The model.
-        preprocessing_version: Its preprocessing.
-        sop_iuids: Radiographs with accepted images or consultations.
-
     Returns:
         patient_id, visit_date (date), sop_iuid, joint, image_sha256, predicted_percent, predicted_grade,
         grade_probability (list of six floats), batch_date; sorted by patient, visit, radiograph and joint.
     """
-    return pd.read_sql_query(
-        statement("predictions_of_visits"),
+    return read_frame(
         connection,
-        params={
-            "model_version": model_version,
-            "preprocessing_version": preprocessing_version,
-            "sop_iuids": sorted(set(sop_iuids)),
-        },
+        statement("predictions_of_visits"),
+        model_version=model_version,
+        preprocessing_version=preprocessing_version,
+        sop_iuids=sorted(set(sop_iuids)),
     )

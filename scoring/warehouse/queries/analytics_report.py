@@ -1,21 +1,11 @@
 """Reads the content of the analytics report, as an analyst would: from the views of schema analyst only."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from scoring.warehouse.statements import statement
+from scoring.warehouse.statements import read_frame, statement
 
-_CORRELATION = "SELECT * FROM analyst.correlation WHERE is_champion AND method = 'spearman' ORDER BY as_of"
-
-# change_class is null if the two visits differ in the number of scored joints.
-_CHANGES = (
-    "SELECT damage, rau_change AS change FROM analyst.rau_progression WHERE change_class IS NOT NULL"
-    " ORDER BY damage, rau_change"
-)
 _LONGEST_SERIES = (
     "SELECT patient_id FROM analyst.rau_by_visit WHERE rau_expected IS NOT NULL OR reported_rau IS NOT NULL"
     " GROUP BY patient_id ORDER BY count(*) DESC, patient_id LIMIT 1"
@@ -38,17 +28,23 @@ _OF_PATIENT = {
 
 def rau_and_das28(connection: Connection) -> pd.DataFrame:
     """Return Rau score and DAS28 of the same visit: activity (form of DAS28), das28, damage, rau; no identifiers."""
-    return pd.read_sql_query(statement("rau_and_das28"), connection)
+    return read_frame(connection, statement("rau_and_das28"))
 
 
 def correlation_over_time(connection: Connection) -> pd.DataFrame:
     """Return Spearman's correlations of the champion for every date; columns as in `analyst.correlation`."""
-    return _read(connection, _CORRELATION)
+    query = "SELECT * FROM analyst.correlation WHERE is_champion AND method = 'spearman' ORDER BY as_of"
+    return read_frame(connection, query)
 
 
 def changes_between_radiographs(connection: Connection) -> pd.DataFrame:
     """Return changes of the Rau score between consecutive visits of a patient: damage, change (points), ascending."""
-    return _read(connection, _CHANGES)
+    # change_class is null if the two visits differ in the number of scored joints.
+    query = (
+        "SELECT damage, rau_change AS change FROM analyst.rau_progression WHERE change_class IS NOT NULL"
+        " ORDER BY damage, rau_change"
+    )
+    return read_frame(connection, query)
 
 
 def longest_followed(connection: Connection) -> str | None:
@@ -59,8 +55,4 @@ def longest_followed(connection: Connection) -> str | None:
 
 def of_patient(connection: Connection, patient_id: str) -> dict[str, pd.DataFrame]:
     """Return scores, disease activity and forecasts of one patient, by date."""
-    return {name: _read(connection, query, {"patient_id": patient_id}) for name, query in _OF_PATIENT.items()}
-
-
-def _read(connection: Connection, query: str, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-    return pd.read_sql_query(sa.text(query), connection, params=params)
+    return {name: read_frame(connection, query, patient_id=patient_id) for name, query in _OF_PATIENT.items()}

@@ -17,9 +17,23 @@ BATCH_ROWS = 20_000
 
 Row = tuple[Any, ...]
 
+_MOMENT = (
+    "SELECT transaction_timestamp(), (SELECT max(batch_date) FROM analyst.run_reconciliation"
+    " WHERE job = 'nightly_scoring' AND status = 'succeeded')"
+)
+_PATIENTS = "SELECT patient_id FROM analyst.rau_by_visit UNION SELECT patient_id FROM analyst.disease_activity_by_visit"
+_JOINTS = (
+    "SELECT patient_id, visit_date, sop_iuid, joint, predicted_percent, predicted_q05, predicted_q95, predicted_grade,"
+    " image_sha256, model_version, trained_on_synthetic, scored_at FROM analyst.current_joint_prediction"
+)
+_ACTIVITY = (
+    "SELECT patient_id, visit_date, das28_esr4, das28_esr4_origin, das28_esr3, das28_crp4, das28_crp3,"
+    " das28_crp3_origin FROM analyst.disease_activity_by_visit"
+)
+
 
 class Moment(TypedDict):
-    """The moment that an export shows. `champion` has no name of a person, because exports leave the institution."""
+    """The state that an export shows. `champion` has no name of a person, because exports leave the institution."""
 
     read_at: datetime
     newest_batch: date | None
@@ -39,11 +53,8 @@ def moment(connection: Connection) -> Moment:
     read_at, newest_batch = connection.execute(sa.text(_MOMENT)).one()
     champion = models.champion(connection)
     shown = ("model_version", "trained_on_synthetic", "activated_at", "weights_sha256")
-    return Moment(
-        read_at=read_at,
-        newest_batch=newest_batch,
-        champion={name: value for name, value in champion.items() if name in shown} if champion else None,
-    )
+    public = {name: value for name, value in champion.items() if name in shown} if champion else None
+    return Moment(read_at=read_at, newest_batch=newest_batch, champion=public)
 
 
 def patients(connection: Connection) -> list[str]:
@@ -73,18 +84,3 @@ def _records(connection: Connection, query: str) -> Iterator[dict[str, Any]]:
         cursor.execute(query)
         for row in cursor:
             yield {column.name: value for column, value in zip(cursor.description, row, strict=True)}
-
-
-_MOMENT = (
-    "SELECT transaction_timestamp(), (SELECT max(batch_date) FROM analyst.run_reconciliation"
-    " WHERE job = 'nightly_scoring' AND status = 'succeeded')"
-)
-_PATIENTS = "SELECT patient_id FROM analyst.rau_by_visit UNION SELECT patient_id FROM analyst.disease_activity_by_visit"
-_JOINTS = (
-    "SELECT patient_id, visit_date, sop_iuid, joint, predicted_percent, predicted_q05, predicted_q95, predicted_grade,"
-    " image_sha256, model_version, trained_on_synthetic, scored_at FROM analyst.current_joint_prediction"
-)
-_ACTIVITY = (
-    "SELECT patient_id, visit_date, das28_esr4, das28_esr4_origin, das28_esr3, das28_crp4, das28_crp3,"
-    " das28_crp3_origin FROM analyst.disease_activity_by_visit"
-)

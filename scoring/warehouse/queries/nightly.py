@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from scoring.warehouse.engine import transaction
-from scoring.warehouse.statements import statement
+from scoring.warehouse.statements import read_frame, statement
 
 # Rules of expectations/images.py with a verdict that never changes: they depend on the bytes and name of a file alone,
 # or the file is an exact copy of an accepted image.
@@ -26,38 +26,28 @@ LASTING_RULES = (
 
 
 def landing_files(engine: Engine, source_files: Sequence[str]) -> dict[str, str]:
-    """Return the SHA-256 of those of these table files that a run has published."""
+    """Return the SHA-256 of each of these table files that a run has published."""
+    query = sa.text("SELECT source_file, sha256 FROM registry.landing_file WHERE source_file = ANY(:source_files)")
     with transaction(engine) as connection:
-        found = connection.execute(
-            sa.text("SELECT source_file, sha256 FROM registry.landing_file WHERE source_file = ANY(:source_files)"),
-            {"source_files": sorted(set(source_files))},
-        )
+        found = connection.execute(query, {"source_files": sorted(set(source_files))})
         return {row.source_file: row.sha256 for row in found}
 
 
 def known_radiographs(engine: Engine, sop_iuids: Sequence[str]) -> pd.DataFrame:
-    """Return those of these radiographs that are in the warehouse: sop_iuid, patient_id."""
+    """Return the radiographs of this list that are in the warehouse: sop_iuid, patient_id."""
+    query = "SELECT sop_iuid, patient_id FROM registry.radiograph WHERE sop_iuid = ANY(:sop_iuids) ORDER BY 1"
     with transaction(engine) as connection:
-        return pd.read_sql_query(
-            sa.text("SELECT sop_iuid, patient_id FROM registry.radiograph WHERE sop_iuid = ANY(:sop_iuids) ORDER BY 1"),
-            connection,
-            params={"sop_iuids": sorted(set(sop_iuids))},
-            dtype="str",
-        )
+        return read_frame(connection, query, "str", sop_iuids=sorted(set(sop_iuids)))
 
 
 def known_images(engine: Engine, sop_iuids: Sequence[str], sha256s: Sequence[str] = ()) -> pd.DataFrame:
     """Return the images of these radiographs, or with these bytes: sop_iuid, joint, image_sha256."""
+    query = (
+        "SELECT sop_iuid, joint, image_sha256 FROM imaging.joint_image"
+        " WHERE sop_iuid = ANY(:sop_iuids) OR image_sha256 = ANY(:sha256s) ORDER BY sop_iuid, joint"
+    )
     with transaction(engine) as connection:
-        return pd.read_sql_query(
-            sa.text(
-                "SELECT sop_iuid, joint, image_sha256 FROM imaging.joint_image"
-                " WHERE sop_iuid = ANY(:sop_iuids) OR image_sha256 = ANY(:sha256s) ORDER BY sop_iuid, joint"
-            ),
-            connection,
-            params={"sop_iuids": sorted(set(sop_iuids)), "sha256s": sorted(set(sha256s))},
-            dtype="str",
-        )
+        return read_frame(connection, query, "str", sop_iuids=sorted(set(sop_iuids)), sha256s=sorted(set(sha256s)))
 
 
 def settled_files(engine: Engine, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -71,30 +61,21 @@ def settled_files(engine: Engine, keys: Sequence[tuple[str, str]]) -> set[tuple[
         keys: source_file and SHA-256 of the bytes of each file.
 
     Returns:
-        Those of the keys that are settled.
+        The settled keys.
     """
+    params = {"sha256s": sorted({sha256 for _, sha256 in keys}), "lasting_rules": list(LASTING_RULES)}
     with transaction(engine) as connection:
-        found = connection.execute(
-            statement("settled_image_files"),
-            {"sha256s": sorted({sha256 for _, sha256 in keys}), "lasting_rules": list(LASTING_RULES)},
-        )
+        found = connection.execute(statement("settled_image_files"), params)
         return {(row.source_file, row.sha256) for row in found} & set(keys)
 
 
 def already_scored(
     connection: Connection, sha256s: Sequence[str], model_version: str, preprocessing_version: str
 ) -> set[str]:
-    """Return the hashes of those of these images that have a prediction by the model."""
-    return set(
-        connection.scalars(
-            sa.text(
-                "SELECT image_sha256 FROM scoring.joint_prediction WHERE image_sha256 = ANY(:sha256s)"
-                " AND model_version = :model_version AND preprocessing_version = :preprocessing_version"
-            ),
-            {
-                "sha256s": sorted(set(sha256s)),
-                "model_version": model_version,
-                "preprocessing_version": preprocessing_version,
-            },
-        )
+    """Return the hashes of the images of this list that have a prediction by the model."""
+    query = (
+        "SELECT image_sha256 FROM scoring.joint_prediction WHERE image_sha256 = ANY(:sha256s)"
+        " AND model_version = :model_version AND preprocessing_version = :preprocessing_version"
     )
+    model = {"model_version": model_version, "preprocessing_version": preprocessing_version}
+    return set(connection.scalars(sa.text(query), {"sha256s": sorted(set(sha256s)), **model}))

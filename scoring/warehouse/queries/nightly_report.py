@@ -1,14 +1,12 @@
 """Reads the content of the nightly report."""
 
 from datetime import date
-from typing import Any
 from uuid import UUID
 
 import pandas as pd
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from scoring.warehouse.statements import statement
+from scoring.warehouse.statements import read_frame, statement
 
 _JOINTS = (
     "SELECT patient_id, visit_date, sop_iuid, joint, predicted_percent, predicted_q05, predicted_q95,"
@@ -20,7 +18,7 @@ _JOINTS = (
 def row_counts(connection: Connection, run_id: UUID | str) -> pd.DataFrame:
     """Return the row counts of a run, one row per dataset; columns as in `analyst.run_reconciliation`."""
     query = "SELECT * FROM analyst.run_reconciliation WHERE run_id = :run_id ORDER BY dataset"
-    return _read(connection, query, run_id=str(run_id))
+    return read_frame(connection, query, run_id=run_id)
 
 
 def quarantine_of_run(connection: Connection, run_id: UUID | str) -> pd.DataFrame:
@@ -29,22 +27,16 @@ def quarantine_of_run(connection: Connection, run_id: UUID | str) -> pd.DataFram
     Returns:
         dataset, rule, severity, kept, record_id, source_file, row_number, batch_date, reason, remedy, row_key.
     """
-    return pd.read_sql_query(statement("quarantine_of_run"), connection, params={"run_id": str(run_id)})
+    return read_frame(connection, statement("quarantine_of_run"), run_id=run_id)
 
 
 def grade_distribution(connection: Connection, n_batches: int, until: date | None = None) -> pd.DataFrame:
-    """Return how often the champion predicted each grade, in the last batches that scored any image.
-
-    Args:
-        connection: A transaction.
-        n_batches: Maximum number of batches.
-        until: The last batch to count; None for the newest.
+    """Return how often the champion predicted each grade, in the last batches (by default, of all) with scored images.
 
     Returns:
         batch_date, predicted_grade, n, share (of the joints of the batch, 0-1); oldest batch first.
     """
-    params = {"n_batches": n_batches, "until": until}
-    return pd.read_sql_query(statement("grade_distribution"), connection, params=params)
+    return read_frame(connection, statement("grade_distribution"), n_batches=n_batches, until=until)
 
 
 def correlation_table(connection: Connection, as_of: date, model_version: str) -> pd.DataFrame:
@@ -53,20 +45,16 @@ def correlation_table(connection: Connection, as_of: date, model_version: str) -
         "SELECT * FROM analyst.correlation WHERE as_of = :as_of AND model_version = :model_version"
         " ORDER BY damage, activity, method"
     )
-    return _read(connection, query, as_of=as_of, model_version=model_version)
+    return read_frame(connection, query, as_of=as_of, model_version=model_version)
 
 
 def most_severe_joints(connection: Connection, batch_date: date, limit: int) -> pd.DataFrame:
     """Return the joints of a batch with the largest expected erosion, and the location of their images."""
     query = f"{_JOINTS} ORDER BY predicted_percent DESC, image_sha256 LIMIT :limit"
-    return _read(connection, query, batch_date=batch_date, limit=limit)
+    return read_frame(connection, query, batch_date=batch_date, limit=limit)
 
 
 def most_uncertain_joints(connection: Connection, batch_date: date, limit: int) -> pd.DataFrame:
     """Return the joints of a batch with the widest interval, and the location of their images."""
     query = f"{_JOINTS} ORDER BY predicted_q95 - predicted_q05 DESC, image_sha256 LIMIT :limit"
-    return _read(connection, query, batch_date=batch_date, limit=limit)
-
-
-def _read(connection: Connection, query: str, **params: Any) -> pd.DataFrame:
-    return pd.read_sql_query(sa.text(query), connection, params=params)
+    return read_frame(connection, query, batch_date=batch_date, limit=limit)

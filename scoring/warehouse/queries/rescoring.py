@@ -15,9 +15,8 @@ _N_WAITING = "SELECT count(*) FROM scoring.waiting_images(:model_version)"
 
 def newest_batch(connection: Connection) -> date | None:
     """Return the newest batch with accepted images; None if no image was ever accepted."""
-    found: date | None = connection.scalar(
-        sa.text("SELECT max(batch_date) FROM scoring.run WHERE run_id IN (SELECT run_id FROM imaging.joint_image)")
-    )
+    query = "SELECT max(batch_date) FROM scoring.run WHERE run_id IN (SELECT run_id FROM imaging.joint_image)"
+    found: date | None = connection.scalar(sa.text(query))
     return found
 
 
@@ -27,7 +26,7 @@ def n_waiting(connection: Connection, model_version: str) -> int:
 
 
 def n_waiting_rejected(connection: Connection, model_version: str) -> int:
-    """Return how many of these images a rescoring with the model rejected, because the file is missing or changed."""
+    """Return the number of waiting images that a rescoring rejected, because their files are missing or changed."""
     rejected = (
         " WHERE image_sha256 IN (SELECT rejection.image_sha256 FROM scoring.rescoring_rejection AS rejection"
         " INNER JOIN scoring.run USING (run_id) WHERE run.model_version = :model_version)"
@@ -41,20 +40,15 @@ def waiting_images(
     """Yield the accepted images without a prediction by a model, sorted by patient, visit, radiograph and joint.
 
     The joints of a visit are consecutive, so one shard scores most visits completely. Frames are fetched one by one,
-    because a history of millions of images would not fit into memory.
-
-    Args:
-        connection: Inside the caller's transaction.
-        model_version: The model.
-        rows_per_frame: Number of images in every frame but the last.
-        not_rejected_by: A rescoring; the images that it rejected are excluded.
+    because a history of millions of images would not fit into memory. The images that the rescoring `not_rejected_by`
+    rejected are excluded.
 
     Yields:
         image_sha256, sop_iuid, joint, uri, and batch_date: the batch of the run that first accepted the image.
     """
     found = connection.execute(
         statement("waiting_images"),
-        {"model_version": model_version, "not_rejected_by": None if not_rejected_by is None else str(not_rejected_by)},
+        {"model_version": model_version, "not_rejected_by": not_rejected_by},
         execution_options={"yield_per": rows_per_frame},
     )
     columns = list(found.keys())
@@ -64,15 +58,12 @@ def waiting_images(
 
 def rejections(connection: Connection, run_id: UUID | str, limit: int) -> list[tuple[str, str]]:
     """Return location and reason of images that a rescoring could not score: at most `limit`, sorted by location."""
-    found = connection.execute(
-        sa.text(
-            "SELECT image.uri, rejection.reason FROM scoring.rescoring_rejection AS rejection"
-            " INNER JOIN imaging.joint_image AS image USING (image_sha256)"
-            " WHERE rejection.run_id = CAST(:run_id AS uuid) ORDER BY image.uri LIMIT :limit"
-        ),
-        {"run_id": str(run_id), "limit": limit},
+    query = (
+        "SELECT image.uri, rejection.reason FROM scoring.rescoring_rejection AS rejection"
+        " INNER JOIN imaging.joint_image AS image USING (image_sha256)"
+        " WHERE rejection.run_id = :run_id ORDER BY image.uri LIMIT :limit"
     )
-    return [(row.uri, row.reason) for row in found]
+    return [(row.uri, row.reason) for row in connection.execute(sa.text(query), {"run_id": run_id, "limit": limit})]
 
 
 def radiographs_without_rau(connection: Connection, model_version: str) -> list[str]:
@@ -82,24 +73,22 @@ def radiographs_without_rau(connection: Connection, model_version: str) -> list[
 
 def former_champion(connection: Connection, model_version: str) -> str | None:
     """Return the last champion other than this model; None if there was none."""
-    found: str | None = connection.scalar(
-        sa.text(
-            "SELECT promotion.version FROM scoring.activation INNER JOIN scoring.promotion USING (promotion_id)"
-            " WHERE promotion.version <> :model_version ORDER BY activation_id DESC LIMIT 1"
-        ),
-        {"model_version": model_version},
+    query = (
+        "SELECT promotion.version FROM scoring.activation INNER JOIN scoring.promotion USING (promotion_id)"
+        " WHERE promotion.version <> :model_version ORDER BY activation_id DESC LIMIT 1"
     )
+    found: str | None = connection.scalar(sa.text(query), {"model_version": model_version})
     return found
 
 
 def dates_without_correlation(connection: Connection, model_version: str) -> list[date]:
     """Return the dates with correlations of the former champion but not of this model, oldest first."""
-    query = sa.text(
+    query = (
         "SELECT as_of FROM analytics.correlation WHERE model_version = :former"
         " EXCEPT SELECT as_of FROM analytics.correlation WHERE model_version = :model_version ORDER BY as_of"
     )
-    former = former_champion(connection, model_version)
-    return list(connection.scalars(query, {"model_version": model_version, "former": former}))
+    params = {"model_version": model_version, "former": former_champion(connection, model_version)}
+    return list(connection.scalars(sa.text(query), params))
 
 
 def is_complete(connection: Connection, model_version: str) -> bool:

@@ -7,15 +7,16 @@ import pytest
 import sqlalchemy as sa
 
 from scoring.errors import BadInput, LandingNotReady
-from scoring.landing.registry_source import read_registry
+from scoring.landing import registry_source
 from scoring.landing.tables import stage_table
-from scoring.settings import sql_dir
+from scoring.settings import Settings, sql_dir
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tests.conftest import Warehouse
 
-QUERIES = sql_dir() / "extract"
-WINDOW = {"window_start": date(2026, 11, 14), "window_end": date(2026, 11, 22)}
+BATCH_DATE = date(2026, 11, 21)
 
 # Column types of a typical registry: numeric numbers, dates and timestamps, identifiers as text.
 TABLES = """
@@ -41,6 +42,11 @@ INSERT INTO consultations (
 """
 
 
+def read_registry(url: str) -> "dict[str, pd.DataFrame]":
+    settings = Settings(_env_file=None, registry_source="sql", registry_sql_url=url, lookback_days=7)
+    return registry_source.read_registry(settings, BATCH_DATE)
+
+
 @pytest.fixture
 def registry(warehouse: "Warehouse") -> str:
     """Registry tables in the database of the warehouse, outside its schemas."""
@@ -50,9 +56,9 @@ def registry(warehouse: "Warehouse") -> str:
 
 
 def test_read_registry_keeps_typed_values_unchanged(registry: str) -> None:
-    frames = read_registry(registry, **WINDOW, queries=QUERIES)
+    frames = read_registry(registry)
     tables = stage_table(
-        "consultations", frames["consultations"], source_file="sql:consultations", batch_date=date(2026, 11, 21)
+        "consultations", frames["consultations"], source_file="sql:consultations", batch_date=BATCH_DATE
     )
     staged, readings = tables["consultations"], tables["readings"]
     row = staged.iloc[0]
@@ -72,19 +78,24 @@ def test_read_registry_reports_a_missing_table(registry: str, warehouse: "Wareho
     with warehouse.engine(warehouse.superuser_url).begin() as connection:
         connection.exec_driver_sql("DROP TABLE disease_activity")
     with pytest.raises(BadInput, match=r'disease_activity\.sql does not fit the registry: relation "disease_activity"'):
-        read_registry(registry, **WINDOW, queries=QUERIES)
+        read_registry(registry)
 
 
-def test_read_registry_reports_a_failed_conversion_without_the_value(registry: str, tmp_path: Path) -> None:
-    for query in QUERIES.glob("*.sql"):
-        text = query.read_text(encoding="utf-8").replace("c.sop_iuid", "cast(c.sop_iuid || 'Meier' AS integer)")
-        (tmp_path / query.name).write_text(text, encoding="utf-8")
+def test_read_registry_reports_a_failed_conversion_without_the_value(
+    registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = (sql_dir() / "extract" / "consultations.sql").read_text(encoding="utf-8")
+    (tmp_path / "extract").mkdir()
+    (tmp_path / "extract" / "consultations.sql").write_text(
+        query.replace("c.sop_iuid", "cast(c.sop_iuid || 'Meier' AS integer)"), encoding="utf-8"
+    )
+    monkeypatch.setattr(registry_source, "sql_dir", lambda: tmp_path)
     with pytest.raises(BadInput, match=r"consultations\.sql cannot convert a value") as rejected:
-        read_registry(registry, **WINDOW, queries=tmp_path)
+        read_registry(registry)
     assert "Meier" not in "".join(traceback.format_exception(rejected.value))
 
 
 def test_read_registry_raises_a_retryable_error_if_the_database_does_not_exist(registry: str) -> None:
     elsewhere = sa.make_url(registry).set(database="nowhere").render_as_string(hide_password=False)
     with pytest.raises(LandingNotReady, match="database of the registry cannot be reached"):
-        read_registry(elsewhere, **WINDOW, queries=QUERIES)
+        read_registry(elsewhere)

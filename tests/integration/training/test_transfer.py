@@ -123,7 +123,7 @@ def test_build_reports_a_failed_download(monkeypatch):
         raise Exception("URL fetch failure: Name or service not known")
 
     monkeypatch.setattr(keras.src.applications.inception_v3.file_utils, "get_file", no_network)
-    with pytest.raises(OSError, match=r"imagenet cannot be downloaded: URL fetch failure.*Without a network"):
+    with pytest.raises(OSError, match=r"imagenet cannot be downloaded: URL fetch failure.*Without internet access"):
         build("inception_network", {**ARGUMENTS, "weights": "imagenet"})
 
 

@@ -19,8 +19,8 @@ from scoring.phantom.batch_folder import CONSULTATIONS, Batch
 from scoring.phantom.batches import write_batches
 from scoring.phantom.faults import FAULTS, FaultEffect
 from scoring.phantom.registry import JOINT_COLUMNS
-from scoring.settings import Settings
-from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
+from scoring.settings import IMAGE_PATTERN, SUCCESS_MARKER, Settings
+from scoring.validation.batch import Known, validate_batch
 
 BATCH_DATE, SEED = date(2026, 11, 21), 2
 WHOLE_BATCH = ("missing_column", "no_header", "empty_file", "empty_batch", "no_success")
@@ -44,23 +44,15 @@ def clean_batch(folder, n_patients):
 
 def staged(batch, folder):
     """Stage a batch, as the step `land` does."""
-    settings = Settings(_env_file=None)
-    files = discover(
-        str(batch.folder.parent),
-        BATCH_DATE,
-        lookback_days=0,
-        success_marker=settings.success_marker,
-        with_datasets=True,
-        late_folders=(),
-    )
-    stage_batch(files, str(folder), image_pattern=settings.image_pattern, already_accepted=lambda _: set())
-    return Staged(**{name: schema.read_parquet(UPath(folder) / f"{name}.parquet") for name in schema.SCHEMAS})
+    files = discover(str(batch.folder.parent), BATCH_DATE, lookback_days=0, success_marker=SUCCESS_MARKER)
+    stage_batch(files, str(folder), image_pattern=IMAGE_PATTERN, already_accepted=lambda _: set())
+    return {name: schema.read_parquet(UPath(folder) / f"{name}.parquet") for name in schema.SCHEMAS}
 
 
 def contents(batch):
     """Return the bytes of every image by path, and the consultations."""
     images = {path: path.read_bytes() for path in (batch.folder / "joints").iterdir()}
-    return images, batch.rows(CONSULTATIONS)
+    return images, batch.consultations()
 
 
 def concerned(batch, before) -> Iterator[str]:
@@ -100,9 +92,9 @@ def damaged(tmp_path_factory):
         effect = FAULTS[name](batch)
         # Only this fault writes another dialect of CSV; it may concern no row.
         outcomes[name] = Outcome(effect, set() if name == "dialects" else set(concerned(batch, before)))
-    thresholds = Thresholds(max_bad_share=1.0, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
+    settings = Settings(_env_file=None, max_bad_share=1)
     tables = staged(batch, tmp_path_factory.mktemp("staging"))
-    quarantine = validate_batch(tables, NOTHING_KNOWN, thresholds, BATCH_DATE).quarantine
+    quarantine = validate_batch(tables, NOTHING_KNOWN, settings, BATCH_DATE).quarantine
     return outcomes, quarantine[~quarantine["kept"].astype(bool)]
 
 
@@ -133,4 +125,4 @@ def test_stage_batch_rejects_or_accepts_the_files_of_each_fault(tmp_path, name):
             staged(batch, tmp_path / "staging")
     else:
         tables = staged(batch, tmp_path / "staging")
-        assert [len(getattr(tables, dataset)) for dataset in schema.SCHEMAS] == [0, 0, 0, 0]
+        assert all(table.empty for table in tables.values())

@@ -10,10 +10,10 @@ from upath import UPath
 from scoring.landing import schema
 from scoring.landing.readers import read_table
 from scoring.landing.tables import stage_table
-from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
+from scoring.settings import Settings
+from scoring.validation.batch import Known, validate_batch
 
 BATCH_DATE = date(2026, 11, 21)
-THRESHOLDS = Thresholds(max_bad_share=0.25, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
 NOTHING_KNOWN = Known(
     pd.DataFrame(columns=["sop_iuid", "patient_id"], dtype="str"),
     pd.DataFrame(columns=["sop_iuid", "joint", "image_sha256"], dtype="str"),
@@ -42,11 +42,13 @@ def validated(folder, consultations="", activity="", images=()):
         source = f"{BATCH_DATE}/{dataset}.csv"
         text = read_table(csv.encode(), dataset=dataset, source_file=source)
         frames |= stage_table(dataset, text, source_file=source, batch_date=BATCH_DATE)
-    frames["images"] = pa.Table.from_pylist([image(**each) for each in images], schema=schema.IMAGES).to_pandas()
+    frames["images"] = pa.Table.from_pylist(
+        [image(**each) for each in images], schema=schema.SCHEMAS["images"]
+    ).to_pandas()
     for name, frame in frames.items():
         write_parquet(frame, UPath(folder) / f"{name}.parquet", schema.SCHEMAS[name])
-    staged = Staged(**{name: schema.read_parquet(UPath(folder) / f"{name}.parquet") for name in schema.SCHEMAS})
-    return validate_batch(staged, NOTHING_KNOWN, THRESHOLDS, BATCH_DATE)
+    staged = {name: schema.read_parquet(UPath(folder) / f"{name}.parquet") for name in schema.SCHEMAS}
+    return validate_batch(staged, NOTHING_KNOWN, Settings(_env_file=None), BATCH_DATE)
 
 
 def image(name, **facts):
@@ -88,11 +90,11 @@ def test_validate_batch_quarantines_the_faults_of_real_exports(tmp_path):
     assert list(verdict.readings.accepted["reading_percent"]) == [0, 5, 7.5, 0, 0, 0]
     assert verdict.disease_activity.counts == {"disease_activity.visit_unique": 2}
     assert verdict.images.counts == {"images.radiograph_known": 1, "images.decodes": 1}
-    write_parquet(verdict.images.accepted, UPath(tmp_path) / "accepted.parquet", schema.IMAGES)
+    write_parquet(verdict.images.accepted, UPath(tmp_path) / "accepted.parquet", schema.SCHEMAS["images"])
 
 
 def test_validate_batch_accepts_a_staged_batch_without_rows(tmp_path):
-    assert all(each.n_rows == 0 and each.success for each in validated(tmp_path).all)
+    assert [(each.n_rows, each.counts) for each in validated(tmp_path)] == [(0, {})] * 4
 
 
 @pytest.mark.parametrize("name", ["..%2F1.2.1_hand_left_1.jpg", "thumbs.db"])

@@ -11,7 +11,7 @@ from scoring.pipeline import analytics
 from scoring.warehouse.bulk import UpsertCounts
 from scoring.warehouse.engine import transaction
 from scoring.warehouse.publish import runs
-from scoring.warehouse.publish.association import publish_association
+from scoring.warehouse.publish.analytics import publish_association
 from scoring.warehouse.queries.checksum import checksums
 from tests.lib.scores import write_scores
 from tests.lib.staged import BATCH, MODEL, NEXT_BATCH, RUN

@@ -19,9 +19,6 @@ from scoring.warehouse.bulk import UpsertCounts, insert_missing, upsert
 from scoring.warehouse.engine import transaction
 from tests.lib.warehouse import execute, rows
 
-KEY = ("id",)
-PAYLOAD = ("score", "note")
-PROVENANCE = ("batch_date", "first_batch_date", "source_file")
 EVERY_TYPE = (
     "id text PRIMARY KEY, whole integer, real_number double precision, yes boolean, day date, at timestamptz,"
     " uid uuid, shares real[], document jsonb"
@@ -50,6 +47,13 @@ def written(engine: Engine, table: str = "trial.note") -> list[tuple]:
     return rows(engine, f"SELECT * FROM {table} ORDER BY id")  # noqa: S608 - constants
 
 
+def insert_all_types(connection, **columns: object) -> pd.Series:
+    """Insert rows of which only some columns are not null."""
+    index = columns.pop("index", None)
+    every = [column.split()[0] for column in EVERY_TYPE.split(", ")]
+    return insert_missing(connection, "trial.every_type", pd.DataFrame(columns, index=index).reindex(columns=every))
+
+
 def truncate(engine: Engine) -> None:
     execute(engine, "TRUNCATE trial.note, trial.every_type")
 
@@ -74,9 +78,7 @@ def batch(day: int, values: dict[str, tuple[float | None, str | None]]) -> pd.Da
 
 def write(engine: Engine, frame: pd.DataFrame, *, newer_wins: bool = True) -> UpsertCounts:
     with transaction(engine) as connection:
-        return upsert(
-            connection, "trial.note", frame, key=KEY, payload=PAYLOAD, provenance=PROVENANCE, newer_wins=newer_wins
-        )
+        return upsert(connection, "trial.note", frame, newer_wins=newer_wins)
 
 
 BATCH = st.dictionaries(
@@ -157,9 +159,8 @@ def test_upsert_without_newer_wins_keeps_the_last_written_row(engine):
 @given(st.lists(TEXT, min_size=1, max_size=8, unique=True))
 def test_insert_missing_stores_any_text_unchanged(engine, texts):
     truncate(engine)
-    frame = pd.DataFrame({"id": texts})
     with transaction(engine) as connection:
-        insert_missing(connection, "trial.every_type", frame, key=KEY)
+        insert_all_types(connection, id=texts)
         arrived = set(connection.scalars(sa.text("SELECT id FROM trial.every_type")))
     assert arrived == set(texts)
 
@@ -179,7 +180,7 @@ def test_insert_missing_stores_every_type_with_nulls(engine):
         }
     )
     with transaction(engine) as connection:
-        insert_missing(connection, "trial.every_type", frame, key=KEY)
+        insert_missing(connection, "trial.every_type", frame)
         first, second = connection.execute(
             sa.text(
                 "SELECT whole, real_number, yes, day, at AT TIME ZONE 'UTC', uid::text, shares, document"
@@ -194,16 +195,14 @@ def test_insert_missing_stores_every_type_with_nulls(engine):
 
 @pytest.mark.parametrize("dtype", ["Int64", "float64", "object"])
 def test_insert_missing_stores_integers_with_nulls(engine, dtype):
-    frame = pd.DataFrame({"id": ["1", "2"], "whole": pd.Series([7, None], dtype=dtype)})
     with transaction(engine) as connection:
-        insert_missing(connection, "trial.every_type", frame, key=KEY)
+        insert_all_types(connection, id=["1", "2"], whole=pd.Series([7, None], dtype=dtype))
         assert list(connection.scalars(sa.text("SELECT whole FROM trial.every_type ORDER BY id"))) == [7, None]
 
 
 def test_insert_missing_stores_arrays_after_a_null(engine):
-    frame = pd.DataFrame({"id": ["1", "2"], "shares": [None, [0.5, np.nan]]})
     with transaction(engine) as connection:
-        insert_missing(connection, "trial.every_type", frame, key=KEY)
+        insert_all_types(connection, id=["1", "2"], shares=[None, [0.5, np.nan]])
         none, shares = connection.scalars(sa.text("SELECT shares FROM trial.every_type ORDER BY id"))
     assert none is None
     assert shares[0] == 0.5
@@ -220,9 +219,8 @@ def test_upsert_of_more_rows_than_a_chunk_writes_each_once(engine):
 
 def test_insert_missing_marks_new_rows_in_the_order_of_the_frame(engine):
     with transaction(engine) as connection:
-        insert_missing(connection, "trial.every_type", pd.DataFrame({"id": ["b"], "whole": [1]}), key=KEY)
-        frame = pd.DataFrame({"id": ["c", "b", "a"], "whole": [2, 2, 2]}, index=[10, 20, 30])
-        is_new = insert_missing(connection, "trial.every_type", frame, key=KEY)
+        insert_all_types(connection, id=["b"], whole=[1])
+        is_new = insert_all_types(connection, id=["c", "b", "a"], whole=[2, 2, 2], index=[10, 20, 30])
     assert is_new.to_dict() == {10: True, 20: False, 30: True}
     assert [row[:2] for row in written(engine, "trial.every_type")] == [("a", 2), ("b", 1), ("c", 2)]
 
@@ -232,6 +230,18 @@ def test_upsert_rejects_a_repeated_key_without_repeating_it(engine):
     with pytest.raises(BadInput, match=r"1 rows for trial\.note repeat the key \(id\)") as error:
         write(engine, frame)
     assert "00123" not in str(error.value)
+
+
+@pytest.mark.parametrize("column", ["id", "note", "batch_date"])
+def test_upsert_rejects_a_frame_without_a_column(engine, column):
+    with pytest.raises(KeyError, match=column):
+        write(engine, batch(0, {"a": (1.0, "x")}).drop(columns=column))
+
+
+def test_upsert_ignores_columns_that_the_table_does_not_have_and_keeps_defaults(engine):
+    execute(engine, "ALTER TABLE trial.note ADD COLUMN at timestamptz NOT NULL DEFAULT now()")
+    assert write(engine, batch(0, {"a": (1.0, "x")}).assign(row_key="x.csv:2")) == UpsertCounts(new=1)
+    assert written(engine)[0][:3] == ("a", 1.0, "x")
 
 
 def test_upsert_rejects_a_nul_character_and_names_the_table(engine):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scoring.clinical import ratingen
 from scoring.clinical.joints import joint_by_column
 from scoring.training.evaluation.metrics import confusion_matrix, quadratic_weighted_kappa
-from scoring.warehouse.publish.model_comparison import publish_model_comparison
+from scoring.warehouse.publish.analytics import publish_model_comparison
 from tests.lib.staged import RUN
 from tests.lib.warehouse import execute
 

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Engine
 
 from scoring.errors import InvalidRequest, ModelRejected
 from scoring.warehouse.engine import transaction
-from scoring.warehouse.publish import correlation, predictions, promotions
+from scoring.warehouse.publish import analytics, predictions, promotions
 from scoring.warehouse.publish import rescoring as published_rescoring
 from scoring.warehouse.queries import analysis, models, rescoring
 from tests.lib.staged import BATCH, MODEL, PREPROCESSING, RUN, manifest, prediction, prediction_run, rau_of
@@ -89,7 +89,7 @@ def publish_correlation(engine: Engine, model_version: str) -> None:
     row = {"damage": "predicted_rau", "activity": "das28_crp3", "method": "spearman", "confidence": 0.95}
     figures = {"estimate": 0.1, "ci_low": 0.0, "ci_high": 0.2, "n_visits": 2, "n_patients": 2}
     with transaction(engine) as connection:
-        correlation.publish_correlation(connection, BATCH, model_version, RUN, pd.DataFrame([row | figures]))
+        analytics.publish_correlation(connection, BATCH, model_version, RUN, pd.DataFrame([row | figures]))
 
 
 @pytest.mark.parametrize("lacking", ["image", "rau", "correlation"])

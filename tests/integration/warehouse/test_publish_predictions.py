@@ -8,7 +8,7 @@ import pytest
 from scoring.errors import BadInput
 from scoring.warehouse.bulk import UpsertCounts
 from scoring.warehouse.engine import transaction
-from scoring.warehouse.publish.correlation import publish_correlation
+from scoring.warehouse.publish.analytics import publish_correlation
 from scoring.warehouse.publish.predictions import PredictionCounts
 from scoring.warehouse.queries import nightly, nightly_report, runs
 from tests.lib.staged import (

@@ -121,19 +121,19 @@ def test_transaction_leaves_nothing_behind_if_the_server_stops(champion_warehous
         assert publish(connection, RUN) == UpsertCounts(new=200)
 
 
-def test_transaction_reports_a_server_that_stops_during_copy_as_unavailable(champion_warehouse, engine, monkeypatch):
+def test_transaction_reports_a_server_that_stops_before_a_copy_as_unavailable(champion_warehouse, engine, monkeypatch):
     administrator = champion_warehouse.engine(champion_warehouse.superuser_url)
     copy_rows = bulk.copy_rows
 
-    def copy_and_stop_the_server(frame, columns):
-        yield from copy_rows(frame, columns)
+    def stop_the_server_and_copy(frame):
         rows(
             administrator,
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-            " WHERE usename = 'scoring_job' AND datname = current_database() AND state = 'active'",
+            " WHERE usename = 'scoring_job' AND datname = current_database()",
         )
+        yield from copy_rows(frame)
 
-    monkeypatch.setattr(bulk, "copy_rows", copy_and_stop_the_server)
+    monkeypatch.setattr(bulk, "copy_rows", stop_the_server_and_copy)
     with pytest.raises(WarehouseUnavailable), transaction(engine) as connection:
         publish(connection, RUN)
     assert rows(engine, "SELECT count(*) FROM registry.radiograph") == [(0,)]

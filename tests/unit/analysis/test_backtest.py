@@ -28,7 +28,7 @@ def test_last_value_and_linear_trend_match_a_calculation_by_hand():
     )  # fmt: skip
     before, last = progression.without_last(progression.checked(radiographs.assign(rau_sd=0.0, n_scored=32)))
     assert list(last["patient_id"]) == ["a", "b", "c"]
-    assert list(backtest.last_value(before, last)) == [20, 5, 4]
+    assert list(backtest.last_value(before)) == [20, 5, 4]
     assert backtest.linear_trend(before, last) == pytest.approx([20 + 10 * 731 / 365, 5, 0])
 
 

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from scoring.clinical.joints import COLUMNS, LEFT_HAND, RATINGEN_JOINTS, REGISTRY_JOINTS, joint_by_column
+from scoring.clinical.joints import COLUMNS, LEFT_HAND, REGISTRY_JOINTS, joint_by_column
 
 
 def test_left_hand_assigns_columns_as_the_registry_does():
@@ -39,14 +39,6 @@ def test_registry_joints_are_16_per_side_with_one_column_each():
         for side in ("left", "right")
         for kind, n in (("PIP", 4), ("MCP", 5), ("IP", 2), ("MTP", 4), ("wrist", 1))
     }
-
-
-def test_ratingen_joints_are_38_and_differ_from_the_registry_only_at_the_wrist():
-    assert len(set(RATINGEN_JOINTS)) == 38
-    assert {joint.column for joint in RATINGEN_JOINTS} == set(COLUMNS)
-    only_in_ratingen = set(RATINGEN_JOINTS) - set(REGISTRY_JOINTS)
-    assert {joint.name for joint in only_in_ratingen} == {"scaphoid", "lunate", "distal radius", "distal ulna"}
-    assert len(only_in_ratingen) == 8
 
 
 @pytest.mark.parametrize("column", COLUMNS)

@@ -46,10 +46,10 @@ def test_run_compares_every_recipe_with_a_stored_model(monkeypatch):
     monkeypatch.setattr(models, "load", lambda _, version: stored if version == "mine-1" else None)
     variants = [model(f"mine-1, {how}", 10, math.nan) for how in ("as stored", "tempered")]
     monkeypatch.setattr(comparison, "stored_model_variants", lambda *_: variants)
-    found = benchmark.run(INSTALLATION, **ARGUMENTS, model="mine-1")
-    rows = {row["recipe"]: row for row in found.figures}
+    figures, differences = benchmark.run(INSTALLATION, **ARGUMENTS, model="mine-1")
+    rows = {row["recipe"]: row for row in figures.rows}
     assert rows["mine-1, as stored"]["minutes"] == ""
-    lead = {row["mine-1, as stored minus"]: row["class-normalised accuracy"] for row in found.differences}
+    lead = {row["mine-1, as stored minus"]: row["class-normalised accuracy"] for row in differences.rows}
     assert set(lead) == {"off", "right", "mine-1, tempered"}
     assert lead["right"].startswith("-")
     assert lead["mine-1, tempered"] == "0.000 [0.000, 0.000]"
@@ -67,17 +67,19 @@ def test_run_rejects_a_model_trained_on_patients_of_the_benchmark(monkeypatch):
 
 
 def test_run_lists_the_best_model_first_and_describes_the_data(compared):
-    assert [row["recipe"] for row in compared.figures] == ["right", "off"]
-    assert compared.figures[0]["class-normalised accuracy"] == "1.000 [1.000, 1.000]"
-    assert compared.figures[0]["minutes"] == "1.5"
-    assert compared.title == (
+    figures, _ = compared
+    assert [row["recipe"] for row in figures.rows] == ["right", "off"]
+    assert figures.rows[0]["class-normalised accuracy"] == "1.000 [1.000, 1.000]"
+    assert figures.rows[0]["minutes"] == "1.5"
+    assert figures.title == (
         "120 synthetic joints of 30 phantom patients; 60 training joints of another registry, 3 epochs each, seed 1; "
         "says nothing about real patients"
     )
 
 
 def test_run_compares_the_best_model_with_every_other(compared):
-    (row,) = compared.differences
+    _, differences = compared
+    (row,) = differences.rows
     assert row["right minus"] == "off"
     assert row["QWK"][0] != "-"
     assert float(row["class-normalised accuracy"].split()[0]) > 0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.inference.engine import available_cpus, predict_in_batches
+from scoring.inference.engine import FixedBatchEngine, available_cpus
 from scoring.inference.engines import gpu_may_be_present
 from scoring.networks.openvino_graph import import_openvino
 
@@ -19,59 +19,58 @@ def run_python(code, **options):
 
 
 @pytest.fixture
-def dev(tmp_path):
+def dev(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     (tmp_path / "null").touch()
     return tmp_path
 
 
 def test_gpu_may_be_present_is_false_without_a_device_file(dev):
-    assert not gpu_may_be_present({}, dev)
+    assert not gpu_may_be_present(dev)
 
 
 @pytest.mark.parametrize("name", ["nvidia0", "nvidiactl", "dxg", "kfd"])
 def test_gpu_may_be_present_is_true_with_a_device_file(dev, name):
     (dev / name).touch()
-    assert gpu_may_be_present({}, dev)
+    assert gpu_may_be_present(dev)
 
 
 @pytest.mark.parametrize(
     ("visible", "expected"), [("", False), ("-1", False), ("-1,0", False), ("0", True), ("1,2", True)]
 )
-def test_gpu_may_be_present_respects_hidden_devices(dev, visible, expected):
+def test_gpu_may_be_present_respects_hidden_devices(dev, monkeypatch, visible, expected):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     (dev / "nvidia0").touch()
-    assert gpu_may_be_present({"CUDA_VISIBLE_DEVICES": visible}, dev) is expected
+    assert gpu_may_be_present(dev) is expected
+
+
+class FakeEngine(FixedBatchEngine):
+    """Predicts the brightness of the first pixel at every point, in one buffer, as OpenVINO does."""
+
+    def __init__(self, batch_size, side):
+        self.batch_size, self.side = batch_size, side
+        self.buffer = np.zeros((batch_size, 101), np.float32)
+        self.shapes = set()
+
+    def _run(self, images):
+        self.shapes.add(images.shape)
+        self.buffer[:] = images[:, 0, 0]
+        return self.buffer
 
 
 @given(st.integers(0, 13), st.integers(1, 5))
-def test_predict_in_batches_pads_and_cuts_batches(n, batch_size):
+def test_fixed_batch_engine_pads_batches_and_copies_the_buffer_of_the_engine(n, batch_size):
     images = np.arange(1, n + 1, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 2, 1), np.float32)
-    shapes = []
-
-    def run(part):
-        shapes.append(part.shape)
-        return np.repeat(part[:, 0, 0], 101, axis=1)
-
-    cdf = predict_in_batches(run, images, batch_size, 2)
+    engine = FakeEngine(batch_size, 2)
+    cdf = engine.predict(images)
     assert cdf.shape == (n, 101)
     assert cdf[:, 7].tolist() == list(range(1, n + 1))
-    assert set(shapes) <= {(batch_size, 2, 2, 1)}
+    assert engine.shapes <= {(batch_size, 2, 2, 1)}
 
 
-def test_predict_in_batches_copies_the_buffer_of_the_engine():
-    """OpenVINO returns its output buffer, which the next call overwrites."""
-    buffer = np.zeros((1, 101), np.float32)
-
-    def run(part):
-        buffer[:] = part[0, 0, 0, 0]
-        return buffer
-
-    images = np.arange(3, dtype=np.float32)[:, None, None, None]
-    assert predict_in_batches(run, images, 1, 1)[:, 0].tolist() == [0, 1, 2]
-
-
-def test_predict_in_batches_rejects_images_of_another_size():
+def test_fixed_batch_engine_rejects_images_of_another_size():
     with pytest.raises(ValueError, match=r"Expected images of shape \(n, 128, 128, 1\), got \(1, 64, 64, 1\)"):
-        predict_in_batches(lambda part: part, np.zeros((1, 64, 64, 1), np.float32), 2, 128)
+        FakeEngine(2, 128).predict(np.zeros((1, 64, 64, 1), np.float32))
 
 
 @pytest.mark.parametrize(

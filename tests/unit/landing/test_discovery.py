@@ -62,7 +62,7 @@ def test_discover_reports_an_open_folder_with_the_remedy(landing: Path, write_ba
 def test_discover_accepts_an_empty_folder(landing: Path, write_batch: WriteBatch) -> None:
     write_batch(BATCH_DATE, {})
     files = find(landing)
-    assert (files.datasets, files.images) == ((), ())
+    assert (files.datasets, files.images) == ([], [])
 
 
 def test_discover_looks_back_to_closed_folders_oldest_first(landing: Path, write_batch: WriteBatch) -> None:
@@ -116,7 +116,7 @@ def test_discover_reports_two_files_of_a_table_in_an_earlier_folder_as_unusable(
 def test_discover_ignores_table_files_if_the_registry_is_a_database(landing: Path, write_batch: WriteBatch) -> None:
     write_batch(BATCH_DATE, {"consultations.csv": b"", "consultations.parquet": b"", "joints/a.jpg": b""})
     files = find(landing, with_datasets=False)
-    assert files.datasets == ()
+    assert files.datasets == []
     assert len(files.images) == 1
 
 

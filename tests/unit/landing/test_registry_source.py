@@ -2,17 +2,22 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
 from scoring.contract import COLUMNS
-from scoring.errors import BadInput, LandingNotReady
-from scoring.landing.registry_source import read_registry
+from scoring.errors import BadInput, InvalidRequest, LandingNotReady
+from scoring.landing import registry_source
 from scoring.landing.tables import stage_table
-from scoring.settings import sql_dir
+from scoring.settings import Settings, sql_dir
 
-WINDOW = {"window_start": date(2026, 11, 14), "window_end": date(2026, 11, 22)}
-QUERIES = sql_dir() / "extract"
+BATCH_DATE = date(2026, 11, 21)
+
+
+def read_registry(url: str | None) -> dict[str, pd.DataFrame]:
+    settings = Settings(_env_file=None, registry_source="sql", registry_sql_url=url, lookback_days=7)
+    return registry_source.read_registry(settings, BATCH_DATE)
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def registry(tmp_path: Path) -> str:
 
 
 def test_read_registry_uses_a_half_open_window_and_keeps_ids_as_text(registry: str) -> None:
-    frames = read_registry(registry, **WINDOW)
+    frames = read_registry(registry)
     consultations = frames["consultations"]
     assert consultations["id_x"].tolist() == ["c1", "c2", "read late", "unread"]
     assert consultations["patient_id"].tolist() == ["00124", "00123", "00126", "00125"]
@@ -51,59 +56,60 @@ def test_read_registry_uses_a_half_open_window_and_keeps_ids_as_text(registry: s
 
 
 def test_read_registry_gives_frames_that_can_be_staged(registry: str) -> None:
-    text = read_registry(registry, **WINDOW, queries=QUERIES)["consultations"]
-    tables = stage_table("consultations", text, source_file="sql:consultations", batch_date=date(2026, 11, 21))
-    assert tables["consultations"]["date_y"].tolist() == [
-        date(2026, 11, 14),
-        date(2026, 11, 21),
-        date(2026, 11, 15),
-        None,
-    ]
+    text = read_registry(registry)["consultations"]
+    tables = stage_table("consultations", text, source_file="sql:consultations", batch_date=BATCH_DATE)
+    days = {"c1": 14, "c2": 21, "read late": 15}
+    assert tables["consultations"].set_index("id_x")["date_y"].to_dict() == {
+        **{id_x: date(2026, 11, day) for id_x, day in days.items()},
+        "unread": None,
+    }
     assert tables["readings"]["reading_percent"].tolist() == [12.5, 5]
-
-
-def test_read_registry_finds_an_unread_radiograph_by_the_date_it_was_taken(registry: str) -> None:
-    text = read_registry(registry, **WINDOW)["consultations"]
-    tables = stage_table("consultations", text, source_file="sql:consultations", batch_date=date(2026, 11, 21))
-    staged = tables["consultations"]
-    unread = staged.set_index("id_x").loc["unread"]
-    assert (unread["date_x"], unread["date_y"]) == (date(2026, 11, 19), None)
+    # An unread radiograph is found by the date on which it was taken.
+    unread = tables["consultations"].set_index("id_x").loc["unread"]
+    assert unread["date_x"] == date(2026, 11, 19)
     assert "unread" not in set(tables["readings"]["id_x"])
-    assert not {"unread before", "unread after"} & set(staged["id_x"])
+
+
+def test_read_registry_is_empty_if_the_registry_is_files() -> None:
+    assert registry_source.read_registry(Settings(_env_file=None), BATCH_DATE) == {}
+
+
+def test_read_registry_reports_a_missing_url() -> None:
+    with pytest.raises(InvalidRequest, match="needs SCORING_REGISTRY_SQL_URL"):
+        read_registry(None)
 
 
 @pytest.fixture
-def adapted(tmp_path: Path) -> Callable[..., Path]:
-    """The shipped queries with a replaced text, as adapted by a site."""
+def adapt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Replace a text of the shipped queries, as a site does."""
 
-    def write(old: str, new: str) -> Path:
-        for query in QUERIES.glob("*.sql"):
-            (tmp_path / query.name).write_text(query.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-        return tmp_path
+    def replace(old: str, new: str) -> None:
+        (tmp_path / "extract").mkdir()
+        for query in (sql_dir() / "extract").glob("*.sql"):
+            text = query.read_text(encoding="utf-8").replace(old, new)
+            (tmp_path / "extract" / query.name).write_text(text, encoding="utf-8")
+        monkeypatch.setattr(registry_source, "sql_dir", lambda: tmp_path)
 
-    return write
-
-
-def test_read_registry_reports_a_missing_column(registry: str, adapted: Callable[..., Path]) -> None:
-    with pytest.raises(BadInput, match="sql:consultations has no column sop_iuid"):
-        read_registry(registry, **WINDOW, queries=adapted("    c.sop_iuid,\n", ""))
+    return replace
 
 
-def test_read_registry_reports_a_failing_query_without_its_parameters(
-    registry: str, adapted: Callable[..., Path]
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("c.sop_iuid,", "", "sql:consultations has no column sop_iuid"),
+        ("c.rau_score", "c.rau", r"consultations\.sql does not fit the registry: no such column: c\.rau"),
+        (":window_end", "'2026-11-22'", "must use :window_start and :window_end"),
+    ],
+)
+def test_read_registry_reports_a_faulty_query_without_its_parameters(
+    registry: str, adapt: Callable[[str, str], None], old: str, new: str, message: str
 ) -> None:
-    with pytest.raises(
-        BadInput, match=r"consultations\.sql does not fit the registry: no such column: c\.rau"
-    ) as failed:
-        read_registry(registry, **WINDOW, queries=adapted("c.rau_score", "c.rau"))
+    adapt(old, new)
+    with pytest.raises(BadInput, match=message) as failed:
+        read_registry(registry)
     assert "2026-11-14" not in str(failed.value)
-
-
-def test_read_registry_rejects_a_query_without_the_window(registry: str, adapted: Callable[..., Path]) -> None:
-    with pytest.raises(BadInput, match="must use :window_start and :window_end"):
-        read_registry(registry, **WINDOW, queries=adapted(":window_end", "'2026-11-22'"))
 
 
 def test_read_registry_raises_a_retryable_error_if_the_database_is_unreachable(tmp_path: Path) -> None:
     with pytest.raises(LandingNotReady, match="database of the registry cannot be reached"):
-        read_registry(f"sqlite:///{tmp_path / 'no_such_folder' / 'registry.db'}", **WINDOW, queries=QUERIES)
+        read_registry(f"sqlite:///{tmp_path / 'no_such_folder' / 'registry.db'}")

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 from upath import UPath
 
-from scoring.landing.schema import READINGS, parquet_writer, read_parquet
+from scoring.landing.schema import SCHEMAS, parquet_writer, read_parquet
 
+READINGS = SCHEMAS["readings"]
 READING = {
     "source_file": "2026-11-21/consultations.csv",
     "row_number": 2,
@@ -18,7 +19,7 @@ READING = {
     "patient_id": "00123",
     "sop_iuid": None,
     "joint": "hand_left_1",
-    "erosion_text": "n/a",
+    "reading_percent_text": "n/a",
     "reading_percent": np.nan,
 }
 

@@ -14,7 +14,7 @@ from upath import UPath
 from scoring.errors import BadInput, InvalidRequest
 from scoring.landing import staging
 from scoring.landing.discovery import discover
-from scoring.landing.schema import CONSULTATIONS, DISEASE_ACTIVITY, IMAGES, READINGS, read_parquet
+from scoring.landing.schema import SCHEMAS, read_parquet
 from scoring.landing.staging import ImageKey, StagedBatch, stage_batch
 from scoring.settings import IMAGE_PATTERN
 
@@ -32,8 +32,8 @@ def nothing_accepted(_keys: Sequence[ImageKey]) -> set[ImageKey]:
 
 def stage(landing: Path | str, **options: Any) -> StagedBatch:
     files = discover(str(landing), BATCH_DATE, lookback_days=7, success_marker="_SUCCESS")
-    defaults: dict[str, Any] = {"already_accepted": nothing_accepted, "threads": 2}
-    return stage_batch(files, staging_of(landing), image_pattern=IMAGE_PATTERN, **(defaults | options))
+    options = {"already_accepted": nothing_accepted} | options
+    return stage_batch(files, staging_of(landing), image_pattern=IMAGE_PATTERN, **options)
 
 
 def staging_of(landing: Path | str) -> str:
@@ -70,12 +70,9 @@ def test_stage_batch_writes_tables_and_images(
     assert staged.counts == {"consultations": 1, "readings": 1, "disease_activity": 1, "images": 1}
     assert staged.file_sha256["2026-11-21/consultations.csv"] == hashlib.sha256(consultations).hexdigest()
     assert progressed == [("reading images", 1, 1)]
-    assert list(table(landing, "consultations")) == CONSULTATIONS.names
-    assert list(table(landing, "readings")) == READINGS.names
-    assert list(table(landing, "disease_activity")) == DISEASE_ACTIVITY.names
-    images = table(landing, "images")
-    assert list(images) == IMAGES.names
-    row = images.iloc[0]
+    for name, schema in SCHEMAS.items():
+        assert list(table(landing, name)) == schema.names
+    row = table(landing, "images").iloc[0]
     assert row["row_key"] == row["source_file"] == "2026-11-21/joints/1.2_hand_left_1.jpg"
     assert UPath(row["uri"]).read_bytes() == image
     assert row["sha256"] == hashlib.sha256(image).hexdigest()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.landing.readers import as_text, read_table
-from scoring.landing.schema import CONSULTATIONS, DISEASE_ACTIVITY, READINGS
+from scoring.landing.schema import SCHEMAS
 from scoring.landing.tables import parse_dates, parse_numbers, stage_table
 
 BATCH_DATE = date(2026, 11, 21)
@@ -44,7 +44,7 @@ def stage(csv_bytes: Callable[..., bytes]) -> Stage:
 def test_stage_table_adds_typed_values_to_the_text(stage: Stage) -> None:
     staged = stage("consultations", CONSULTATION | {"date_y": "20.11.2026", "rau_score": "n/a"})["consultations"]
     row = staged.iloc[0]
-    assert list(staged) == CONSULTATIONS.names
+    assert list(staged) == SCHEMAS["consultations"].names
     assert row["row_key"] == "2026-11-21/consultations.csv:2"
     assert row["batch_date"] == BATCH_DATE
     assert row["patient_id"] == "00123"
@@ -63,7 +63,7 @@ def test_stage_table_accepts_a_decimal_comma(stage: Stage) -> None:
 def test_stage_table_gives_one_reading_per_filled_joint_cell(stage: Stage) -> None:
     second = CONSULTATION | {"id_x": "c2", "hand_left_1": "n/a", "hand_left_10": "120", "wrist_left": "-5"}
     readings = stage("consultations", CONSULTATION, second)["readings"]
-    assert list(readings) == READINGS.names
+    assert list(readings) == SCHEMAS["readings"].names
     assert readings["row_key"].tolist() == [
         "2026-11-21/consultations.csv:2:hand_left_1",
         "2026-11-21/consultations.csv:2:hand_left_10",
@@ -71,29 +71,29 @@ def test_stage_table_gives_one_reading_per_filled_joint_cell(stage: Stage) -> No
         "2026-11-21/consultations.csv:3:hand_left_10",
         "2026-11-21/consultations.csv:3:wrist_left",
     ]
-    assert readings["erosion_text"].tolist() == ["12.5", "0", "n/a", "120", "-5"]
+    assert readings["reading_percent_text"].tolist() == ["12.5", "0", "n/a", "120", "-5"]
     assert readings["reading_percent"].tolist() == pytest.approx([12.5, 0, np.nan, 120, -5], nan_ok=True)
     assert readings["id_x"].tolist() == ["c1", "c1", "c2", "c2", "c2"]
 
 
 def test_stage_table_of_a_header_gives_tables_without_rows(stage: Stage) -> None:
     staged = stage("consultations")
-    for table, schema in (("consultations", CONSULTATIONS), ("readings", READINGS)):
+    for table in ("consultations", "readings"):
         assert staged[table].empty
-        assert list(staged[table]) == schema.names
-        pa.Table.from_pandas(staged[table], schema=schema, preserve_index=False)
+        assert list(staged[table]) == SCHEMAS[table].names
+        pa.Table.from_pandas(staged[table], schema=SCHEMAS[table], preserve_index=False)
 
 
 def test_stage_table_accepts_columns_without_values(stage: Stage) -> None:
     staged = stage("consultations", {"id_x": "c1"})
     assert staged["readings"].empty
-    table = pa.Table.from_pandas(staged["consultations"], schema=CONSULTATIONS, preserve_index=False)
+    table = pa.Table.from_pandas(staged["consultations"], schema=SCHEMAS["consultations"], preserve_index=False)
     assert table["rau_score"].null_count == 1
 
 
 def test_stage_table_adds_measures_that_were_not_delivered(stage: Stage) -> None:
     staged = stage("disease_activity", ACTIVITY | {"esr": "12"})["disease_activity"]
-    assert list(staged) == DISEASE_ACTIVITY.names
+    assert list(staged) == SCHEMAS["disease_activity"].names
     assert staged.loc[0, "esr"] == 12
     assert staged[["crp", "crp_text", "swollen_28"]].isna().all(axis=None)
     assert staged.loc[0, "row_key"] == "2026-11-21/disease_activity.csv:2"

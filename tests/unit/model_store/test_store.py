@@ -53,39 +53,39 @@ def test_read_model_rejects_one_changed_bit(folder, name):
     data[-1] ^= 1
     (folder / name).write_bytes(data)
     with pytest.raises(ModelRejected, match=rf"{name} was changed: .* [0-9a-f]{{64}} .* states [0-9a-f]{{64}}"):
-        read_model(str(folder), PREPROCESSING_VERSION)
+        read_model(UPath(folder))
 
 
 def test_read_model_rejects_a_truncated_file(folder):
     (folder / "network.bin").write_bytes(b"")
     with pytest.raises(ModelRejected, match=r"network.bin was changed: .* \(0 bytes\)"):
-        read_model(str(folder), PREPROCESSING_VERSION)
+        read_model(UPath(folder))
 
 
 @pytest.mark.parametrize("name", [*MODEL_FILES, MANIFEST])
 def test_read_model_rejects_a_missing_file(folder, name):
     (folder / name).unlink()
     with pytest.raises(ModelRejected, match=f"{name} is missing"):
-        read_model(str(folder), PREPROCESSING_VERSION)
+        read_model(UPath(folder))
 
 
 def test_read_model_rejects_another_preprocessing(folder):
     _change_manifest(folder, preprocessing_version="grey150-v0")
     with pytest.raises(ModelRejected, match=r"trained with preprocessing 'grey150-v0'.*code revision abc123"):
-        read_model(str(folder), PREPROCESSING_VERSION)
+        read_model(UPath(folder))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"a"', "{}"])
 def test_read_model_rejects_a_broken_manifest(folder, text):
     (folder / MANIFEST).write_text(text)
     with pytest.raises(ModelRejected, match=MANIFEST):
-        read_model(str(folder), PREPROCESSING_VERSION)
+        read_model(UPath(folder))
 
 
 def test_read_model_rejects_a_manifest_without_all_files(folder):
     _change_manifest(folder, files={})
     with pytest.raises(ModelRejected, match=r"does not list the files network.bin, network.xml, weights.npz"):
-        read_model(str(folder), PREPROCESSING_VERSION)
+        read_model(UPath(folder))
 
 
 @pytest.mark.parametrize("outside", ["../secret", "/etc/passwd", ".hidden", "..\\secret"])
@@ -93,7 +93,7 @@ def test_read_model_rejects_files_outside_the_folder(folder, outside):
     files = json.loads((folder / MANIFEST).read_text())["files"]
     _change_manifest(folder, files=files | {outside: {"bytes": 1, "sha256": "0"}})
     with pytest.raises(ModelRejected, match="outside its folder"):
-        read_model(str(folder), PREPROCESSING_VERSION)
+        read_model(UPath(folder))
 
 
 def test_write_model_never_overwrites_a_version(folder):

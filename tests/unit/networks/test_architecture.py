@@ -45,17 +45,6 @@ def test_build_rejects_an_unknown_architecture():
         build("resnet", {})
 
 
-def test_erosion_cdf_network_returns_float32_under_mixed_precision():
-    previous = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
-        network = erosion_cdf_network(side=8, filters=(2,), dense=(3,))
-    finally:
-        keras.mixed_precision.set_dtype_policy(previous)
-    assert network.get_layer("block1_conv1").compute_dtype == "bfloat16"
-    assert np.asarray(network(np.zeros((1, 8, 8, 1), np.float32))).dtype == np.float32
-
-
 def test_cdf_target_is_a_step_at_the_reading():
     target = np.asarray(cdf_target(np.array([0.0, 20.0, 57.5, 100.0], np.float32)))
     assert target.shape == (4, N_POINTS)

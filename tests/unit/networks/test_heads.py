@@ -87,11 +87,18 @@ def test_add_head_rejects_an_unknown_head():
         add_head("tail", keras.Input((4,)))
 
 
-def test_layers_are_restored_from_their_configuration():
-    restored = Mixture.from_config(Mixture("grid", name="cdf").get_config())
-    np.testing.assert_array_equal(restored.matrix, grid_cells())
-    assert Continuation.from_config(Continuation().get_config()).compute_dtype == "float32"
-    assert Point.from_config(Point().get_config()).compute_dtype == "float32"
+@pytest.mark.parametrize("head", HEADS)
+def test_add_head_returns_float32_under_mixed_precision(head):
+    previous = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        features = keras.Input((4,))
+        network = keras.Model(features, add_head(head, features))
+    finally:
+        keras.mixed_precision.set_dtype_policy(previous)
+    assert network.get_layer("embedding").compute_dtype == "bfloat16"
+    assert all(layer.compute_dtype == "float32" for layer in network.layers[2:])
+    assert np.asarray(network(np.zeros((1, 4), np.float32))).dtype == np.float32
 
 
 READINGS = np.array([0, 5, 20, 25, 60, 100], np.float32)

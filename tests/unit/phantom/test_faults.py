@@ -13,7 +13,7 @@ from scoring.errors import BadInput, InvalidRequest, LandingNotReady
 from scoring.imaging.decode import UndecodableImage, decode_grey
 from scoring.phantom.batch_folder import Batch
 from scoring.phantom.batches import write_batches
-from scoring.phantom.faults import FAULTS, FaultEffect, damage_batch
+from scoring.phantom.faults import FAULTS, FaultEffect, check_fault_names, damage_batch
 
 DATE = date(2026, 11, 21)
 Damage = Callable[..., tuple[Path, tuple[FaultEffect, ...]]]
@@ -188,9 +188,9 @@ def test_faults_have_a_description_with_the_outcome() -> None:
     assert len(set(descriptions)) == len(FAULTS)
 
 
-def test_damage_batch_rejects_unknown_names(damage: Damage) -> None:
+def test_check_fault_names_rejects_unknown_names() -> None:
     with pytest.raises(InvalidRequest, match="Unknown fault: typo"):
-        damage("typo")
+        check_fault_names(("row_twice", "typo"))
 
 
 def test_damage_batch_rejects_batches_that_are_too_small(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_simulate_radiographs_of_other_limbs_has_the_same_prevalence_and_patient
     joints = simulate_radiographs(2000, 11, FIRST, YEARS, limb=limb)
     assert set(joints["joint"]) == {joint.column for joint in LIMB_JOINTS[limb]}
     _assert_published_prevalence(joints)
-    assert set(joints["patient_id"]) <= set(registry.patients["patient_id"])
+    assert set(joints["patient_id"]) <= set(registry.visits["patient_id"])
     assert not set(joints["sop_iuid"]) & set(registry.joints["sop_iuid"])
     here, there = (np.log1p(frame.groupby("patient_id")["erosion_true"].mean()) for frame in (registry.joints, joints))
     assert here.corr(there) > 0.6
@@ -166,7 +166,7 @@ def test_simulate_registry_has_visits_half_a_year_to_a_year_apart(registry: Phan
 def test_simulate_registry_contains_every_smaller_registry(seed: int, n_patients: int, years: float) -> None:
     small = simulate_registry(n_patients, seed, FIRST, years)
     large = simulate_registry(n_patients + 2, seed, FIRST, years)
-    for name in ("patients", "visits", "consultations", "disease_activity", "joints"):
+    for name in ("visits", "consultations", "disease_activity", "joints"):
         frame = getattr(small, name)
         pd.testing.assert_frame_equal(frame, getattr(large, name).head(len(frame)), check_dtype=False)
 

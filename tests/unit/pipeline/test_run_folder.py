@@ -5,8 +5,9 @@ from datetime import date
 import pytest
 
 from scoring.errors import BadInput, StorageUnavailable
-from scoring.pipeline.run import Run, Shard
+from scoring.pipeline.run import Run
 from scoring.pipeline.run_folder import RunFolder, step
+from scoring.pipeline.shards import Shard
 from scoring.settings import Settings
 
 RUN = Run("a-run", date(2026, 11, 21), "test-1", "grey128-v1")

@@ -107,7 +107,7 @@ def test_render_analytics_does_not_draw_a_suppressed_correlation():
     suppressed = correlation().assign(estimate=None, ci_low=None, ci_high=None, n_patients=None)
     html, files = render_analytics(report(correlation=suppressed))
     assert "correlation-das28-esr4.svg" not in files
-    assert "No correlation of five or more patients" in html
+    assert "no correlation from five or more patients" in html
 
 
 def test_render_analytics_states_the_missing_results_of_an_empty_warehouse():
@@ -117,7 +117,7 @@ def test_render_analytics_states_the_missing_results_of_an_empty_warehouse():
     assert files == {}
     for statement in (
         "No visit has both",
-        "No correlation",
+        "There is no correlation",
         "No patient has two radiographs",
         "No patient has a Rau score",
         "none yet",

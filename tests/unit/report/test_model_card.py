@@ -52,8 +52,9 @@ def made_evaluations() -> Mapping[str, Facts]:
     )
     centre = truth + rng.normal(0, 5, n)
     cdf = (1 / (1 + np.exp(-(np.arange(N_POINTS) - centre[:, None]) / 3))).astype(np.float32)
+    predictions = Predictions(cdf, engine="openvino float32")
     return {
-        against: evaluate_predictions(Predictions(cdf), joints, against=against, engine="openvino float32").to_dict()
+        against: evaluate_predictions(predictions, joints, against=against).to_dict()
         for against in ("reading", "truth")
     }
 

@@ -53,6 +53,8 @@ def full_report() -> NightlyReport:
         code_revision="a1b2c3",
         started_at=STARTED,
         finished_at=STARTED + timedelta(seconds=137),
+        message="",
+        synthetic_data=False,
         row_counts=row_counts(),
         late_files=frame("late_files", (date(2026, 11, 20), 3)),
         quarantine=frame("quarantine", (*rule, [f"2026-11-21/joints/{HOSTILE}.jpg", "b.jpg"])),
@@ -85,7 +87,7 @@ def emptied(report: NightlyReport, *names: str) -> NightlyReport:
 
 def all_outcomes(full: NightlyReport) -> dict[str, NightlyReport]:
     unscored = emptied(full, "late_files", "severe_joints", "uncertain_joints", "grade_distribution", "warnings")
-    early = replace(emptied(full, *COLUMNS), status="failed", message="No _SUCCESS.", finished_at=None)
+    early = replace(emptied(full, *COLUMNS), status="failed", message="No _SUCCESS.")
     nothing = row_counts(received=0, scored=0, quarantined=0).iloc[1:]
     return {
         "full": full,
@@ -244,7 +246,7 @@ def test_render_nightly_report_shows_correlations_with_interval_and_both_counts(
     assert "\N{MINUS SIGN}0.04 (\N{MINUS SIGN}0.10 to 0.02)" in text
     assert "2,400 811" in text
     assert "DAS28-ESR, 4 variables. Visits: 50 reported by readers and 50 predicted." in text
-    assert ".15 with DAS28-ESR and .08 with three-variable DAS28-CRP. They come from another population" in text
+    assert ".15 with DAS28-ESR and .08 with three-variable DAS28-CRP. These values come from another population" in text
 
 
 def test_render_nightly_report_names_joints_as_clinicians_do(rendered: dict[str, str]) -> None:
@@ -275,6 +277,19 @@ def test_render_nightly_report_shows_a_link_to_another_host_as_text(full: Nightl
 def test_render_nightly_report_accepts_batch_dates_as_timestamps(full: NightlyReport, rendered: dict[str, str]) -> None:
     stamps = full.grade_distribution.assign(batch_date=pd.to_datetime(full.grade_distribution["batch_date"]))
     assert nightly.render_nightly_report(replace(full, grade_distribution=stamps)) == rendered["full"]
+
+
+def test_render_nightly_report_leaves_out_a_das28_form_without_a_rau_score(
+    full: NightlyReport, rendered: dict[str, str]
+) -> None:
+    without = full.rau_points.assign(activity="das28_crp3", rau=np.nan)
+    report = replace(full, rau_points=pd.concat([full.rau_points, without]))
+    assert nightly.render_nightly_report(report) == rendered["full"]
+
+
+def test_nightly_report_rejects_a_frame_without_a_column(full: NightlyReport) -> None:
+    with pytest.raises(ValueError, match=r"NightlyReport\.row_counts lacks the columns reconciled\."):
+        replace(full, row_counts=full.row_counts.drop(columns="reconciled"))
 
 
 def luminance(colour: str) -> float:

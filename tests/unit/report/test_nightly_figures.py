@@ -145,12 +145,6 @@ def test_rau_against_das28_draws_no_line_for_few_visits() -> None:
     assert enough.count("stroke-width: 2.2") == 2
 
 
-def test_das28_forms_in_use_leaves_out_forms_without_a_pair() -> None:
-    points = rau_points(3)
-    points.loc[points["activity"] == "das28_esr4", "rau"] = np.nan
-    assert nightly_figures.das28_forms_in_use(points) == ["das28_crp3"]
-
-
 @pytest.mark.parametrize(
     ("methods", "shown"),
     [(("pearson", "spearman", "kendall"), "spearman"), (("pearson", "kendall"), "kendall"), (("pearson",), "pearson")],

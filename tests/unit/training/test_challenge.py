@@ -11,7 +11,7 @@ from scoring.errors import InvalidRequest
 from scoring.networks.readout import ReadOutRule
 from scoring.training.evaluation import metrics
 from scoring.training.evaluation.bootstrap import Predictions
-from scoring.training.evaluation.challenge import METRICS, MIN_SUBGROUP_JOINTS, MIN_TEST_PATIENTS, judge
+from scoring.training.evaluation.challenge import METRICS, MIN_SUBGROUP_JOINTS, MIN_TEST_PATIENTS, check_metric, judge
 from tests.lib.joint_sets import PERCENT_OF_GRADE, joint_set
 
 JOINTS = ("hand_left_1", "hand_left_2", "hand_left_10", "foot_right_1", "wrist_left")
@@ -160,11 +160,15 @@ def test_judge_does_not_propose_an_undefined_difference():
     assert not verdict.proposed
 
 
-def test_judge_accepts_every_metric_and_no_other():
-    for metric in METRICS:
-        assert verdict_on(case_of(), metric=metric).metric == metric
+@pytest.mark.parametrize("metric", METRICS)
+def test_judge_compares_by_every_metric(metric):
+    check_metric(metric)
+    assert verdict_on(case_of(), metric=metric).metric == metric
+
+
+def test_check_metric_rejects_an_unknown_metric():
     with pytest.raises(InvalidRequest, match=r"There is no metric 'auc'\. Use one of: accuracy_and_kappa, class_norm"):
-        verdict_on(case_of(), metric="auc")
+        check_metric("auc")
 
 
 def test_judge_reports_subgroups_that_have_joints():

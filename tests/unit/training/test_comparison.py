@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scoring.networks.readout import ReadOutRule, read_out
-from scoring.training.benchmark import comparison
+from scoring.training.benchmark import combinations, comparison
 from scoring.training.benchmark.comparison import BenchmarkSets, ComparedModel, compare_recipes, evaluate_models
 from scoring.training.fit import Trained
 from scoring.training.recipes import BEST
@@ -66,7 +66,7 @@ def test_compare_recipes_reads_cached_predictions_of_the_same_recipe(sets, tmp_p
 def test_compare_recipes_chooses_the_number_of_neighbours_on_the_validation_set(sets, tmp_path, trainings, monkeypatch):
     """Each joint is embedded at its reading: few neighbours are right, many mix the grades."""
     readings = {part.images.tobytes(): part.reading for part in (sets.train, sets.validation, sets.test)}
-    monkeypatch.setattr(comparison, "embed", lambda _, images, **__: readings[images.tobytes()][:, np.newaxis])
+    monkeypatch.setattr(combinations, "embed", lambda _, images, **__: readings[images.tobytes()][:, np.newaxis])
     monkeypatch.setattr(comparison, "NEIGHBOURS", (1, 60))
     found = compare(["regression-plain"], sets, tmp_path)
     assert [each.name for each in found] == ["regression-plain", "regression-plain, 1 neighbours"]

@@ -49,20 +49,19 @@ def test_draw_does_not_use_the_cache_of_a_difficulty_with_the_same_name(calls, t
     assert len(calls) == 2
 
 
-def test_training_and_validation_keeps_the_registrys_prevalence_in_the_validation_set(calls):
+def test_split_for_training_keeps_the_registrys_prevalence_in_the_validation_set(calls):
     data = PhantomSource().draw(40, 1, enrich=0.5)
-    training, validation = data.training_and_validation()
+    training, validation, prior_readings = data.split_for_training()
     assert {split_of(p) for p in training.patient_id} == {"train"}
     assert {split_of(p) for p in validation.patient_id} == {"validation"}
-    natural = sum(
-        split_of(p) == "validation" and not e for p, e in zip(data.joints.patient_id, data.enriched, strict=True)
-    )
-    assert len(validation) == natural
+    for part, natural in (("train", prior_readings), ("validation", validation)):
+        pairs = zip(data.joints.patient_id, data.enriched, strict=True)
+        assert len(natural) == sum(split_of(patient) == part and not enriched for patient, enriched in pairs)
 
 
-def test_training_and_validation_keeps_the_registrys_proportions_of_slight_erosions(calls):
+def test_split_for_training_keeps_the_registrys_proportions_of_slight_erosions(calls):
     data = PhantomSource().draw(40, 1, enrich=0.5)
-    training, _ = data.training_and_validation()
+    training, _, _ = data.split_for_training()
     in_training = np.array([split_of(p) == "train" for p in data.joints.patient_id])
     for slight in (True, False):
         chosen = in_training & ((data.joints.truth <= phantoms.ENRICHED_ABOVE) == slight)

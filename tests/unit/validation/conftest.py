@@ -10,8 +10,9 @@ import pytest
 from expectations.consultations import consultations_suite
 from expectations.disease_activity import disease_activity_suite
 from expectations.images import images_suite
+from scoring.settings import Settings
 from scoring.validation import facts
-from scoring.validation.batch import Known, Staged, Thresholds, validate_batch
+from scoring.validation.batch import Known, validate_batch
 from scoring.validation.runner import validate
 
 BATCH_DATE = date(2026, 11, 21)
@@ -69,19 +70,20 @@ class Datasets:
 
     @cached_property
     def consultations(self):
-        frame = facts.consultation_facts(self.staged.consultations, self.staged.readings, self.known.radiographs)
+        consultations, readings = self.staged["consultations"], self.staged["readings"]
+        frame = facts.consultation_facts(consultations, readings, self.known.radiographs)
         return validate(frame, consultations_suite(BATCH_DATE))
 
     @cached_property
     def disease_activity(self):
-        frame = facts.disease_activity_facts(self.staged.disease_activity)
+        frame = facts.disease_activity_facts(self.staged["disease_activity"])
         return validate(frame, disease_activity_suite(BATCH_DATE))
 
     @cached_property
     def images(self):
-        frame = facts.image_facts(self.staged.images, self.staged.consultations["sop_iuid"], self.known.images)
-        suite = images_suite(min_side=48, max_side=1024, min_contrast=4, max_dark_share=0.8, max_bright_share=0.5)
-        return validate(frame, suite)
+        radiographs = self.staged["consultations"]["sop_iuid"]
+        frame = facts.image_facts(self.staged["images"], radiographs, self.known.images)
+        return validate(frame, images_suite(min_side=48, max_side=1024))
 
 
 class Build:
@@ -90,27 +92,27 @@ class Build:
     batch_date = BATCH_DATE
     earlier = date(2026, 11, 20)
     measures = MEASURES
-    thresholds = Thresholds(max_bad_share=0.25, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
+    settings = Settings(_env_file=None)
 
     def judge(self, **tables):
         """Return verdicts on single datasets; see `stage`."""
         return Datasets(*self.stage(**tables))
 
-    def validate_batch(self, batch_date=BATCH_DATE, thresholds=thresholds, docs=None, **tables):
+    def validate_batch(self, batch_date=BATCH_DATE, settings=settings, docs=None, **tables):
         """Validate tables as one batch; see `stage`."""
-        return validate_batch(*self.stage(**tables), thresholds, batch_date, docs)
+        return validate_batch(*self.stage(**tables), settings, batch_date, docs)
 
     def stage(
         self, *, consultations=None, readings=None, activity=None, images=None, radiographs=None, known_images=None
     ):
         """Complete the given tables to a batch with one consultation, and to an empty warehouse."""
         consultations = self.consultations({}) if consultations is None else consultations
-        staged = Staged(
-            consultations,
-            self.readings(consultations) if readings is None else readings,
-            self.activity() if activity is None else activity,
-            self.images() if images is None else images,
-        )
+        staged = {
+            "consultations": consultations,
+            "readings": self.readings(consultations) if readings is None else readings,
+            "disease_activity": self.activity() if activity is None else activity,
+            "images": self.images() if images is None else images,
+        }
         known = Known(
             self.known_radiographs() if radiographs is None else radiographs,
             self.known_images() if known_images is None else known_images,
@@ -138,11 +140,11 @@ class Build:
         for row in rows:
             parent = consultations.iloc[row.get("of", 0)]
             cell = {"joint": "hand_left_1", "reading_percent": 10.0, **row}
-            cell.setdefault("erosion_text", f"{cell['reading_percent']:g}")
+            cell.setdefault("reading_percent_text", f"{cell['reading_percent']:g}")
             origin = parent[["id_x", "patient_id", "sop_iuid", "source_file", "row_number", "batch_date"]].to_dict()
             key = f"{parent['row_key']}:{cell['joint']}"
             cells.append({**origin, **cell, "row_key": key})
-        columns = ["id_x", "patient_id", "sop_iuid", "joint", "erosion_text", "reading_percent"]
+        columns = ["id_x", "patient_id", "sop_iuid", "joint", "reading_percent_text", "reading_percent"]
         return self._typed(cells, [*columns, "source_file", "row_number", "batch_date", "row_key"])
 
     def images(self, *rows):

@@ -6,14 +6,13 @@ import pandas as pd
 import pytest
 
 from scoring.errors import BadInput
-from scoring.validation.batch import Thresholds
+from scoring.settings import Settings
 
 
 def test_validate_batch_accepts_an_empty_batch(build):
     nothing = build.consultations()
     verdict = build.validate_batch(consultations=nothing)
-    assert [each.n_rows for each in verdict.all] == [0, 0, 0, 0]
-    assert all(each.success for each in verdict.all)
+    assert [(each.n_rows, each.counts) for each in verdict] == [(0, {})] * 4
     assert verdict.quarantine.empty
     assert list(verdict.quarantine) == list(
         build.validate_batch(activity=build.activity({"patient_id": None})).quarantine
@@ -137,13 +136,17 @@ def test_validate_batch_reports_every_table_with_too_many_bad_rows(build):
     assert "- images (" in str(rejected.value)
 
 
-def test_thresholds_of_takes_the_limits_from_the_settings():
-    class Installation:
-        max_bad_share, min_rows_for_bad_share, min_image_side, max_image_side = 0.1, 7, 20, 300
-
-    thresholds = Thresholds.of(Installation())
-    assert (thresholds.max_bad_share, thresholds.min_rows_for_bad_share) == (0.1, 7)
-    assert (thresholds.min_image_side, thresholds.max_image_side) == (20, 300)
+def test_validate_batch_takes_its_limits_from_the_settings(build):
+    settings = Settings(
+        _env_file=None, max_bad_share=0.1, min_rows_for_bad_share=7, min_image_side=100, max_image_side=110
+    )
+    assert build.validate_batch(settings=settings, activity=_visits(build, 6, 6)).disease_activity.bad
+    with pytest.raises(BadInput, match=r"1 of 7 rows are bad \(14 percent, the limit is 10 percent\)"):
+        build.validate_batch(settings=settings, activity=_visits(build, 7, 1))
+    images = build.images(
+        *({"joint": f"hand_left_{n}", "width": side, "height": 105} for n, side in ((1, 99), (2, 111), (3, 100)))
+    )
+    assert build.validate_batch(settings=settings, images=images).images.counts == {"images.width_in_range": 2}
 
 
 def test_validate_batch_compares_dates_with_its_own_batch_date(build):

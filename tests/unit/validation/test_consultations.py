@@ -126,7 +126,7 @@ def test_consultations_suite_rejects_a_radiograph_of_two_patients(build):
 def test_consultations_suite_rejects_a_radiograph_of_another_patient_in_the_warehouse(build):
     radiographs = build.known_radiographs(**{"1_2_1": "someone else"})
     assert build.judge(radiographs=radiographs).consultations.counts == {"consultations.radiograph_one_patient": 1}
-    assert build.judge(radiographs=build.known_radiographs(**{"1_2_1": "00123"})).consultations.success
+    assert not build.judge(radiographs=build.known_radiographs(**{"1_2_1": "00123"})).consultations.counts
 
 
 def test_consultations_suite_keeps_and_lists_a_radiograph_with_two_dates(build):
@@ -135,15 +135,14 @@ def test_consultations_suite_keeps_and_lists_a_radiograph_with_two_dates(build):
     assert verdict.kept_counts == {"consultations.radiograph_one_date": 2}
     assert len(verdict.accepted) == 2
     # A date in a newer batch corrects the date in an earlier batch.
-    assert build.judge(
-        consultations=rows.assign(sop_iuid="1.2.3", batch_date=[build.earlier, build.batch_date])
-    ).consultations.success
+    rows = rows.assign(sop_iuid="1.2.3", batch_date=[build.earlier, build.batch_date])
+    assert build.judge(consultations=rows).consultations.quarantine.empty
 
 
 def test_consultations_suite_keeps_and_lists_an_unknown_body_part(build):
     verdict = build.judge(consultations=build.consultations({"body_part": "KNEE"})).consultations
     assert verdict.kept_counts == {"consultations.body_part_known": 1}
-    assert verdict.success
+    assert not verdict.counts
     assert len(verdict.accepted) == 1
     assert verdict.quarantine["kept"].all()
 
@@ -175,7 +174,7 @@ def test_readings_suite_excludes_only_the_rows_that_break_a_rule(build):
         {"joint": "hand_left_2", "reading_percent": 100.0},
         {"joint": "hand_left_3", "reading_percent": 120.0},
         {"joint": "hand_left_4", "reading_percent": -5.0},
-        {"joint": "hand_left_5", "reading_percent": np.nan, "erosion_text": "n/a"},
+        {"joint": "hand_left_5", "reading_percent": np.nan, "reading_percent_text": "n/a"},
         {"joint": "hand_left_6", "reading_percent": 58.0},
         {"joint": "knee_1"},
         {"of": 1},

@@ -3,19 +3,21 @@ import re
 from datetime import date
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 from upath import UPath
 
 from expectations.consultations import consultations_suite
 from scoring.errors import ModelRejected
-from scoring.validation.batch import Thresholds, check_predictions
+from scoring.settings import Settings
+from scoring.validation.batch import check_predictions
 from scoring.validation.docs import BatchDocs
 from scoring.validation.facts import consultation_facts
-from scoring.validation.runner import row_breaches, table_breaches
+from scoring.validation.runner import broken_table_rules, row_breaches
 
 LOADING = re.compile(r"(?:url\(|@import)\s*[\"']?\s*([^\s\"')]+)", re.IGNORECASE)
-ANY_SHARE = Thresholds(max_bad_share=1, min_rows_for_bad_share=40, min_image_side=48, max_image_side=1024)
+ANY_SHARE = Settings(_env_file=None, max_bad_share=1)
 PLANTED = "Hieronymus"
 
 
@@ -48,11 +50,11 @@ def site(build, tmp_path_factory):
     readings = build.readings(
         consultations,
         {"reading_percent": 8882.25},
-        {"of": 1, "joint": f"{PLANTED}-joint", "reading_percent": float("nan"), "erosion_text": f"{PLANTED}-text"},
+        {"of": 1, "joint": f"{PLANTED}-joint", "reading_percent": np.nan, "reading_percent_text": f"{PLANTED}-text"},
     )
     activity = build.activity(
         {"patient_id": f"{PLANTED}-patient", "esr": 9993.75},
-        {"patient_id": f"{PLANTED}-patient", "crp": float("nan"), "crp_text": f"{PLANTED}-crp"},
+        {"patient_id": f"{PLANTED}-patient", "crp": np.nan, "crp_text": f"{PLANTED}-crp"},
     )
     images = build.images(
         {"sop_iuid": f"{PLANTED}-radiograph", "sha256": f"{PLANTED}-sha", "decodes": False, "decode_error": PLANTED},
@@ -60,8 +62,8 @@ def site(build, tmp_path_factory):
     )
     docs = BatchDocs(str(root), build.batch_date, "run-1")
     tables = {"consultations": consultations, "readings": readings, "activity": activity, "images": images}
-    verdict = build.validate_batch(thresholds=ANY_SHARE, docs=docs, **tables)
-    assert all(each.accepted.empty for each in verdict.all)
+    verdict = build.validate_batch(settings=ANY_SHARE, docs=docs, **tables)
+    assert all(each.accepted.empty for each in verdict)
     first = docs.write()
     later = BatchDocs(str(root), build.batch_date, "run-1")
     with pytest.raises(ModelRejected):
@@ -181,7 +183,7 @@ def test_batch_docs_headline_reports_failed_and_critical_rules(build, tmp_path, 
     suite = consultations_suite(build.batch_date)
     consultations = build.consultations(row)
     readings = build.readings(consultations, *({"joint": joint} for joint in ("hand_left_1", "hand_left_2")))
-    table_breaches(consultations, suite, docs=docs)
+    broken_table_rules(consultations, suite, docs=docs)
     row_breaches(consultation_facts(consultations, readings, build.known_radiographs()), suite, docs=docs)
     docs.write()
     for page in ("index.html", "suites/consultations.html"):

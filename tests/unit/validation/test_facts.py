@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scoring.networks.readout import WEIGHTED_MEDIAN, ReadOutRule
+from scoring.settings import Settings
 from scoring.validation import facts
-from scoring.validation.batch import Thresholds
 
-ANY_SHARE = Thresholds(max_bad_share=1, min_rows_for_bad_share=1, min_image_side=48, max_image_side=1024)
+ANY_SHARE = Settings(_env_file=None, max_bad_share=1)
 BATCH_DATE = date(2026, 11, 21)
 
 few = st.sampled_from
@@ -75,8 +75,8 @@ def test_validate_batch_loses_no_row_and_ignores_the_order_of_rows(build, consul
         "radiographs": build.known_radiographs(**{"1_2": "p1"}),
         "known_images": build.known_images(("1.2", "hand_left_1", "a")),
     }
-    verdict = build.validate_batch(thresholds=ANY_SHARE, **tables, **known)
-    for each, received in zip(verdict.all, tables.values(), strict=True):
+    verdict = build.validate_batch(settings=ANY_SHARE, **tables, **known)
+    for each, received in zip(verdict, tables.values(), strict=True):
         excluded = set(each.quarantine.loc[~each.quarantine["kept"].astype(bool), "row_key"])
         accepted = set(each.accepted["row_key"])
         assert not accepted & excluded
@@ -97,7 +97,7 @@ def test_validate_batch_loses_no_row_and_ignores_the_order_of_rows(build, consul
     shuffled = {
         name: frame.iloc[order.permutation(len(frame))].reset_index(drop=True) for name, frame in tables.items()
     }
-    again = build.validate_batch(thresholds=ANY_SHARE, **shuffled, **known)
+    again = build.validate_batch(settings=ANY_SHARE, **shuffled, **known)
     pd.testing.assert_frame_equal(again.quarantine, verdict.quarantine)
 
 

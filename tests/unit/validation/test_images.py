@@ -50,7 +50,7 @@ def test_validate_batch_knows_radiographs_of_accepted_and_earlier_consultations_
     images = build.images({})
     assert build.validate_batch(consultations=rows, images=images).images.counts == {"images.radiograph_known": 1}
     known = build.known_radiographs(**{"1_2_1": "00123"})
-    assert build.validate_batch(consultations=rows, images=images, radiographs=known).images.success
+    assert not build.validate_batch(consultations=rows, images=images, radiographs=known).images.counts
 
 
 def test_images_suite_quarantines_both_of_two_images_of_a_joint(build):

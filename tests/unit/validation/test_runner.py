@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from expectations import check
 from expectations.rule import Rule, Suite
 from scoring.errors import RuleNotComputed
-from scoring.validation.runner import row_breaches, table_breaches, validate
+from scoring.validation.runner import broken_table_rules, row_breaches, validate
 
 
 def rows(**columns):
@@ -56,7 +56,7 @@ def test_row_breaches_returns_the_keys_of_rows_that_break_a_check(condition, val
     assert [key for breach in found for key in breach.rows] == [f"x.csv:{row}" for row in breaking]
 
 
-def test_table_breaches_returns_the_checks_that_a_table_breaks():
+def test_broken_table_rules_returns_the_rules_that_a_table_breaks():
     holding = [
         check.exists("a"),
         check.holds_numbers("a"),
@@ -76,17 +76,17 @@ def test_table_breaches_returns_the_checks_that_a_table_breaks():
         check.rows_at_least(2, a=1, b="x"),
     ]
     rules = [rule(f"{number}", condition) for number, condition in enumerate([*holding, *broken])]
-    found = table_breaches(rows(a=[1, 1, 2], b=["x", "y", "y"]), suite(*rules))
-    assert [breach.rule.check for breach in found] == broken
+    found = broken_table_rules(rows(a=[1, 1, 2], b=["x", "y", "y"]), suite(*rules))
+    assert [each.check for each in found] == broken
 
 
 def test_row_breaches_returns_rules_in_the_order_of_the_suite():
     rules = suite(rule("present", check.present("c")), IN_RANGE, rule("usual", check.at_most("b", 5), "info"))
     found = row_breaches(rows(a=[1, 50, 3], b=[0, 9, 9], c=["x", None, "y"]), rules)
     assert [(breach.rule.name, breach.rows) for breach in found] == [
-        ("x.present", ("x.csv:3",)),
-        ("x.range", ("x.csv:3",)),
-        ("x.usual", ("x.csv:3", "x.csv:4")),
+        ("x.present", ["x.csv:3"]),
+        ("x.range", ["x.csv:3"]),
+        ("x.usual", ["x.csv:3", "x.csv:4"]),
     ]
 
 
@@ -112,9 +112,9 @@ def test_validate_neither_raises_nor_logs_a_value_if_a_rule_cannot_be_computed(c
     assert (raised.value.exit_code, raised.value.retry) == (10, False)
 
 
-def test_breaches_separate_rules_about_the_table_and_about_rows():
+def test_row_breaches_and_broken_table_rules_share_the_rules_of_a_suite():
     rules = suite(rule("has_a", check.exists("a")), rule("has_z", check.exists("z")), IN_RANGE)
-    assert [breach.rule.name for breach in table_breaches(rows(a=[99]), rules)] == ["x.has_z"]
+    assert [each.name for each in broken_table_rules(rows(a=[99]), rules)] == ["x.has_z"]
     assert [breach.rule.name for breach in row_breaches(rows(a=[99]), rules)] == ["x.range"]
 
 

@@ -18,7 +18,7 @@ SUITES = [
     consultations_suite(date(2026, 11, 21)),
     readings_suite(),
     disease_activity_suite(date(2026, 11, 21)),
-    images_suite(min_side=48, max_side=1024, min_contrast=4, max_dark_share=0.8, max_bright_share=0.5),
+    images_suite(min_side=48, max_side=1024),
     predictions_suite(),
     training_set_suite(min_joints_of_grade=20, min_patients=100, min_test_patients=10),
 ]

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from scoring.errors import BadInput
+from scoring.settings import Settings
 from scoring.validation.training_set import check_training_set
 
-NEEDED = {"min_joints_of_grade": 20, "min_patients": 50, "min_test_patients": 5}
+SETTINGS = Settings(_env_file=None, min_joints_of_grade=20, min_training_patients=50)
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +28,18 @@ def joints():
     )
 
 
-def rejection(joints, **needed):
+def check(joints, settings=SETTINGS, min_test_patients=5):
+    return check_training_set(joints, settings, min_test_patients=min_test_patients)
+
+
+def rejection(joints, **limits):
     with pytest.raises(BadInput) as rejected:
-        check_training_set(joints, **NEEDED | needed)
+        check(joints, **limits)
     return str(rejected.value)
 
 
 def test_check_training_set_returns_the_numbers_of_a_valid_set(joints):
-    verdict = check_training_set(joints, **NEEDED)
+    verdict = check(joints)
     assert verdict.joints["train"] == [84, 84, 84, 84, 42, 42]
     assert sum(map(sum, verdict.joints.values())) == 600
     assert verdict.remarks == {}
@@ -54,7 +59,7 @@ def test_check_training_set_names_a_missing_grade(joints):
 
 
 def test_check_training_set_counts_a_grade_in_the_training_set_only(joints):
-    message = rejection(joints, min_joints_of_grade=43)
+    message = rejection(joints, settings=SETTINGS.model_copy(update={"min_joints_of_grade": 43}))
     assert "grade 4" in message
     assert "grade 5" in message
     assert "grade 3" not in message
@@ -75,7 +80,7 @@ def test_check_training_set_rejects_a_test_set_with_few_patients(joints):
 
 def test_check_training_set_keeps_unusual_readings_and_rejects_impossible_ones(joints):
     off = joints.assign(reading_percent=joints["reading_percent"] + np.where(joints.index < 7, 3.0, 0.0))
-    assert check_training_set(off, **NEEDED).remarks == {"training_set.percent_on_grid": 7}
+    assert check(off).remarks == {"training_set.percent_on_grid": 7}
     message = rejection(joints.assign(reading_percent=np.where(joints.index < 3, 120.0, joints["reading_percent"])))
     assert "The reading is outside 0 to 100 percent." in message
     assert "Joints affected: 3." in message
@@ -95,4 +100,4 @@ def test_check_training_set_rejects_an_image_with_two_readings(joints):
     assert "Joints affected: 2." in message
     # Copies with equal readings are harmless.
     alike = joints.assign(pixels_sha256=["a" * 64, "a" * 64, *joints["pixels_sha256"][2:]])
-    assert check_training_set(alike, **NEEDED).remarks == {}
+    assert check(alike).remarks == {}

@@ -24,7 +24,7 @@ def test_connect_engine_rejects_another_url_without_repeating_it(url):
     assert "hidden-word" not in str(error.value)
 
 
-def test_messages_name_host_and_database_but_no_login():
+def test_translated_errors_names_host_and_database_but_no_login():
     engine = connect_engine(URL)
     assert location(engine) == "database warehouse at db.example:5433"
     with (
