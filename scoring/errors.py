@@ -27,7 +27,7 @@ class LandingNotReady(ScoringError):
 
 
 class WarehouseUnavailable(ScoringError):
-    """PostgreSQL cannot be reached, closed the connection, or did not grant a lock in time. Nothing was written partly."""
+    """PostgreSQL cannot be reached, closed the connection, or granted no lock in time. Nothing was written partly."""
 
     exit_code = 5
     retry = True
