@@ -39,10 +39,10 @@ AIRFLOW_METADATA = metadata=$$($(BIN)/scoring up --url airflow); export AIRFLOW_
 	mkdir -p "$(AIRFLOW_HOME)"; $(BIN)/airflow db check-migrations --migration-wait-timeout 0 >/dev/null 2>&1 \
 	|| $(BIN)/airflow db migrate >"$(AIRFLOW_HOME)/db-migrate.log" 2>&1
 
-# Two test processes. Tests that share a fixture run in one of them (see pytest_collection_modifyitems), a test that
-# hangs in native code ends after its own limit, and a lost process ends the run instead of being replaced.
+# Two test processes, in the order of the files. Tests that share fixtures run in one of them (see tests/conftest.py). A
+# lost process ends the run with the name of its test instead of being replaced.
 PYTEST := $(BIN)/python -m pytest --durations=25 --durations-min=1
-PARALLEL := -n 2 --dist loadgroup --max-worker-restart=0
+PARALLEL := -n 2 --no-loadscope-reorder --max-worker-restart=0
 # CI measures branch coverage over both `make test` and `make test-all` (COVERAGE=1).
 ifdef COVERAGE
 COVERED := --cov --cov-append --cov-report=
@@ -50,7 +50,7 @@ FLOOR := --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=$(CO
 endif
 COVERAGE_FLOOR := 90
 
-.PHONY: help setup nightly airflow test-unit test test-all bench bench-warehouse docs site lint fix lock clean
+.PHONY: help setup nightly airflow test-unit test test-all bench bench-warehouse docs site lint lint-python lint-sql fix lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 17
@@ -88,14 +88,14 @@ airflow: $(INSTALLED) ## Start Airflow (scheduler, UI on port 8080) with its met
 		$(BIN)/airflow pools set gpu 1 "One slot per GPU, or one engine at a time on the CPU" >/dev/null; \
 		PATH="$(CURDIR)/$(BIN):$$PATH" exec airflow standalone
 
-test-unit: $(INSTALLED) ## Unit tests that import neither PostgreSQL, TensorFlow, Great Expectations nor Airflow: seconds
-	$(PYTEST) -q -m "not slow and not heavy" tests/unit
+test-unit: $(INSTALLED) ## Unit tests, without PostgreSQL, TensorFlow, Great Expectations and Airflow
+	$(PYTEST) $(PARALLEL) $(COVERED) -q -p tests.lib.pure -m "not slow" tests/unit
 
-test: lint ## Lint, type-check, and everything that a change can break
-	$(PYTEST) $(PARALLEL) $(COVERED) -m "not slow" --ignore=tests/benchmarks
+test: lint test-unit ## Lint, type-check, and everything that a change can break
+	$(PYTEST) $(PARALLEL) $(COVERED) -m "not slow" tests/acceptance tests/dags tests/integration
 
 test-all: $(INSTALLED) ## The remaining tests: scheduler, coverage simulation, training to convergence
-	$(PYTEST) $(FLOOR) -m slow --ignore=tests/benchmarks --timeout 3600
+	$(PYTEST) $(FLOOR) -m slow --timeout 3600 --ignore=tests/benchmarks
 
 bench: $(INSTALLED) ## Benchmarks: ratios within one run
 	$(BIN)/python -m pytest tests/benchmarks --ignore=tests/benchmarks/test_warehouse.py --timeout 3600 \
@@ -113,10 +113,15 @@ site: $(INSTALLED) ## Build the documentation site into var/site; a warning is a
 	@echo "$(VAR)/site/index.html"
 
 lint: $(INSTALLED) ## Ruff, mypy (strict), import rules, SQL
+	@$(MAKE) --jobs=2 --output-sync lint-python lint-sql
+
+lint-python:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
+
+lint-sql:
 	$(BIN)/sqlfluff lint --disable-progress-bar sql
 
 fix: $(INSTALLED) ## Format, and fix what ruff and sqlfluff can fix

@@ -25,6 +25,46 @@ def accept_missing() -> bool:
     return bool(get_current_context()["params"]["accept_missing"])
 
 
+@task
+def open_run() -> dict[str, Any]:
+    """Register the run in the warehouse, with the promoted model."""
+    dag_run = get_current_context()["dag_run"]
+    return rescoring.open_run(installation(), trigger=dag_run.run_id, triggered_by=started_by(dag_run)).to_dict()
+
+
+@task
+def plan(run: dict[str, Any]) -> list[dict[str, int]]:
+    """Divide the images without a prediction of the promoted model into shards."""
+    return [asdict(shard) for shard in rescoring.plan(installation(), Run.from_dict(run))]
+
+
+@task(pool=SCORING_POOL, map_index_template="{{ shard_name }}")
+def score(run: dict[str, Any], shard: dict[str, int]) -> dict[str, int]:
+    """Score the joints of a shard."""
+    get_current_context()["shard_name"] = f"joints {shard['first']}-{shard['first'] + shard['count'] - 1}"  # type: ignore[typeddict-unknown-key]
+    return rescoring.score(installation(), Run.from_dict(run), Shard(**shard), accept_missing=accept_missing())
+
+
+# If every image has a prediction, `score` is mapped over nothing and skipped; the run continues.
+@task(trigger_rule="none_failed")
+def analyse(run: dict[str, Any]) -> int:
+    """Compute the tables that relate joint damage to disease activity from the new predictions."""
+    return rescoring.analyse(installation(), Run.from_dict(run))
+
+
+# In the pool, because it scores the images that arrived since the plan.
+@task(pool=SCORING_POOL)
+def activate(run: dict[str, Any]) -> dict[str, int]:
+    """Score the images that arrived since the plan, and make the model the champion."""
+    return rescoring.activate(installation(), Run.from_dict(run), accept_missing=accept_missing())
+
+
+@task(trigger_rule="all_done")
+def close_run(run: dict[str, Any] | None, steps: dict[str, Any]) -> dict[str, int]:
+    """Record the counts and the result. Fails if a step did not finish, because `all_done` alone ends a run green."""
+    return rescoring.close_run(installation(), require_run(run), unfinished=unfinished(steps))
+
+
 @dag(
     dag_id="rescoring",
     dag_display_name="Rescoring of the history with a new champion",
@@ -47,36 +87,6 @@ def accept_missing() -> bool:
 )
 def rescoring_dag() -> None:
     """Connect the steps as drawn above."""
-
-    @task
-    def open_run() -> dict[str, Any]:
-        dag_run = get_current_context()["dag_run"]
-        return rescoring.open_run(installation(), trigger=dag_run.run_id, triggered_by=started_by(dag_run)).to_dict()
-
-    @task
-    def plan(run: dict[str, Any]) -> list[dict[str, int]]:
-        return [asdict(shard) for shard in rescoring.plan(installation(), Run.from_dict(run))]
-
-    @task(pool=SCORING_POOL, map_index_template="{{ shard_name }}")
-    def score(run: dict[str, Any], shard: dict[str, int]) -> dict[str, int]:
-        get_current_context()["shard_name"] = f"joints {shard['first']}-{shard['first'] + shard['count'] - 1}"  # type: ignore[typeddict-unknown-key]
-        return rescoring.score(installation(), Run.from_dict(run), Shard(**shard), accept_missing=accept_missing())
-
-    # If every image has a prediction, `score` is mapped over nothing and skipped; the run continues.
-    @task(trigger_rule="none_failed")
-    def analyse(run: dict[str, Any]) -> int:
-        return rescoring.analyse(installation(), Run.from_dict(run))
-
-    # In the pool, because it scores the images that arrived since the plan.
-    @task(pool=SCORING_POOL)
-    def activate(run: dict[str, Any]) -> dict[str, int]:
-        return rescoring.activate(installation(), Run.from_dict(run), accept_missing=accept_missing())
-
-    # With `all_done` alone a failed run would end green, so this task checks the result of every step.
-    @task(trigger_rule="all_done")
-    def close_run(run: dict[str, Any] | None, steps: dict[str, Any]) -> dict[str, int]:
-        return rescoring.close_run(installation(), require_run(run), unfinished=unfinished(steps))
-
     run = open_run()
     shards = plan(run)
     scored = score.partial(run=run).expand(shard=shards)

@@ -32,6 +32,103 @@ TIMEZONE = get_settings().timezone
 APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if name.strip()]
 
 
+@task
+def open_run() -> dict[str, Any]:
+    """Check the parameters, and register the run in the warehouse."""
+    context = get_current_context()
+    params, dag_run = context["params"], context["dag_run"]
+    approval.check_approval(params["approval"], APPROVERS)
+    run = steps.open_run(
+        installation(),
+        date.fromisoformat(params["cut_off"]) if params["cut_off"] else None,
+        recipes=params["recipes"],
+        metric=params["metric"],
+        trigger=dag_run.run_id,
+        triggered_by=started_by(dag_run),
+    )
+    return run.to_dict()
+
+
+@task
+def snapshot(run: dict[str, Any]) -> dict[str, Any]:
+    """Freeze the readings and images to train on."""
+    return asdict(snapshot_steps.snapshot(installation(), Run.from_dict(run)))
+
+
+@task
+def validate(run: dict[str, Any], taken: dict[str, Any]) -> dict[str, int]:
+    """Check that the snapshot has enough patients and joints of each grade."""
+    return snapshot_steps.validate(installation(), Run.from_dict(run), Snapshot(**taken))
+
+
+@task
+def recipes() -> list[str]:
+    """Return the recipes to train."""
+    return list(get_current_context()["params"]["recipes"])
+
+
+# The nightly run has priority in the pool, but waits for a running training, so a training stops after 11 hours.
+@task(pool=SCORING_POOL, execution_timeout=timedelta(hours=11), map_index_template="{{ recipe_name }}")
+def train(run: dict[str, Any], taken: dict[str, Any], recipe: str) -> dict[str, Any]:
+    """Train one candidate. After a failure, its retry resumes from the last finished epoch on the same machine."""
+    context = get_current_context()
+    context["recipe_name"] = recipe  # type: ignore[typeddict-unknown-key]
+    candidate = candidates.train(
+        installation(),
+        Run.from_dict(run),
+        Snapshot(**taken),
+        recipe,
+        epochs=context["params"]["epochs"],
+    )
+    return asdict(candidate)
+
+
+@task(pool=SCORING_POOL)
+def compare(run: dict[str, Any], taken: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any]:
+    """Compare the best candidate with the champion."""
+    challenge = steps.compare(
+        installation(),
+        Run.from_dict(run),
+        Snapshot(**taken),
+        [Candidate(**each) for each in candidates],
+        get_current_context()["params"]["metric"],
+    )
+    return asdict(challenge)
+
+
+@task.short_circuit(ignore_downstream_trigger_rules=False)
+def worth_asking(challenge: dict[str, Any]) -> bool:
+    """Skip the question, and nothing else, unless the challenger is proposed and a person is to decide."""
+    return bool(challenge["proposed"]) and get_current_context()["params"]["approval"] == "person"
+
+
+@task(trigger_rule="none_failed")
+def decide(run: dict[str, Any], challenge: dict[str, Any], answer: dict[str, Any] | None) -> str:
+    """Record the decision, and promote an approved challenger."""
+    context = get_current_context()
+    decision = approval.decision_of(
+        answer,
+        approval=context["params"]["approval"],
+        started_by=started_by(context["dag_run"]),
+    )
+    return steps.decide(installation(), Run.from_dict(run), steps.Challenge(**challenge), decision)
+
+
+@task.short_circuit(ignore_downstream_trigger_rules=False)
+def was_promoted(decision: str) -> bool:
+    """Skip the rescoring unless the challenger was promoted."""
+    return decision == steps.PROMOTED
+
+
+@task(trigger_rule="all_done")
+def close_run(run: dict[str, Any] | None, results: dict[str, Any]) -> None:
+    """Record the result. Fails if a step did not finish, because `all_done` alone ends a run green."""
+    if results["decide"] == steps.PROMOTED:
+        started = get_current_context()["ti"].xcom_pull(task_ids="rescore", key="trigger_run_id")
+        results = {**results, "rescore": started}
+    steps.close_run(installation(), require_run(run), unfinished=unfinished(results))
+
+
 @dag(
     dag_id="retraining",
     dag_display_name="Retraining on the site's own readings",
@@ -89,87 +186,6 @@ APPROVERS = [name.strip() for name in get_settings().approvers.split(",") if nam
 )
 def retraining() -> None:
     """Connect the steps as drawn above."""
-
-    @task
-    def open_run() -> dict[str, Any]:
-        context = get_current_context()
-        params, dag_run = context["params"], context["dag_run"]
-        approval.check_approval(params["approval"], APPROVERS)
-        run = steps.open_run(
-            installation(),
-            date.fromisoformat(params["cut_off"]) if params["cut_off"] else None,
-            recipes=params["recipes"],
-            metric=params["metric"],
-            trigger=dag_run.run_id,
-            triggered_by=started_by(dag_run),
-        )
-        return run.to_dict()
-
-    @task
-    def snapshot(run: dict[str, Any]) -> dict[str, Any]:
-        return asdict(snapshot_steps.snapshot(installation(), Run.from_dict(run)))
-
-    @task
-    def validate(run: dict[str, Any], taken: dict[str, Any]) -> dict[str, int]:
-        return snapshot_steps.validate(installation(), Run.from_dict(run), Snapshot(**taken))
-
-    @task
-    def recipes() -> list[str]:
-        return list(get_current_context()["params"]["recipes"])
-
-    # The nightly run has priority in the pool, but waits for a running training. So a training stops after 11 hours; on
-    # the same machine, its retry resumes from the last finished epoch.
-    @task(pool=SCORING_POOL, execution_timeout=timedelta(hours=11), map_index_template="{{ recipe_name }}")
-    def train(run: dict[str, Any], taken: dict[str, Any], recipe: str) -> dict[str, Any]:
-        context = get_current_context()
-        context["recipe_name"] = recipe  # type: ignore[typeddict-unknown-key]
-        candidate = candidates.train(
-            installation(),
-            Run.from_dict(run),
-            Snapshot(**taken),
-            recipe,
-            epochs=context["params"]["epochs"],
-        )
-        return asdict(candidate)
-
-    @task(pool=SCORING_POOL)
-    def compare(run: dict[str, Any], taken: dict[str, Any], candidates: list[dict[str, Any]]) -> dict[str, Any]:
-        challenge = steps.compare(
-            installation(),
-            Run.from_dict(run),
-            Snapshot(**taken),
-            [Candidate(**each) for each in candidates],
-            get_current_context()["params"]["metric"],
-        )
-        return asdict(challenge)
-
-    # Skips only the question; the tasks after the question run in any case.
-    @task.short_circuit(ignore_downstream_trigger_rules=False)
-    def worth_asking(challenge: dict[str, Any]) -> bool:
-        return bool(challenge["proposed"]) and get_current_context()["params"]["approval"] == "person"
-
-    @task(trigger_rule="none_failed")
-    def decide(run: dict[str, Any], challenge: dict[str, Any], answer: dict[str, Any] | None) -> str:
-        context = get_current_context()
-        decision = approval.decision_of(
-            answer,
-            approval=context["params"]["approval"],
-            started_by=started_by(context["dag_run"]),
-        )
-        return steps.decide(installation(), Run.from_dict(run), steps.Challenge(**challenge), decision)
-
-    @task.short_circuit(ignore_downstream_trigger_rules=False)
-    def was_promoted(decision: str) -> bool:
-        return decision == steps.PROMOTED
-
-    # With `all_done` alone a failed run would end green, so this task checks the result of every step.
-    @task(trigger_rule="all_done")
-    def close_run(run: dict[str, Any] | None, results: dict[str, Any]) -> None:
-        if results["decide"] == steps.PROMOTED:
-            started = get_current_context()["ti"].xcom_pull(task_ids="rescore", key="trigger_run_id")
-            results = {**results, "rescore": started}
-        steps.close_run(installation(), require_run(run), unfinished=unfinished(results))
-
     run = open_run()
     taken = snapshot(run)
     validated = validate(run, taken)

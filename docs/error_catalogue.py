@@ -75,7 +75,7 @@ def _errors() -> list[type[ScoringError]]:
 
 
 def _exit_code_table() -> str:
-    rows = [("0", "", "success", ""), ("1", "", "unforeseen error; report it with its traceback", ""),
+    rows = [("0", "", "success", ""), ("1", "", "unexpected error; report it with its traceback", ""),
             ("2", "", "wrong usage; see `scoring COMMAND --help`", "")]  # fmt: skip
     for error in sorted(_errors(), key=lambda each: each.exit_code):
         first_sentence = " ".join((error.__doc__ or "").split()).split(". ")[0].rstrip(".")

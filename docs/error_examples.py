@@ -44,11 +44,11 @@ FAILURES: Mapping[str, Failure] = {
         "the batch, and report it.",
     ),
     "InvalidRequest": Failure(
-        "There is no person map exports/person_map.csv.",
+        "The person map exports/person_map.csv does not exist. …",
         "Correct the argument or the setting that the message names.",
     ),
     "RuleNotComputed": Failure(
-        "Rules of the suite consultations could not be computed, which says nothing about the data: …",
+        "Rules of the suite consultations could not be computed: …",
         "Report it to the maintainers. The data may be good, and no row was quarantined for these rules.",
     ),
     "StorageUnavailable": Failure(

@@ -47,12 +47,12 @@ RADIOGRAPH = (
         "consultations.radiograph_one_patient",
         check.at_most("radiograph_patients", 1),
         reason="The radiograph (sop_iuid) is assigned to different patients, in this run or in the warehouse.",
-        remedy="Find out which patient it shows; correct the export, or the warehouse if the warehouse is wrong.",
+        remedy="Find out whose radiograph it is, then correct the export, or the warehouse if that is wrong.",
     ),
     Rule(
         "consultations.radiograph_one_date",
         check.at_most("radiograph_dates", 1),
-        reason="Rows of this batch give the radiograph (sop_iuid) different dates (date_x); all rows are "
+        reason="Rows of this batch have different dates (date_x) for the radiograph (sop_iuid); all rows are "
         "kept, with the date of the latest reading.",
         remedy="Correct date_x of this radiograph in the registry and export its rows again.",
         severity="warning",
@@ -61,7 +61,7 @@ RADIOGRAPH = (
         "consultations.body_part_known",
         check.one_of("body_part", BODY_PARTS),
         reason=f"body_part is none of {', '.join(BODY_PARTS)}; the row is kept.",
-        remedy="Correct the name, or have it added to the list of this suite if it is correct.",
+        remedy="Correct body_part in the registry, or report a correct value that the list lacks.",
         severity="warning",
     ),
 )
@@ -82,8 +82,8 @@ RAU_SCORE = (
     Rule(
         "consultations.rau_possible",
         check.is_true("rau_possible"),
-        reason="The joint readings in the row rule out this rau_score, whatever the grades of the other joints.",
-        remedy="Compare both with the reader's form and correct the typing error; the row is kept.",
+        reason="rau_score is impossible with the joint readings in the row, whatever the grades of the other joints.",
+        remedy="Compare both with the reader's form and correct the error; the row is kept.",
         severity="warning",
     ),
 )

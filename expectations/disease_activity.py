@@ -10,17 +10,17 @@ DAS28 = (
     Rule(
         "disease_activity.das28_esr_agrees",
         check.is_true("das28_esr_agrees"),
-        reason="das28bsr_score differs by more than 0.1 from the DAS28 of its components in the row.",
-        remedy="Check the components, and which form the registry exports (this column is the four-variable "
+        reason="das28bsr_score differs by more than 0.1 from the DAS28 computed from its components in the row.",
+        remedy="Check the components, and the DAS28 form that the registry exports (required: four-variable "
         "DAS28-ESR); the row is kept.",
         severity="warning",
     ),
     Rule(
         "disease_activity.das28_crp_agrees",
         check.is_true("das28_crp_agrees"),
-        reason="das283crp_score differs by more than 0.1 from the DAS28 of its components in the row.",
-        remedy="Check the components, the unit of CRP (mg/L), and which form the registry exports (this column is "
-        "the three-variable DAS28-CRP); the row is kept.",
+        reason="das283crp_score differs by more than 0.1 from the DAS28 computed from its components in the row.",
+        remedy="Check the components, the unit of CRP (mg/L), and the DAS28 form that the registry exports (required: "
+        "three-variable DAS28-CRP); the row is kept.",
         severity="warning",
     ),
 )

@@ -26,13 +26,13 @@ FILE = (
     Rule(
         "images.joint_known",
         check.one_of("joint", joints.COLUMNS),
-        reason="The joint in the file name is not in the catalogue.",
-        remedy="Have the extractor use the names of the catalogue, such as hand_left_1, and deliver it again.",
+        reason="The joint in the file name is not a joint of the landing contract.",
+        remedy="Have the extractor use a joint of the contract, such as hand_left_1, and deliver the file again.",
     ),
     Rule(
         "images.radiograph_known",
         check.is_true("radiograph_known"),
-        reason="No accepted consultation, of this run or an earlier one, has this radiograph.",
+        reason="No accepted consultation in this run or an earlier one names this radiograph.",
         remedy="Deliver or correct the consultation; the next nightly run then accepts the image.",
     ),
     Rule(
@@ -60,13 +60,13 @@ CONTENT = (
         "images.not_too_dark",
         check.at_most("dark_share", MAX_DARK_SHARE),
         reason=f"More than {MAX_DARK_SHARE * 100:g} percent of the image is black.",
-        remedy="Check the position of the cut and the window of the radiograph, and extract the joint again.",
+        remedy="Check the position of the crop and the window setting, and extract the joint again.",
     ),
     Rule(
         "images.not_saturated",
         check.at_most("bright_share", MAX_BRIGHT_SHARE),
         reason=f"More than {MAX_BRIGHT_SHARE * 100:g} percent of the image is saturated (pure white).",
-        remedy="Check the window of the radiograph, or for a metal implant, and extract the joint again.",
+        remedy="Check for a wrong window setting or a metal implant, and extract the joint again.",
     ),
 )
 
@@ -74,7 +74,7 @@ ONE_IMAGE_PER_JOINT = (
     Rule(
         "images.one_file_per_joint",
         check.at_most("other_images", 0),
-        reason="There is a different image of the same joint of the same radiograph.",
+        reason="Another image of the same joint on the same radiograph was delivered or is in the warehouse.",
         remedy="Decide which image is correct; deliver it with a new radiograph id, or have the other one removed.",
     ),
     Rule(
@@ -87,7 +87,7 @@ ONE_IMAGE_PER_JOINT = (
         "images.exact_copy",
         check.is_false("exact_copy"),
         reason="The same image of the same joint is in an earlier file of this run; the earlier file is used.",
-        remedy="Do nothing; no data is lost.",
+        remedy="No action is needed; no data is lost.",
         counts_as_bad=False,
     ),
 )

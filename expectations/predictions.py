@@ -17,7 +17,7 @@ REQUIRED = (
     "grade_probability",
 )
 
-_REMEDY = "Score the batch again; if the rule is broken again, do not use this model and inform its maintainer."
+_REMEDY = "Score the batch again; if the rule is broken again, stop using this model and inform its maintainer."
 
 _FACTS = {
     "predicted": "A planned image has no prediction.",

@@ -21,8 +21,8 @@ def readings_suite() -> Suite:
         Rule(
             "readings.joint_known",
             check.one_of("joint", joints.COLUMNS),
-            reason="The column is not a joint of the catalogue.",
-            remedy="Rename the column as in the catalogue, such as hand_left_1, and export again.",
+            reason="The column is not a joint of the landing contract.",
+            remedy="Use a joint column of the contract, such as hand_left_1, and export again.",
         ),
         Rule(
             "readings.percent_readable",

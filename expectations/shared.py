@@ -31,7 +31,7 @@ def columns(dataset: str, required: Iterable[str], numbers: Iterable[str] = ()) 
             f"{dataset}.{column}_is_number",
             check.holds_numbers(column),
             reason=f"The column {column} does not hold numbers.",
-            remedy="Stage the batch again; if the problem remains, the staging schema and this suite disagree.",
+            remedy="Run the batch again; if the problem remains, report that staging schema and suite disagree.",
         )
         for column in numbers
     )

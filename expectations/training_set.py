@@ -17,7 +17,7 @@ JOINTS = (
         "training_set.percent_in_range",
         check.between("reading_percent", 0, 100),
         reason="The reading is outside 0 to 100 percent.",
-        remedy="Find out how the reading passed the checks of the warehouse before you train on it.",
+        remedy="Before training, find out how the reading passed the validation of its batch.",
     ),
     Rule(
         "training_set.percent_on_grid",
@@ -29,8 +29,8 @@ JOINTS = (
     Rule(
         "training_set.patient_in_one_part",
         check.at_most("parts_of_patient", 1),
-        reason="The patient is in several parts, so the network would be tested on patients of its training.",
-        remedy="Do not train on this set; report the broken split by patient to the maintainer.",
+        reason="A patient is in several sets (training, validation, test), so the test would not be independent.",
+        remedy="Do not train on this snapshot; report the faulty split to the maintainer.",
     ),
     Rule(
         "training_set.image_read_once",

@@ -46,13 +46,13 @@ SECTIONS = {
 @click.version_option(__version__, prog_name="scoring")
 @click.option("-v", "--verbose", is_flag=True, help="Log every step.")
 def main(verbose: bool) -> None:
-    """Score bone erosion in rheumatoid arthritis, batch by batch.
+    """Score bone erosion in radiographs of patients with rheumatoid arthritis.
 
     \b
     Exit codes:
       0 success                     7 model rejected
-      1 unforeseen error            8 row counts do not reconcile
-      2 wrong usage                 9 invalid request
+      1 unexpected error            8 row counts do not reconcile
+      2 usage error                 9 invalid request
       3 bad input                  10 a rule could not be computed
       4 landing not ready          11 storage unavailable
       5 warehouse unavailable      12 training diverged

@@ -42,9 +42,9 @@ class Settings(BaseSettings):
         PROJECT_DIR / "var", description="Folder of all local files, unless one of the following URLs is set."
     )
     landing_url: str = Field("", description="Folder to which the extractor delivers batches; default <var>/landing.")
-    staging_url: str = Field("", description="Parquet files between the steps of a run; default <var>/staging.")
-    report_url: str = Field("", description="Nightly reports and Data Docs; default <var>/reports.")
-    model_store_url: str = Field("", description="Trained models, except the shipped one; default <var>/models.")
+    staging_url: str = Field("", description="Folder of the intermediate files of a run; default <var>/staging.")
+    report_url: str = Field("", description="Folder of reports and Data Docs; default <var>/reports.")
+    model_store_url: str = Field("", description="Folder of trained models; default <var>/models.")
 
     warehouse_url: SecretStr | None = Field(
         None, description="PostgreSQL 14 or later, as the role of the job; default: the embedded server."
@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         0.25, description="Largest share of quarantined rows in a table; a larger share stops the run."
     )
     min_rows_for_bad_share: Annotated[int, Field(ge=1)] = Field(
-        40, description="Smallest number of rows for which max_bad_share applies; 3 bad rows of 8 are not systematic."
+        40, description="Smallest number of rows for which max_bad_share applies; a few bad rows may be chance."
     )
     min_image_side: Annotated[int, Field(ge=8)] = Field(48, description="Smallest side of a valid image in pixels.")
     # The decoder rejects sides over 4096 pixels without decoding them.
@@ -98,12 +98,12 @@ class Settings(BaseSettings):
     # Scaled to the 38 joints of a Rau score, the default is 5.7 points: less than 6.3, the smallest detectable change
     # of human readers.
     max_subgroup_loss: Annotated[float, Field(ge=0, le=5)] = Field(
-        0.15, description="Largest acceptable increase of a new model's error in a subgroup, in grades."
+        0.15, description="Largest increase of a new model's error, in grades, that the gate accepts in a subgroup."
     )
     approvers: str = Field(
         "",
         description="Ids of the Airflow users who may approve a new model, separated by commas, as in Airflow's auth "
-        "manager (numbers for FAB); default: every user who may respond.",
+        "manager (numbers for FAB); default: any user who may respond.",
     )
 
     code_revision: str = Field(
@@ -186,7 +186,7 @@ def get_settings() -> Settings:
 def _env_file() -> Path:
     named = os.environ.get("SCORING_ENV_FILE")
     if named and not Path(named).is_file():
-        raise InvalidRequest(f"The settings file in SCORING_ENV_FILE does not exist: {named}.")
+        raise InvalidRequest(f"The settings file {named} does not exist. Correct or unset SCORING_ENV_FILE.")
     return Path(named) if named else PROJECT_DIR / ".env"
 
 

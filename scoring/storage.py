@@ -37,7 +37,7 @@ def open_url(url: str, setting: str) -> "UPath":
         ) from error
     except ValueError as error:
         raise InvalidRequest(
-            f"{setting} is a {protocol}:// URL, but no storage has this protocol. Use a local path, s3:// or sftp://."
+            f"{setting} is a {protocol}:// URL, but this protocol is not supported. Use a local path, s3:// or sftp://."
         ) from error
     return UPath(url)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.lib.warehouse import Warehouse, running_server
 from tests.lib.warehouse import new_warehouse as copy_warehouse
@@ -39,3 +41,22 @@ def warehouse(new_warehouse: Callable[..., AbstractContextManager[Warehouse]]) -
     """A migrated warehouse without any row."""
     with new_warehouse() as made:
         yield made
+
+
+class GroupedScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Keeps tests that share fixtures in one test process: those of a file, and of some folders.
+
+    The marks of `--dist loadgroup` have no effect with pytest 9.2 (pytest-xdist issue 1386).
+    """
+
+    FOLDERS = ("tests/dags", "tests/integration/pipeline")
+    """Airflow is imported once, and both files about retraining share an installation."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if folder in self.FOLDERS else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupedScheduling:
+    return GroupedScheduling(config, log)

@@ -97,7 +97,7 @@ def fit(radiographs: pd.DataFrame) -> ProgressionModel:
     before, last = without_last(radiographs)
     if len(last) < MIN_PATIENTS:
         raise TooFewPatients(
-            f"{len(last)} patients have two or more radiographs; the progression model needs {MIN_PATIENTS}"
+            f"{len(last)} patients have two or more radiographs, but the progression model needs {MIN_PATIENTS}"
         )
     # Selected by a hash of the id, so that a new patient replaces few of the others.
     patients = sorted(map(str, radiographs["patient_id"].unique()), key=lambda name: (zlib.crc32(name.encode()), name))

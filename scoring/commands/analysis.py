@@ -21,7 +21,7 @@ JOB = "correlate"
 
 
 @click.command("correlate")
-@click.option("--as-of", required=True, type=BatchDate(), help="Newest batch whose records are used.")
+@click.option("--as-of", required=True, type=BatchDate(), help="Newest batch to include.")
 @json_option
 def correlate_command(as_of: date, as_json: bool) -> None:
     """Correlate Rau scores with disease activity.
@@ -35,7 +35,7 @@ def correlate_command(as_of: date, as_json: bool) -> None:
 
 
 @click.command("associate")
-@click.option("--as-of", required=True, type=BatchDate(), help="Newest batch whose records are used.")
+@click.option("--as-of", required=True, type=BatchDate(), help="Newest batch to include.")
 @click.option(
     "--by",
     "stratum_kind",
@@ -48,8 +48,8 @@ def correlate_command(as_of: date, as_json: bool) -> None:
 def associate_command(as_of: date, stratum_kind: str, as_json: bool) -> None:
     """Associate damage with disease activity over time.
 
-    Refreshes the associations in the warehouse and prints them. Relations: level, change, progression and trend.
-    q values allow for many tests.
+    Refreshes the associations in the warehouse and prints them. The view analyst.association explains the columns; q
+    values are p values adjusted for multiple testing.
 
     Example: scoring associate --as-of 2026-11-21 --by severity
     """
@@ -62,7 +62,7 @@ def associate_command(as_of: date, stratum_kind: str, as_json: bool) -> None:
 def figures_command(patient: str | None) -> None:
     """Draw damage, activity, progression and one patient.
 
-    The figures are drawn from the views of schema analyst alone. Prints the paths of the HTML report and its figures.
+    The figures use only the views of schema analyst. Prints the paths of the HTML report and its figures.
 
     Example: scoring figures --patient 00042
     """

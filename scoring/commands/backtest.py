@@ -22,19 +22,19 @@ DAMAGES = {"reported_rau": "Rau reported by readers", "predicted_rau": "predicte
 
 
 @click.command("backtest")
-@click.option("--as-of", type=BatchDate(), help="Newest batch whose records are used; default: all.")
+@click.option("--as-of", type=BatchDate(), help="Newest batch to include; default: the latest.")
 @click.option("--synthetic", is_flag=True, help="Use a simulated registry instead of the warehouse.")
-@click.option("--patients", default=1500, show_default=True, type=click.IntRange(1, 99_999), help="If synthetic.")
-@click.option("--years", default=10.0, show_default=True, type=click.FloatRange(1, 50), help="If synthetic.")
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="If synthetic.")
+@click.option("--patients", default=1500, show_default=True, type=click.IntRange(1, 99_999), help="Simulated patients.")
+@click.option("--years", default=10.0, show_default=True, type=click.FloatRange(1, 50), help="Simulated years.")
+@click.option("--seed", default=1, show_default=True, type=click.IntRange(0), help="Seed of the simulation.")
 @json_option
 def backtest_command(  # noqa: PLR0917 - click passes options by name
     as_of: date | None, synthetic: bool, patients: int, years: float, seed: int, as_json: bool
 ) -> None:
     """Test the forecasts on each patient's last radiograph.
 
-    The last score is forecast from the earlier ones, and the errors are compared with those of simpler methods. Every
-    method is fitted to other patients.
+    Forecasts the last score from the patient's earlier ones with models fitted to other patients, and compares the
+    errors with those of simpler methods.
 
     Example: scoring backtest --synthetic
     """
@@ -75,7 +75,7 @@ def back_test(settings: Settings, as_of: date | None) -> list[Table]:
             continue
         tables += _tables(found, damage, label + (synthetic if damage == "predicted_rau" else ""))
     if not tables:
-        raise InvalidRequest(f"There is nothing to test the forecasts on. {'; '.join(reasons)}.")
+        raise InvalidRequest(f"The forecasts cannot be tested: {'; '.join(reasons)}. Use --synthetic.")
     for reason in reasons:
         log.warning("no_back_test reason=%s", reason)
     return tables
@@ -96,7 +96,7 @@ def back_test_synthetic(*, patients: int, years: float, seed: int) -> list[Table
     try:
         found = test_forecasts(scores.assign(rau_sd=0.0, n_scored=float("nan")))
     except TooFewPatients as few:
-        raise InvalidRequest(f"There is nothing to test the forecasts on: {few}. Simulate more patients.") from few
+        raise InvalidRequest(f"The forecasts cannot be tested: {few}. Simulate more patients.") from few
     return _tables(found, "synthetic", f"SYNTHETIC readings of {patients} simulated patients over {years:g} years")
 
 
@@ -107,7 +107,7 @@ def _tables(found: "BackTest", key: str, label: str) -> list[Table]:
         f"{label}: last score of {found.n_patients} patients, forecast from {found.n_radiographs} earlier scores; "
         f"{100 * found.share_beyond:.0f} % rose by more than {HUMAN_SDC:g} points. Errors and widths in points"
     )
-    difference = "Progression model minus the other method: below 0 is better; 95 % intervals over patients"
+    difference = "Progression model minus other method; negative is better; 95 % intervals over patients"
     return [
         Table(f"{key}_errors", title, _rounded(found.figures)),
         Table(f"{key}_differences", difference, _rounded(found.differences)),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def nightly_command(dates: tuple[date, ...]) -> None:
     """Run the nightly job for one or more batches.
 
-    The steps are those of the DAG nightly_scoring. Prints one line of JSON per batch.
+    Runs the same steps as the DAG nightly_scoring. Prints one line of JSON per batch.
 
     Example: scoring nightly --date 2026-11-21
     """
@@ -39,7 +39,7 @@ def nightly_command(dates: tuple[date, ...]) -> None:
 def pending_command() -> None:
     """List complete batches that have not run yet.
 
-    Oldest first, one date per line. If all batches have run, lists the newest one.
+    Prints one date per line, oldest first. If all batches have run, prints the newest one.
 
     Example: for date in $(scoring pending); do scoring nightly --date $date; done
     """
@@ -48,7 +48,7 @@ def pending_command() -> None:
 
 
 @click.command("status")
-@click.option("--checksum", is_flag=True, help="Checksum of every data table: equal before and after a repeated run.")
+@click.option("--checksum", is_flag=True, help="Also show a checksum per table; repeating a run does not change it.")
 @click.option("--runs", default=10, show_default=True, type=click.IntRange(1), help="Number of runs to show.")
 @json_option
 def status_command(checksum: bool, runs: int, as_json: bool) -> None:
@@ -71,9 +71,9 @@ def status_command(checksum: bool, runs: int, as_json: bool) -> None:
 @click.command("report")
 @click.option("--date", "batch_date", required=True, type=BatchDate(), help="Batch date.")
 def report_command(batch_date: date) -> None:
-    """Write the nightly report of a batch again.
+    """Rewrite the nightly report of a batch.
 
-    The report is made from the warehouse and the staged files of the last run. Prints its path.
+    Uses the warehouse and the staged files of the batch's last run. Prints the path of the report.
 
     Example: scoring report --date 2026-11-21
     """

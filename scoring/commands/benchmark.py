@@ -29,20 +29,20 @@ _WITHOUT_INTERVAL = {
 
 @click.command("benchmark")
 @click.option("--recipe", "recipes", multiple=True, help="Recipe to compare. May be repeated; default: all.")
-@click.option("--patients", default=500, show_default=True, type=click.IntRange(20), help="Of the training set.")
+@click.option("--patients", default=500, show_default=True, type=click.IntRange(20), help="Patients for training.")
 @click.option(
     "--test-joints", default=40_000, show_default=True, type=click.IntRange(100), help="Size of the test set."
 )
-@click.option("--epochs", default=8, show_default=True, type=click.IntRange(1), help="Epochs of every recipe.")
-@click.option("--seed", default=1, show_default=True, help="Seed of every training.")
+@click.option("--epochs", default=8, show_default=True, type=click.IntRange(1), help="Epochs per recipe.")
+@click.option("--seed", default=1, show_default=True, help="Random seed of each training.")
 @click.option(
     "--shrink",
     default=2,
     show_default=True,
     type=click.IntRange(1, 2),
-    help="2: half the resolution for all; 1: as the recipe states.",
+    help="2: half the resolution for every recipe; 1: the recipe's own resolution.",
 )
-@click.option("--model", help="Also compare this model, of the store or the shipped one.")
+@click.option("--model", help="Also compare this stored or shipped model.")
 @click.option(
     "--inception-weights",
     metavar="FILE|imagenet",
@@ -50,10 +50,10 @@ _WITHOUT_INTERVAL = {
 )
 @json_option
 def benchmark_command(as_json: bool, **options: Any) -> None:
-    """Compare all recipes on equal synthetic data.
+    """Compare training recipes on the same synthetic data.
 
-    Every recipe of the thesis, and those meant to beat them, is trained on the same joints. Resumes where it was
-    stopped.
+    Trains each recipe (those of the thesis and newer ones) on the same joints. An interrupted benchmark resumes where
+    it stopped.
 
     Example: scoring benchmark --recipe classification-weighted --recipe grid-residual --epochs 4
     """
@@ -121,7 +121,7 @@ def run(
     tables = [Table("figures", title, list(map(_figures, rows)))]
     reference = next(row.model.name for row in rows if not row.lead)
     if leads := [_lead(row, reference) for row in rows if row.lead]:
-        tables.append(Table("differences", "Lead over each other model, on the same resamples of patients", leads))
+        tables.append(Table("differences", "Reference minus other model, paired bootstrap over patients", leads))
     return tables
 
 
@@ -143,7 +143,7 @@ def _check_recipes(names: Sequence[str], weights: str | None) -> None:
     recipe = next(filter(is_transfer, recipes), None)
     if recipe is None:
         raise InvalidRequest(
-            "Weights of InceptionV3 are given, but no recipe uses them. Add an inception-... recipe, or omit them."
+            "--inception-weights is given, but no recipe uses InceptionV3. Add an inception-... recipe or omit it."
         )
     try:
         build(recipe.architecture, dict(recipe.arguments))

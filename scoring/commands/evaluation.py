@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def evaluate_command(version: str | None, joints: int | None, truth: bool, as_json: bool) -> None:
     """Evaluate a model on held-out synthetic phantoms.
 
-    Prints the model's figures next to "always 0", an error-free reader (upper bound) and the simulated reader. Rau
-    scores are those of radiographs, in points out of 190. `sdc` is the smallest detectable change: human readers reach
-    6.3 points on 38 joints. Compare the simulated reader with the model under --truth.
+    Prints the results next to three references: always grade 0, an error-free reader (upper bound) and the simulated
+    reader. Rau scores are per radiograph, 0 to 190 points. `sdc` is the smallest detectable change (human readers: 6.3
+    points on 38 joints). To compare the model with the simulated reader, use --truth.
 
     Example: scoring evaluate --version phantom-3
     """
@@ -36,7 +36,7 @@ def evaluate_command(version: str | None, joints: int | None, truth: bool, as_js
     with progress_bar("evaluating on synthetic phantoms") as progress:
         found = _evaluate(get_settings(), version, joints, "truth" if truth else "reading", progress)
     title = (
-        f"{version} against the {found.against} of {found.n} joints of {found.n_patients} synthetic patients "
+        f"{version} compared with the {found.against} of {found.n} joints of {found.n_patients} synthetic patients "
         f"({found.engine}); says nothing about real patients"
     )
     show(Table("figures", title, figures(found.to_dict())), as_json=as_json)
@@ -44,11 +44,11 @@ def evaluate_command(version: str | None, joints: int | None, truth: bool, as_js
 
 @click.command("card")
 @click.option("--version", help="Model to describe; default: the shipped one.")
-@click.option("--evaluate", "evaluate_now", is_flag=True, help="Evaluate now instead of using the manifest's figures.")
+@click.option("--evaluate", "evaluate_now", is_flag=True, help="Evaluate now instead of using the manifest's results.")
 def card_command(version: str | None, evaluate_now: bool) -> None:
     """Write a model card in HTML and Markdown.
 
-    The card covers intended use, data, training, figures, subgroups, limits and reporting checklists. Prints the paths.
+    Covers intended use, data, training, results, subgroups, limitations and reporting checklists. Prints the paths.
 
     Example: scoring card --version phantom-3
     """

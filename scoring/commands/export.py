@@ -33,14 +33,14 @@ PERSONS = "person_map.csv"
     type=click.Choice(["parquet", "csv", "omop", "fhir"]),
     help="Views as Parquet or CSV, OMOP measurements, or FHIR observations.",
 )
-@click.option("--out", required=True, help="Folder to write: a local path or any fsspec URL.")
+@click.option("--out", required=True, help="Folder to write to: a local path or fsspec URL.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export in the folder.")
-@click.option("--persons", help="OMOP: person_map.csv of an earlier export, to keep its person numbers.")
+@click.option("--persons", help="For omop: person_map.csv of an earlier export, to keep its person_id values.")
 @json_option
 def export_command(export_format: Format, out: str, overwrite: bool, persons: str | None, as_json: bool) -> None:
     """Export the warehouse to Parquet, CSV, OMOP or FHIR.
 
-    parquet and csv contain every view of schema analyst; manifest.json describes them.
+    The formats parquet and csv contain every view of schema analyst; manifest.json describes the files.
 
     Example: scoring export --format parquet --out exports/warehouse
     """
@@ -80,7 +80,7 @@ def export(
     """
     if persons is not None and export_format != "omop":
         raise InvalidRequest(
-            "--persons is valid only for omop. Leave it out; the other formats keep the pseudonyms of the registry."
+            "--persons is valid only for omop. Omit it: the other formats keep the pseudonyms of the registry."
         )
     from upath import UPath
 
@@ -175,7 +175,7 @@ def _write_omop(
 
     previous = UPath(persons_url) if persons_url else target / PERSONS
     if persons_url and not previous.exists():
-        raise InvalidRequest(f"The person map {persons_url} does not exist. Give the path of an existing one.")
+        raise InvalidRequest(f"The person map {persons_url} does not exist. Give the path of a person_map.csv.")
     persons = omop.number_persons(export.patients(connection), omop.read_persons(previous) if previous.exists() else {})
     omop.write_persons(persons, folder / PERSONS)
     rows = chain.from_iterable(

@@ -22,8 +22,8 @@ PACKAGES = ("tensorflow", "keras", "openvino", "numpy", "pandas", "sqlalchemy", 
 def info_command(as_json: bool) -> None:
     """Show versions, settings, engines, model and schema.
 
-    Secrets are masked. A part that is not available, such as a stopped warehouse, is reported and does not fail the
-    command.
+    Secrets are masked. An unavailable part, such as a stopped warehouse, is reported and does not make the command
+    fail.
 
     Example: scoring info --json
     """

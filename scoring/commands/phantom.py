@@ -10,12 +10,12 @@ from scoring.settings import Settings, get_settings
 
 
 @click.command("phantom")
-@click.option("--patients", default=40, show_default=True, type=click.IntRange(1, 100_000), help="In the registry.")
+@click.option("--patients", default=40, show_default=True, type=click.IntRange(1, 100_000), help="Number of patients.")
 @click.option("--batches", default=3, show_default=True, type=click.IntRange(1, 366), help="Number of batches.")
 @click.option("--last-batch", type=BatchDate(), help="Date of the last batch; default: yesterday.")
-@click.option("--seed", default=1, show_default=True, help="The same seed gives the same bytes.")
-@click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
-@click.option("--fault", "faults", multiple=True, help="Damage the last batch; see --list-faults. May be repeated.")
+@click.option("--seed", default=1, show_default=True, help="Random seed; equal seeds give equal files.")
+@click.option("--difficulty", default="plain", show_default=True, help="Images: plain, or lifelike (harder).")
+@click.option("--fault", "faults", multiple=True, help="Fault in the last batch; see --list-faults. May be repeated.")
 @click.option("--list-faults", is_flag=True, help="List every fault and its expected row counts.")
 @click.option("--landing", help="Folder to write to; default: the landing folder of this installation.")
 @click.option("--if-empty", is_flag=True, help="Write only if the default landing folder is empty.")
@@ -23,7 +23,7 @@ from scoring.settings import Settings, get_settings
 def phantom_command(list_faults: bool, as_json: bool, **options: Any) -> None:
     """Write synthetic batches into the landing folder.
 
-    A batch has registry records and joint images with known truth.
+    Each batch contains registry records and joint images with known erosion.
 
     Example: scoring phantom --patients 40 --batches 3 --fault truncated --fault percent_120
     """
@@ -38,7 +38,7 @@ def phantom_command(list_faults: bool, as_json: bool, **options: Any) -> None:
     if written:
         show(Table("batches", "Synthetic batches", written), as_json=as_json)
     else:
-        click.echo("No synthetic batch was written: the landing folder is in use.", err=True)
+        click.echo("No synthetic batch was written: the landing folder is not empty or not the default.", err=True)
 
 
 def write(

@@ -14,10 +14,10 @@ from scoring.settings import get_settings
 @click.argument("version")
 @click.option("--reason", required=True, help="Why this model becomes the champion; kept with the promotion.")
 def promote_command(version: str, reason: str) -> None:
-    """Promote a model of the store.
+    """Promote a model of the model store.
 
-    It becomes the champion once the history is rescored, or at once if every image already has its prediction. To undo
-    a promotion, promote the former model.
+    The model becomes the champion, which nightly runs use, once `scoring rescore` has finished, or at once if the model
+    has already scored every image. To undo a promotion, promote the previous model.
 
     Example: scoring promote phantom-3 --reason "QWK .81 against .76 on the frozen set"
     """
@@ -26,17 +26,17 @@ def promote_command(version: str, reason: str) -> None:
         click.echo(f"{version} is the champion: the views show it, and nightly runs score with it.")
     else:
         click.echo(
-            f"{version} is promoted. Run `scoring rescore` to rescore the history; until then views show {shown}."
+            f"{version} is promoted. Run `scoring rescore` to make it the champion; until then the views show {shown}."
         )
 
 
 @click.command("rescore")
 @click.option("--accept-missing", is_flag=True, help="Continue without images whose files are missing or changed.")
 def rescore_command(accept_missing: bool) -> None:
-    """Score the history with the promoted model.
+    """Rescore all earlier images with the promoted model.
 
-    The model then becomes the champion. Resumes where it was stopped. Until it is complete, the views show the former
-    champion. The comparison of the two models is in analyst.model_comparison. Prints one line of JSON.
+    The model then becomes the champion; until then, the views show the previous one. The view analyst.model_comparison
+    compares the two models. An interrupted rescoring resumes where it stopped. Prints one line of JSON.
 
     Example: scoring rescore
     """

@@ -24,7 +24,7 @@ _REFERENCE_SEED, _FIRST_SEED = 1, 1_000
 
 
 @click.command("simulate-coverage")
-@click.option("--patients", default=5000, show_default=True, type=click.IntRange(10), help="Per registry.")
+@click.option("--patients", default=5000, show_default=True, type=click.IntRange(10), help="Patients per registry.")
 @click.option("--years", default=10, show_default=True, type=click.IntRange(2, 40), help="Length of follow-up.")
 @click.option("--replications", default=200, show_default=True, type=click.IntRange(1), help="Number of registries.")
 @click.option(
@@ -32,14 +32,14 @@ _REFERENCE_SEED, _FIRST_SEED = 1, 1_000
     default=200_000,
     show_default=True,
     type=click.IntRange(1000),
-    help="Patients of the large registry that gives the truth of correlations.",
+    help="Patients in the large registry that defines the true correlations.",
 )
 @json_option
 def simulate_coverage_command(patients: int, years: int, replications: int, reference: int, as_json: bool) -> None:
-    """Count how often 95 % intervals contain a known truth.
+    """Check how often 95 % intervals contain the true value.
 
-    Associations are estimated in synthetic registries. The last row shows the naive method: every radiograph joined
-    with every visit of the same patient. Needs no warehouse; takes minutes with the defaults.
+    Estimates associations in synthetic registries with known truth. The last row shows a naive method that joins each
+    radiograph with every visit of the patient. Needs no warehouse. Takes minutes with the defaults.
 
     Example: scoring simulate-coverage --patients 500 --replications 20 --reference 20000
     """

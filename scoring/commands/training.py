@@ -14,17 +14,17 @@ from scoring.settings import get_settings
 if TYPE_CHECKING:
     from scoring.training.phantoms import LimbFigures
 
-SYNTHETIC = "figures on held-out synthetic phantoms say nothing about patients"
+SYNTHETIC = "results on held-out synthetic phantoms, which say nothing about patients"
 
 
 @click.command("train")
 @click.option("--version", required=True, help="Name of the new model, such as phantom-4.")
-@click.option("--recipe", default="grid-residual", show_default=True, help="See the reference of recipes.")
-@click.option("--difficulty", default="lifelike", show_default=True, help="lifelike, or plain: easier to read.")
+@click.option("--recipe", default="grid-residual", show_default=True, help="Name of a training recipe.")
+@click.option("--difficulty", default="lifelike", show_default=True, help="Images: lifelike, or plain (easier).")
 @click.option(
-    "--patients", default=2000, show_default=True, type=click.IntRange(10), help="For training and validation."
+    "--patients", default=2000, show_default=True, type=click.IntRange(10), help="Patients for training and validation."
 )
-@click.option("--seed", default=1, show_default=True, help="Seed of the patients and of the training.")
+@click.option("--seed", default=1, show_default=True, help="Random seed of patients and training.")
 @click.option("--epochs", default=12, show_default=True, type=click.IntRange(1), help="Maximum number of epochs.")
 @json_option
 def train_command(  # noqa: PLR0917 - click passes options by name
@@ -32,8 +32,8 @@ def train_command(  # noqa: PLR0917 - click passes options by name
 ) -> None:
     """Train a network on synthetic phantoms.
 
-    The model is written to the model store; it is not promoted. The defaults are those of the shipped model and take
-    one to two hours on two cores. A training that was stopped resumes from its last finished epoch.
+    Writes the model to the model store, but does not promote it. The defaults are those of the shipped model and take
+    one to two hours on two cores. An interrupted training resumes from its last finished epoch.
 
     Example: scoring train --version phantom-4
     """
@@ -56,21 +56,21 @@ def train_command(  # noqa: PLR0917 - click passes options by name
 
 
 @click.command("fine-tune")
-@click.option("--from", "start", required=True, help="Model to start from: in the store, or the shipped one.")
+@click.option("--from", "start", required=True, help="Model to start from: a stored or the shipped model.")
 @click.option("--version", required=True, help="Name of the new model, such as phantom-3-limbs.")
-@click.option("--difficulty", default="plain", show_default=True, help="plain, or lifelike: harder to read.")
+@click.option("--difficulty", default="plain", show_default=True, help="Images: plain, or lifelike (harder).")
 @click.option(
-    "--patients", default=150, show_default=True, type=click.IntRange(10), help="For training and validation."
+    "--patients", default=150, show_default=True, type=click.IntRange(10), help="Patients for training and validation."
 )
-@click.option("--test-joints", default=4000, show_default=True, type=click.IntRange(100), help="Per limb.")
+@click.option("--test-joints", default=4000, show_default=True, type=click.IntRange(100), help="Joints per limb.")
 @click.option("--epochs", default=2, show_default=True, type=click.IntRange(1), help="Maximum number of epochs.")
 @json_option
 def fine_tune_command(  # noqa: PLR0917 - click passes options by name
     start: str, version: str, difficulty: str, patients: int, test_joints: int, epochs: int, as_json: bool
 ) -> None:
-    """Train a left-hand model further, on other joints.
+    """Fine-tune a model of left hands on other joints.
 
-    The joints are synthetic right hands, wrists and feet. Prints the figures per limb, before and after.
+    The joints are from synthetic right hands, wrists and feet. Prints the results per limb before and after.
 
     Example: scoring fine-tune --from phantom-3 --version phantom-3-limbs
     """
@@ -95,7 +95,7 @@ def fine_tune_command(  # noqa: PLR0917 - click passes options by name
 
 @click.command("retrain")
 @click.option("--recipe", "recipes", multiple=True, required=True, help="Recipe of a candidate. May be repeated.")
-@click.option("--cut-off", type=BatchDate(), help="Newest batch whose readings are used; default: the newest.")
+@click.option("--cut-off", type=BatchDate(), help="Newest batch to include; default: the latest.")
 @click.option(
     "--metric",
     default="accuracy_and_kappa",
@@ -109,8 +109,8 @@ def retrain_command(
 ) -> None:
     """Train candidates on the site's own readings.
 
-    The best candidate is compared with the champion, and the comparison is printed. Without --approve, nothing is
-    promoted.
+    Compares the best candidate with the champion, and prints the comparison. Promotes nothing unless --approve is
+    given.
 
     Example: scoring retrain --recipe grid-residual-balanced --cut-off 2026-11-21
     """

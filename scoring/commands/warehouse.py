@@ -25,7 +25,7 @@ def up_command(url: str | None) -> None:
 
 @click.command("down")
 def down_command() -> None:
-    """Stop the embedded PostgreSQL server; its data is kept.
+    """Stop the embedded PostgreSQL server and keep its data.
 
     Example: scoring down
     """
@@ -36,7 +36,7 @@ def down_command() -> None:
 def migrate_command() -> None:
     """Create or update the tables, views and grants.
 
-    Safe to repeat.
+    Can be repeated safely.
 
     Example: scoring migrate
     """
@@ -44,11 +44,11 @@ def migrate_command() -> None:
 
 
 @click.command("dictionary")
-@click.option("--out", default="docs/reference", show_default=True, help="Folder of dictionary.md and er.md.")
+@click.option("--out", default="docs/reference", show_default=True, help="Folder for dictionary.md and er.md.")
 def dictionary_command(out: str) -> None:
-    """Write the data dictionary and the diagrams.
+    """Write the data dictionary and ER diagrams.
 
-    Both are made from the catalogue of this warehouse. Prints the paths.
+    Both are generated from the catalogue of this warehouse. Prints their paths.
 
     Example: scoring dictionary --out docs/reference
     """

@@ -137,5 +137,5 @@ def read_persons(path: UPath) -> dict[str, int]:
             f"{path} is not a person map. Use a file with the columns person_id (integers) and patient_id."
         ) from error
     if not len(rows) == len(persons) == len(set(persons.values())):
-        raise BadInput(f"{path} contains a number or a patient twice. Remove the duplicates.")
+        raise BadInput(f"{path} has a duplicate person_id or patient_id. Remove the duplicates.")
     return persons

@@ -88,7 +88,7 @@ def decode_grey(data: bytes) -> NDArray[np.uint8]:
         raise UndecodableImage(f"{header.color_space} is a colour space for printing; export the image in grey or RGB")
     scans = data.count(b"\xff\xda")
     if scans > MAX_SCANS:
-        raise UndecodableImage(f"{scans} scans, more than {MAX_SCANS}; check the origin of the file for an attack")
+        raise UndecodableImage(f"{scans} scans, more than {MAX_SCANS}, as in an attack; check the origin of the file")
     try:
         pixels = simplejpeg.decode_jpeg(data, colorspace="GRAY", fastdct=False, fastupsample=False, strict=True)
     except ValueError as error:

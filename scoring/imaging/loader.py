@@ -64,7 +64,7 @@ def load_grey(
     except _GONE:
         return RejectedImage(image_sha256, uri, "gone", "missing since validation; restore the file and run again")
     except PermissionError:
-        return RejectedImage(image_sha256, uri, "forbidden", "not readable; give the user of the job read permission")
+        return RejectedImage(image_sha256, uri, "forbidden", "no permission; allow the user of the job to read it")
     except OSError as error:
         raise StorageUnavailable(
             f"{uri} could not be read ({error}). Check the storage of the images and try again."

@@ -128,7 +128,7 @@ def _not_ready(folder: UPath, success_marker: str, *, exists: bool) -> LandingNo
             f"empty file {success_marker} in this folder."
         )
     return LandingNotReady(
-        f"{folder} does not exist: the extractor has not delivered this batch yet. Otherwise check SCORING_LANDING_URL."
+        f"{folder} does not exist: the extractor has not delivered this batch, or SCORING_LANDING_URL is wrong."
     )
 
 
@@ -137,7 +137,7 @@ def _list(root: UPath, folder: str, report: _Report) -> list[dict[str, Any]] | N
     path = root / folder
     file_system = path.fs
     if isinstance(file_system, LocalFileSystem) and not _is_inside(path.path, root):
-        report(folder, f"{path} is a symbolic link that leaves the landing folder. Replace it with the folder itself.")
+        report(folder, f"{path} is a symbolic link out of the landing folder. Replace it with the folder itself.")
         return None
     # Object stores cache listings, but a retry must see the current one.
     file_system.invalidate_cache(path.path)
@@ -178,7 +178,7 @@ def _rejection(root: UPath, entry: dict[str, Any]) -> str | None:
     if not entry.get("islink"):
         return "not a regular file; remove it from the landing folder"
     if not _is_inside(entry["name"], root):
-        return "a symbolic link that leaves the landing folder; replace it with the file itself"
+        return "a symbolic link out of the landing folder; replace it with the file itself"
     return None if os.path.isfile(entry["name"]) else "a broken symbolic link; replace it with the file itself"
 
 
@@ -200,5 +200,5 @@ def _dataset_files(folder: str, files: Sequence[LandingFile], report: _Report) -
             continue
         names = " and ".join(file.source_file for file in found)
         for file in found:
-            report(file.source_file, f"{names} are the same table. Remove all but one of them.")
+            report(file.source_file, f"{names} contain the same table. Keep only one of them.")
     return usable

@@ -123,7 +123,7 @@ def _column_positions(header: Sequence[str], dataset: str, source_file: str) -> 
         )
     repeated = [column for column in known if names.count(column) > 1]
     if repeated:
-        raise BadInput(f"{source_file} has the column {', '.join(repeated)} more than once. Export it only once.")
+        raise BadInput(f"{source_file} has the column {', '.join(repeated)} more than once. Export it once.")
     identifying = sorted(name for name in set(names) if _IDENTIFYING_COLUMN.fullmatch(name))
     if identifying:
         # These names come from the pattern, so they contain no patient data.

@@ -34,7 +34,7 @@ def read_registry(settings: Settings, batch_date: date) -> dict[str, pd.DataFram
     if settings.registry_source == "files":
         return {}
     if settings.registry_sql_url is None:
-        raise InvalidRequest("SCORING_REGISTRY_SOURCE=sql needs SCORING_REGISTRY_SQL_URL. Set it.")
+        raise InvalidRequest("SCORING_REGISTRY_SOURCE is sql, but SCORING_REGISTRY_SQL_URL is missing. Set it.")
     # Not every driver converts a Python date without the type.
     window = (
         sa.bindparam("window_start", batch_date - timedelta(days=settings.lookback_days), sa.Date),
@@ -57,15 +57,15 @@ def _run(connection: sa.Connection, query: Path, window: Iterable[sa.BindParamet
     except DataError:
         # The driver's message quotes the value.
         raise BadInput(
-            f"{query.name} cannot convert a value to the type in the query. Remove conversions from the query: dates, "
-            "numbers and identifiers may be text."
+            f"The query {query.name} converts a value to a type that it does not fit. Remove type conversions from the "
+            "query: dates, numbers and identifiers may be text."
         ) from None
     except DBAPIError as error:
         if error.connection_invalidated:
             raise _unreachable(error) from error
-        raise BadInput(f"{query.name} does not fit the registry: {_first_line(error)}. Adapt the query.") from None
+        raise BadInput(f"The query {query.name} failed in the registry: {_first_line(error)}. Adapt it.") from None
     except ArgumentError as error:
-        raise BadInput(f"{query.name} must use :window_start and :window_end. Adapt the query.") from error
+        raise BadInput(f"The query {query.name} must use :window_start and :window_end. Adapt it.") from error
     return text_frame(TextTable(list(result.keys()), rows), dataset=query.stem, source_file=f"sql:{query.stem}")
 
 

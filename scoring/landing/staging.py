@@ -155,7 +155,7 @@ def _readable(file: LandingFile) -> Iterator[None]:
     except FileNotFoundError as error:
         raise _UnreadableFile("disappeared during the run; deliver it again") from error
     except PermissionError as error:
-        raise _UnreadableFile("not readable; give the user of the job read permission") from error
+        raise _UnreadableFile("no permission; allow the user of the job to read it") from error
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def write_model(store_url: str, facts: Mapping[str, Any], files: Mapping[str, by
     folder = UPath(store_url) / version
     if (folder / MANIFEST).exists():
         raise InvalidRequest(
-            f"Model {version} exists in {store_url}, and predictions refer to it by name. Choose another version."
+            f"Model {version} already exists in {store_url}. Choose another version; existing ones are never replaced."
         )
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():

@@ -55,7 +55,7 @@ class ReadOutRule:
         if self.weights is not None and (len(self.weights) != ratingen.N_GRADES or min(self.weights) <= 0):
             raise ValueError(f"weights must be {ratingen.N_GRADES} numbers above 0.")
         if not 0 <= self.interval_level <= 1:
-            raise ValueError("interval_level must be within 0 to 1.")
+            raise ValueError("interval_level must be between 0 and 1.")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ReadOutRule":
@@ -119,7 +119,7 @@ def make_monotone(cdf: npt.NDArray[Any]) -> npt.NDArray[Any]:
     bad = ~((cdf >= 0) & (cdf <= 1))
     if bad.any():
         row, point = (int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(f"cdf must be within 0 to 1; the value at index ({row}, {point}) is not.")
+        raise ValueError(f"cdf must be between 0 and 1; the value at index ({row}, {point}) is not.")
     monotone = np.maximum.accumulate(cdf, axis=1)
     monotone[:, -1] = 1
     return monotone

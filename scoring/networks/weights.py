@@ -57,7 +57,7 @@ def round_to_half(weights: Weights) -> dict[str, NDArray[np.float16]]:
     with np.errstate(over="ignore"):
         rounded = {name: np.asarray(values, dtype=np.float16) for name, values in weights.items()}
     if bad := sorted(name for name, values in rounded.items() if not np.isfinite(values).all()):
-        raise ValueError(f"The training diverged: not finite in half precision are {', '.join(bad)}.")
+        raise ValueError(f"The training diverged: weights without a finite half-precision value: {', '.join(bad)}.")
     return rounded
 
 

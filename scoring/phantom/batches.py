@@ -65,7 +65,7 @@ def write_batches(
     folders = [UPath(landing_url) / day.isoformat() for day in dates]
     if taken := [folder.name for folder in folders if folder.exists()]:
         raise InvalidRequest(
-            f"{landing_url} already has the batches {', '.join(taken)}, and synthetic batches never overwrite others. "
+            f"{landing_url} already contains the batches {', '.join(taken)}, which synthetic batches never overwrite. "
             "Choose another --last-batch or --landing, or remove these folders."
         )
     first_visit = first_batch - timedelta(days=int(years * DAYS_PER_YEAR) + 1)

@@ -109,7 +109,7 @@ def zero_byte(_: bytes, __: Rng) -> bytes:
 
 @_image_fault("images.decodes")
 def truncated(data: bytes, rng: Rng) -> bytes:
-    """A joint image ends in the middle: 1 image is quarantined."""
+    """A joint image is cut off in the middle: 1 image is quarantined."""
     return data[: int(len(data) * rng.uniform(0.4, 0.8))]
 
 
@@ -144,7 +144,7 @@ def cmyk(data: bytes, _: Rng) -> bytes:
 
 @_image_fault("images.decodes")
 def bomb(data: bytes, _: Rng) -> bytes:
-    """The header of a small JPEG claims 30000 x 30000 pixels (900 MB decoded): 1 image is quarantined."""
+    """The header of a small JPEG states 30000 x 30000 pixels (900 MB decoded): 1 image is quarantined."""
     sides = 2 * (30_000).to_bytes(2)
     return re.sub(rb"(\xff[\xc0-\xc2]\x00.\x08)....", rb"\g<1>" + sides, data, count=1, flags=re.DOTALL)
 
@@ -229,7 +229,7 @@ def day_first_dates(row: Row, _: date) -> None:
 
 @_fault("consultations.id_unique")
 def duplicate_id_x(batch: Batch) -> _Counts:
-    """Two different rows have one id_x: 2 consultations, their readings and 10 images are quarantined."""
+    """Two different rows have the same id_x: 2 consultations, their readings and 10 images are quarantined."""
     with batch.consultation(batch.take_radiograph()) as (rows, row):
         joint = next(joint for joint in JOINT_COLUMNS if row[joint])
         rows.append({**row, joint: "10" if row[joint] != "10" else "15"})
@@ -246,7 +246,7 @@ def row_twice(batch: Batch) -> _Counts:
 
 @_fault()
 def zero_padded_patient(batch: Batch) -> None:
-    """A patient_id is 00123: nothing is quarantined, and the zeros are kept."""
+    """A patient_id has leading zeros (00123): nothing is quarantined, and the zeros are kept."""
     with batch.consultation(batch.take_radiograph()) as (_, row):
         row["patient_id"] = "00123"
 
@@ -287,7 +287,7 @@ def no_success(batch: Batch) -> None:
 
 @_fault()
 def dialects(batch: Batch) -> None:
-    """CSV files have semicolons, decimal commas, CRLF, a BOM or Latin-1, and one more column: 0 rows are lost."""
+    """CSV files use semicolons, decimal commas, CRLF, a BOM or Latin-1, and an extra column: 0 rows are lost."""
     for file_name, encoding in ((CONSULTATIONS, "utf-8-sig"), (DISEASE_ACTIVITY, "latin-1")):
         table = batch.read_table(file_name).replace(r"^(\d+)\.(\d+)$", r"\1,\2", regex=True)
         table = table.assign(bemerkung="früh geprüft")

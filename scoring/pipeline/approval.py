@@ -30,7 +30,7 @@ def check_approval(approval: str, approvers: Sequence[str]) -> None:
     """
     if approval == "none" and approvers:
         raise InvalidRequest(
-            "The parameter approval is none, but SCORING_APPROVERS names who decides. Start the run with "
+            "The parameter approval is none, but SCORING_APPROVERS requires a decision by a person. Start the run with "
             "approval = person."
         )
 
@@ -59,7 +59,7 @@ def question(champion: str, challenger: str, verdict: "Verdict", *, synthetic: b
     rows = [
         (f"{verdict.metric.replace('_', ' ')}", verdict.n_joints, verdict.champion, verdict.challenger),
         *(
-            (f"mean grade difference from the reading, {group.name}", group.n_joints, group.champion, group.challenger)
+            (f"mean absolute grade error, {group.name}", group.n_joints, group.champion, group.challenger)
             for group in verdict.subgroups
         ),
     ]
@@ -68,7 +68,7 @@ def question(champion: str, challenger: str, verdict: "Verdict", *, synthetic: b
     reasons = "\n".join(f"- {reason}" for reason in verdict.reasons)
     return (
         f"{notice}Compared on {verdict.n_joints} joints of {verdict.n_patients} test patients whom neither model was "
-        f"trained on. The 95 % interval of the first difference is {low:+.3f} to {high:+.3f}.\n\n"
+        f"trained on. The 95 % interval of the difference in the first row is {low:+.3f} to {high:+.3f}.\n\n"
         f"| | joints | champion {champion} | challenger {challenger} | difference |\n|---|---:|---:|---:|---:|\n"
         f"{table}\n\n{reasons}\n"
     )

@@ -8,7 +8,7 @@ from scoring.warehouse import connect
 if TYPE_CHECKING:
     from scoring.model_store.stored_model import StoredModel
 
-FIRST_PROMOTION = "the shipped model; this warehouse had none"
+FIRST_PROMOTION = "automatic: the shipped model, because there was no champion"
 
 
 def load(settings: Settings, version: str) -> "StoredModel":

@@ -209,7 +209,7 @@ def close_run(settings: Settings, run: Run, *, unfinished: Sequence[str] = ()) -
     with connect.transaction(settings) as connection:
         runs.record_counts(connection, run.run_id, "images", [(outcome, n, "") for outcome, n in counts.items()])
     discrepancies = _discrepancies(settings, run, counts, unfinished)
-    finish(settings, run, discrepancies, summary=f"The history is not rescored with {run.model_version}")
+    finish(settings, run, discrepancies, summary=f"The rescoring with {run.model_version} failed")
     return counts
 
 
@@ -332,8 +332,8 @@ def _missing_message(connection: "Connection", run: Run, n_missing: int) -> str:
     more = f"; and {n_missing - _MAX_NAMED} more" if n_missing > _MAX_NAMED else ""
     return (
         f"{n_missing} accepted images cannot be scored with {run.model_version} ({named}{more}). The views still show "
-        "the former champion, and analyst.rescoring_rejection lists all of these images. Restore the files and rescore "
-        "again, which scores only these images, or activate the model without them: --accept-missing (in Airflow, the "
+        "the previous champion. analyst.rescoring_rejection lists these images. Restore their files and rescore again, "
+        "which scores only these images. To activate the model without them, use --accept-missing (in Airflow: the "
         "parameter accept_missing)."
     )
 

@@ -89,7 +89,7 @@ def open_run(
     from scoring.warehouse.queries import training_data
 
     if not recipes or len(set(recipes)) < len(recipes):
-        raise InvalidRequest(f"A retraining needs one or more recipes, each once; asked for: {', '.join(recipes)}.")
+        raise InvalidRequest(f"A retraining needs one or more different recipes. Given: {', '.join(recipes)}.")
     for name in recipes:
         recipe_named(name, seed=0)
     check_metric(metric)
@@ -100,8 +100,8 @@ def open_run(
         promoted = known_models.promoted(connection)
     if promoted is not None and promoted["model_version"] != champion.version:
         raise InvalidRequest(
-            f"{promoted['model_version']} is promoted and will replace {champion.version} as the champion. Run "
-            "`scoring rescore`, then retrain."
+            f"{promoted['model_version']} is promoted, but {champion.version} is still the champion. Run `scoring "
+            "rescore`, then retrain."
         )
     cut_off = cut_off or training_data.newest_batch(engine)
     if cut_off is None:
@@ -188,8 +188,8 @@ def decide(settings: Settings, run: Run, challenge: Challenge, decision: Decisio
         # It is the challenger itself if this step promoted it and was stopped before it recorded the decision.
         if promoted is not None and promoted["model_version"] not in {challenge.champion, challenge.challenger}:
             raise InvalidRequest(
-                f"{promoted['model_version']} was promoted since {challenge.challenger} was compared with "
-                f"{challenge.champion}. Retrain to compare it with the current champion."
+                f"{promoted['model_version']} was promoted after {challenge.challenger} had been compared with "
+                f"{challenge.champion}. Start a new retraining, which compares with the current champion."
             )
         models.promote(settings, version=challenge.challenger, promoted_by=decision.decided_by, reason=decision.reason)
     challenges.record_decision(engine, challenge.challenge_id, result, decision.decided_by, decision.reason)
@@ -205,7 +205,7 @@ def close_run(settings: Settings, run: Run, *, unfinished: Sequence[str] = ()) -
     """
     failures = RunFolder(settings, run.run_id).failures()
     found = step_discrepancies(failures, unfinished)
-    finish(settings, run, found, summary=f"The retraining of {run.batch_date} failed", error=ScoringError)
+    finish(settings, run, found, summary=f"The retraining with cut-off {run.batch_date} failed", error=ScoringError)
 
 
 def retrain(

@@ -52,7 +52,7 @@ def require_run(values: Mapping[str, str] | None) -> Run:
         InvalidRequest: `open_run` left no value.
     """
     if values is None:
-        raise InvalidRequest("The run was never opened. See the log of the task open_run.")
+        raise InvalidRequest("The run was not opened. See the log of the task open_run.")
     return Run.from_dict(values)
 
 

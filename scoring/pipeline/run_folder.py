@@ -102,7 +102,7 @@ class RunFolder:
         except Exception as error:
             explained = _explain_full_disk(error)
             # An unforeseen error may quote a row; only its type is kept outside the log.
-            message = str(explained) if isinstance(explained, ScoringError) else "unforeseen; see the log of the step"
+            message = str(explained) if isinstance(explained, ScoringError) else "unexpected error; see the step's log"
             self._keep(note, f"{type(explained).__name__}: {message}")
             if explained is error:
                 raise

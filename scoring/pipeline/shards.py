@@ -84,9 +84,9 @@ def score_shard(
     if storage_unavailable(settings, len(result.rejected), len(planned)) and not accept_missing:
         raise StorageUnavailable(
             f"{len(result.rejected)} of {len(planned)} images are missing or were changed, such as "
-            f"{result.rejected[0].uri}. Check that the landing zone is mounted. (SCORING_MAX_BAD_SHARE allows "
-            f"{settings.max_bad_share:.0%}; a rescoring can continue without the files: --accept-missing, in Airflow "
-            "the parameter accept_missing.)"
+            f"{result.rejected[0].uri}; SCORING_MAX_BAD_SHARE allows {settings.max_bad_share:.0%}. Check that the "
+            "landing folder is mounted. To rescore without these images, use --accept-missing (in Airflow: the "
+            "parameter accept_missing)."
         )
     return ScoredShard(result, f"{engine.name}/{engine.precision}", model.rule)
 

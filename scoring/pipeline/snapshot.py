@@ -129,7 +129,7 @@ def joints_of(settings: Settings, taken: Snapshot) -> "JointSet":
     path = _snapshot_path(settings, taken.sha256)
     joints = joint_set.read_joint_set(path)
     if joint_set.snapshot_sha256(joints) != taken.sha256:
-        raise BadInput(f"{path} was changed since it was stored. Delete it and take the snapshot again.")
+        raise BadInput(f"{path} was changed after it was stored. Delete it and repeat the step snapshot.")
     return joints
 
 

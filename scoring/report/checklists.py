@@ -139,5 +139,5 @@ CLAIM: Final = (
     Item("31", "Explainability", None, "not done"),
     Item("32", "Testing on external data", None, "not done"),
     Item("34", "Demographics of each partition", None, _SITE, _NO_PATIENTS),
-    Item("37", "Failure analysis", "performance", "by gross errors and confusion matrix; no individual failures"),
+    Item("37", "Failure analysis", "performance", "gross errors and confusion matrix; no individual cases"),
 )

@@ -42,7 +42,7 @@ AGREEMENT: Final[Mapping[str, Measure]] = {
         "±1, class-normalised", "share", "a neighbouring grade counts as correct, because many readings are on a border"
     ),
     "border_aware_accuracy": Measure(
-        "border-aware, class-normalised", "share", "each grade within 2.5 percentage points of the reading is correct"
+        "border-aware, class-normalised", "share", "any grade within 2.5 percentage points of the reading is correct"
     ),
     "gross_errors": Measure("gross errors", "count", "joints that are three or more grades off"),
     "erosion_unweighted_recall": Measure(

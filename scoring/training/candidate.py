@@ -119,7 +119,7 @@ def check_version_is_free(version: str, store_url: str) -> None:
     """Raise InvalidRequest if a version exists or is not a valid name, before hours of training."""
     store.check_version(version)
     if version in store.model_versions(store_url):
-        raise InvalidRequest(f"Model {version} exists. Choose another version.")
+        raise InvalidRequest(f"Model {version} already exists. Choose another version.")
 
 
 def check_recipe(recipe: TrainingRecipe) -> None:
@@ -153,7 +153,7 @@ def predict_joints(model: StoredModel, joints: JointSet) -> Predictions:
 
     if model.side != joints.images.shape[1]:
         raise ModelRejected(
-            f"Model {model.version} needs images with sides of {model.side} pixels, these joints have "
+            f"Model {model.version} needs images of {model.side} pixels per side, but these joints have "
             f"{joints.images.shape[1]}. Train it again with the preprocessing of this code."
         )
     engine = OpenVinoEngine(model, DEFAULT_BATCH_SIZE, "float32")

@@ -55,7 +55,7 @@ def read_checkpoint(path: Path, identity: str) -> tuple[list[dict[str, Any]], Ar
         record = json.loads(str(stored["record"]))
         if record["identity"] != identity:
             raise InvalidRequest(
-                f"{path} is the checkpoint of another recipe, start or data. Delete it or use another folder."
+                f"{path} belongs to a training with another recipe, start or data. Delete it or use another folder."
             )
         arrays: dict[str, dict[str, NDArray[Any]]] = {}
         for key in stored.files:

@@ -90,7 +90,7 @@ def train(
             f"{recipe.batch_size} and 1 are needed. Use more patients."
         )
     if shared := set(training.patient_id) & set(validation.patient_id):
-        raise InvalidRequest(f"{len(shared)} patients are in both the training set and the validation set.")
+        raise InvalidRequest(f"{len(shared)} patients are both in the training and the validation set. Separate them.")
     import keras
 
     from scoring.networks.architecture import build

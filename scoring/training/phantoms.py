@@ -68,7 +68,7 @@ def train_on_phantoms(
     """
     check_version_is_free(version, store_url)
     if seed == TEST_SEED:
-        raise InvalidRequest(f"The seed {seed} is that of the held-out test patients. Use another seed.")
+        raise InvalidRequest(f"Seed {seed} is reserved for the held-out test patients. Use another seed.")
     check_recipe(recipe)
     # The drawn joints are not kept: thousands of patients take gigabytes, and the sets are copies.
     training, validation, prior_readings = source.draw(n_patients, seed, enrich=ENRICH).split_for_training()
@@ -156,18 +156,18 @@ def evaluate_on_phantoms(
     if not model.manifest.get("trained_on_synthetic", True):
         raise InvalidRequest(
             f"Model {version} was trained on a site's own readings; phantoms say nothing about it. Run `scoring card "
-            f"--version {version}` for the figures of its manifest."
+            f"--version {version}` for the results in its manifest."
         )
     stated = model.manifest.get("test_set", {})
     if stated and "seed" not in stated and n_joints is None:
         raise InvalidRequest(
-            f"The test set of {version} had other limbs than left hands, so its figures cannot be reproduced here. Run "
-            f"`scoring card --version {version}` to see them, or use --joints to evaluate it on other left hands."
+            f"The test set of {version} had other limbs than left hands, so its results cannot be reproduced here. Run "
+            f"`scoring card --version {version}` to see them, or use --joints to evaluate it on new left hands."
         )
     seed = int(stated.get("seed", TEST_SEED))
     n_joints = int(stated.get("n_joints", TEST_JOINTS)) if n_joints is None else n_joints
     if seed == model.manifest.get("data", {}).get("seed"):
-        raise InvalidRequest(f"Model {version} was trained on the test patients, of seed {seed}. Train another model.")
+        raise InvalidRequest(f"Model {version} was trained on the test patients (seed {seed}). Evaluate another model.")
     # Models from before difficulties existed were tested on plain phantoms.
     source = replace(source, difficulty=difficulty_named(stated.get("difficulty", PLAIN.name)))
     test = source.held_out(seed, n_joints)

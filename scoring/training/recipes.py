@@ -88,7 +88,7 @@ class TrainingRecipe:
         if self.epochs < 1 or self.batch_size < 2:
             raise InvalidRequest("A recipe needs at least 1 epoch and a batch size of at least 2.")
         if not 0 <= self.balance <= 1:
-            raise InvalidRequest(f"The balance of a recipe must be within 0 (none) to 1 (equal), not {self.balance}.")
+            raise InvalidRequest(f"The balance of a recipe must be between 0 (none) and 1 (equal), not {self.balance}.")
         if self.schedule not in {"cosine", "constant"}:
             raise InvalidRequest(f"The schedule of a recipe must be 'cosine' or 'constant', not {self.schedule!r}.")
 

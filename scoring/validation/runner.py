@@ -179,8 +179,8 @@ def run_rules(
     failed = ", ".join(f"{rule} ({error})" for rule, error in errors.items() if error)
     if failed:
         raise RuleNotComputed(
-            f"Rules of the suite {name} could not be computed, which says nothing about the data: {failed}. No row was "
-            "quarantined for them. Check that the staged columns match the suite, then run the batch again."
+            f"Rules of the suite {name} could not be computed: {failed}. The data may be good; no row was quarantined "
+            "because of these rules. Check that the staged columns match the suite, then run the batch again."
         )
     return results
 

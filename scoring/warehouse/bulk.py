@@ -169,8 +169,8 @@ def stage(connection: Connection, table: str, frame: pd.DataFrame, *, ordinal: b
         for lines in copy_rows(frame):
             if "\0" in lines:
                 raise BadInput(
-                    f"A text for {table} contains a NUL character, which PostgreSQL cannot store. Remove it in the "
-                    "extractor."
+                    f"A text for {table} contains a NUL character, which PostgreSQL cannot store. Remove it from the "
+                    "delivered file."
                 )
             cursor.copy_expert(sql.SQL("COPY {staged} FROM STDIN").format(**parts), io.StringIO(lines))
         cursor.execute(sql.SQL("ANALYZE {staged}").format(**parts))

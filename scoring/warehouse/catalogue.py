@@ -26,7 +26,7 @@ _UNITS = (
     (r"\bmm in the first hour\b|\bmm/h\b", "mm/h"),
     (r"\bmm\b", "mm"),
     (r"\bwithout unit\b", "none"),
-    (r"\brunning number\b", "running number"),
+    (r"\bsequential number\b", "sequential number"),
     (r"\bnumber of\b|\bcount of\b|\bhow (?:often|many)\b", "count"),
     (r"\bline of (?:the|that) file\b", "line"),
     (r"\bcalendar year\b", "year"),

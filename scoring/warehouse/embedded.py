@@ -275,7 +275,7 @@ def _create_socket_folder(home: Path, user: str | None) -> Path:
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
         raise WarehouseUnavailable(
-            f"{folder} cannot hold the socket of the embedded server, because other users can enter it or own it. "
+            f"{folder} cannot hold the socket of the embedded server, because other users own it or can access it. "
             "Remove it."
         )
     return folder
@@ -288,7 +288,7 @@ def _short_folder(home: Path) -> Path:
         if len(os.fsencode(Path(base) / name)) <= _MAX_SOCKET_FOLDER:
             return Path(base) / name
     raise WarehouseUnavailable(
-        f"The path of {home} is too long for a Unix socket, and so is that of the temporary folder. Use a shorter one."
+        f"{home} and the temporary folder are too long for a Unix socket. Use a shorter SCORING_VAR_DIR or TMPDIR."
     )
 
 

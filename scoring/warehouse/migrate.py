@@ -163,7 +163,7 @@ def _pending(before: str | None) -> list[str]:
     known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
     if before is not None and before not in known:
         raise WarehouseNotMigrated(
-            f"The warehouse is at revision {before}, which this code does not know: update the code, not the database."
+            f"The warehouse is at revision {before}, which this code does not know. Update the code, not the database."
         )
     return [revision for revision in reversed(known) if before is None or revision > before]
 

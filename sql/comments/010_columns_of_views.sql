@@ -62,7 +62,7 @@ BEGIN
                 ('run_id', 'Run that wrote or last changed the row.'),
                 ('scored_at', 'Time at which the prediction was written or last changed.'),
                 ('sop_iuid', 'SOP instance UID of the radiograph.'),
-                ('suppressed', 'True if there are fewer than 5 patients; the figures are then null.'),
+                ('suppressed', 'True if there are fewer than 5 patients; the values are then null.'),
                 ('to_date', 'Date of the later visit.'),
                 ('trained_on_synthetic', 'True if the model was trained on synthetic phantoms; its predictions then say nothing about patients.'),
                 ('trigger', 'Run id of the scheduler, or cli.'),

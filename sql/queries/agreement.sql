@@ -1,6 +1,6 @@
 -- Title: Agreement between readers, and between readers and the model
 -- Description: The model should agree with readers about as well as readers agree with each other. Human-human rows
--- exist only if radiographs were read more than once. Figures from fewer than 5 patients are suppressed. The query
+-- exist only if radiographs were read more than once. Results from fewer than 5 patients are suppressed. The query
 -- shows radiographs from the year of the last batch; use another year, or `visit_year IS NULL` for all years together.
 
 SELECT

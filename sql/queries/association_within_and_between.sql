@@ -1,7 +1,7 @@
 -- Title: Damage and activity between and within patients, by the time between radiograph and visit
--- Description: Pearson's correlation mixes two questions: whether patients with more damage are more active than
--- others, and whether a patient is more active when they have more damage. The other columns separate the two. The
--- query uses reported scores and DAS28-ESR; the forms of DAS28 are not interchangeable. Weak figures are expected.
+-- Description: Pearson's correlation mixes two questions: whether patients with more damage have more active disease
+-- than others, and whether the disease of a patient is more active when their damage is greater. The other columns
+-- separate the two. The query uses reported scores and DAS28-ESR only. Weak associations are expected.
 
 SELECT
     association.lag_window,

@@ -1,5 +1,5 @@
 -- Title: Comparison of the champion with the previous model
--- Description: Helps to interpret figures from before the champion was activated. Rau scores: as_if_20 and as_if_60 are
+-- Description: Helps to interpret results from before the champion was activated. Rau scores: as_if_20 and as_if_60 are
 -- 20 and 60 points of the previous model on the scale of the champion. Joints: the rows of single grades form the table
 -- of grades, previous model by champion; a shift within one grade includes regression to the mean.
 

@@ -1,5 +1,5 @@
 -- Title: Corrections of the registry
--- Description: Values that a newer batch replaced, newest first. Figures as of an earlier date use the old values.
+-- Description: Values that a newer batch replaced, newest first. Results as of an earlier date use the old values.
 -- Withdrawn joint readings are not listed.
 
 SELECT

@@ -3,7 +3,7 @@
 -- over the year after it, against the change of the Rau score in the interval. points are Rau points per unit of DAS28
 -- sustained for one year, adjusted for the other two windows. Activity after the interval cannot cause the damage in
 -- it: if year_after is far from 0, patients differ in a factor that influences both, and the other windows must not be
--- read as effects. by_chance is true if the q value, which accounts for the number of figures, is 0.05 or more.
+-- read as effects. by_chance is true if the q value, which accounts for the number of tests, is 0.05 or more.
 
 SELECT
     association.damage, association.activity, association.lag_window,

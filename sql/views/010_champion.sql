@@ -19,6 +19,6 @@ COMMENT ON VIEW analyst.champion IS 'Model that the other views show: at most on
 COMMENT ON COLUMN analyst.champion.model_version IS 'Name of the model.';
 COMMENT ON COLUMN analyst.champion.promoted_at IS 'Time of the promotion.';
 COMMENT ON COLUMN analyst.champion.promoted_by IS 'Person who promoted the model.';
-COMMENT ON COLUMN analyst.champion.reason IS 'Reason given by that person.';
-COMMENT ON COLUMN analyst.champion.activated_at IS 'Time at which the views began to show the model; the whole history had been scored with it.';
-COMMENT ON COLUMN analyst.champion.n_missing IS 'Number of images without a prediction by the model because their files are missing; see rescoring_rejection.';
+COMMENT ON COLUMN analyst.champion.reason IS 'Reason for the promotion.';
+COMMENT ON COLUMN analyst.champion.activated_at IS 'Time at which the views began to show the model, after it had scored the whole history.';
+COMMENT ON COLUMN analyst.champion.n_missing IS 'Number of images that the model could not score because their files are missing; see rescoring_rejection.';

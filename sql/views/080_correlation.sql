@@ -1,7 +1,7 @@
 -- Title: Correlation of damage with disease activity
 -- Description: Correlation of reported and predicted Rau scores with disease activity at the same visit, as of a date.
 -- A weak correlation is expected (0.15 and 0.08 are published for this kind of registry); a strong one indicates an
--- error. Figures from fewer than 5 patients are suppressed.
+-- error. Results from fewer than 5 patients are suppressed.
 
 CREATE VIEW analyst.correlation AS
 WITH shown AS (

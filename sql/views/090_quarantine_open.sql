@@ -21,4 +21,4 @@ COMMENT ON COLUMN analyst.quarantine_open.row_number IS 'Line of the file; the h
 COMMENT ON COLUMN analyst.quarantine_open.reason IS 'Problem, in one sentence.';
 COMMENT ON COLUMN analyst.quarantine_open.remedy IS 'Recommended action, in one sentence.';
 COMMENT ON COLUMN analyst.quarantine_open.row_key IS 'Key of the received row.';
-COMMENT ON COLUMN analyst.quarantine_open.quarantined_at IS 'Time at which that run quarantined the row.';
+COMMENT ON COLUMN analyst.quarantine_open.quarantined_at IS 'Time at which the row was quarantined.';

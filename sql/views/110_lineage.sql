@@ -17,7 +17,7 @@ INNER JOIN scoring.model_version AS scorer ON prediction.model_version = scorer.
 INNER JOIN scoring.run ON prediction.run_id = run.run_id
 LEFT JOIN analyst.champion ON prediction.model_version = champion.model_version;
 
-COMMENT ON VIEW analyst.lineage IS 'Origin of every joint prediction of all models.';
+COMMENT ON VIEW analyst.lineage IS 'Origin of every joint prediction by any model.';
 COMMENT ON COLUMN analyst.lineage.image_batch_date IS 'Batch that contained the image.';
 COMMENT ON COLUMN analyst.lineage.image_first_seen_at IS 'Time at which the image was first accepted.';
 COMMENT ON COLUMN analyst.lineage.model_version IS 'Model that made the prediction.';

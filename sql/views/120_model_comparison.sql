@@ -24,4 +24,4 @@ LEFT JOIN analyst.champion ON shift.new_model = champion.model_version;
 
 COMMENT ON VIEW analyst.model_comparison IS 'Differences between the scores of a new champion and the previous one, over all images, radiographs and visits that both have scored.';
 COMMENT ON COLUMN analyst.model_comparison.is_champion IS 'True if the new model is the current champion.';
-COMMENT ON COLUMN analyst.model_comparison.trained_on_synthetic IS 'True if one of the models was trained on synthetic phantoms; the figures then say nothing about patients.';
+COMMENT ON COLUMN analyst.model_comparison.trained_on_synthetic IS 'True if one of the models was trained on synthetic phantoms; the results then say nothing about patients.';

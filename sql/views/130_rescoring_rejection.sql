@@ -18,7 +18,7 @@ LEFT JOIN scoring.joint_prediction AS prediction
 ORDER BY run.model_version ASC, rejection.image_sha256 ASC, rejection.rejected_at DESC;
 
 COMMENT ON VIEW analyst.rescoring_rejection IS 'Accepted images that a rescoring could not score: one row per model and image.';
-COMMENT ON COLUMN analyst.rescoring_rejection.reason IS 'Problem with the file, in one sentence.';
+COMMENT ON COLUMN analyst.rescoring_rejection.reason IS 'Problem with the file and remedy.';
 COMMENT ON COLUMN analyst.rescoring_rejection.has_prediction IS 'True if the model has scored the image since.';
 COMMENT ON COLUMN analyst.rescoring_rejection.model_version IS 'Model of the rescoring.';
 COMMENT ON COLUMN analyst.rescoring_rejection.rejected_at IS 'Time at which the problem was found.';

@@ -39,7 +39,7 @@ LEFT JOIN LATERAL (
 ) AS promoted ON TRUE;
 
 COMMENT ON VIEW analyst.challenge IS 'Comparisons of newly trained models with the champion, and the decisions on them.';
-COMMENT ON COLUMN analyst.challenge.challenge_id IS 'Running number.';
+COMMENT ON COLUMN analyst.challenge.challenge_id IS 'Sequential number.';
 COMMENT ON COLUMN analyst.challenge.judged_at IS 'Time of the comparison.';
 COMMENT ON COLUMN analyst.challenge.cut_off IS 'Newest batch from which readings were used.';
 COMMENT ON COLUMN analyst.challenge.champion IS 'Promoted model at the time of the comparison.';
@@ -59,7 +59,7 @@ COMMENT ON COLUMN analyst.challenge.reasons IS 'Reasons given by the gate, one s
 COMMENT ON COLUMN analyst.challenge.decision IS 'promoted, rejected (by a person), rejected by the gate, or open.';
 COMMENT ON COLUMN analyst.challenge.decided_by IS 'Person who decided; null if the gate rejected the challenger or the decision is open.';
 COMMENT ON COLUMN analyst.challenge.decided_at IS 'Time of the decision.';
-COMMENT ON COLUMN analyst.challenge.decision_reason IS 'Reason given by that person.';
+COMMENT ON COLUMN analyst.challenge.decision_reason IS 'Reason for the decision.';
 COMMENT ON COLUMN analyst.challenge.snapshot_joints IS 'Number of joints in the snapshot: training, validation and test set.';
 COMMENT ON COLUMN analyst.challenge.joints_by_grade IS 'Number of these joints read as grade 0 to 5, in this order; element 1 is grade 0.';
 COMMENT ON COLUMN analyst.challenge.excluded IS 'Number of read joints excluded from the snapshot, by reason.';

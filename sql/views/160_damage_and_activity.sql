@@ -1,7 +1,7 @@
 -- Title: Damage and the nearest disease activity
 -- Description: Visits with a reported or predicted Rau score, each with the nearest visit that has a DAS28 in any form,
--- at most 90 days before or after (window_days). Of two equally near visits the earlier one is taken; one activity
--- visit may be the nearest to two radiographs. Radiographs and blood samples are rarely from the same day, and a join
+-- at most 90 days before or after (window_days). Of two equally near visits the earlier one is used; one activity visit
+-- may be the nearest to two radiographs. Radiographs and blood samples are rarely from the same day, and a join
 -- by patient or window alone would multiply the rows. Visits without activity in the window are kept, with nulls. The
 -- true correlation is weak: 0.15 (DAS28-ESR) and 0.08 (DAS28-CRP) are published for this kind of registry.
 

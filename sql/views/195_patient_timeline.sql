@@ -76,7 +76,7 @@ FROM registry.consultation
 WHERE consultation.reported_rau IS NOT NULL;
 
 COMMENT ON VIEW analyst.patient_timeline IS 'All dated records of a patient: one row per event. Filter by patient_id and order by event_date and event_order.';
-COMMENT ON COLUMN analyst.patient_timeline.event_date IS 'Date of the event: of the visit for a radiograph, prediction or activity; of the reading for a reading or reported score.';
+COMMENT ON COLUMN analyst.patient_timeline.event_date IS 'Date of the visit (radiograph, prediction, activity) or of the reading (reading, reported score).';
 COMMENT ON COLUMN analyst.patient_timeline.event_order IS 'Order of events on the same day, 1 to 5.';
 COMMENT ON COLUMN analyst.patient_timeline.event_type IS 'radiograph, prediction, activity (one row per form of DAS28), reading or reported_rau.';
 COMMENT ON COLUMN analyst.patient_timeline.description IS 'Description of the event.';

@@ -2,8 +2,8 @@
 -- Description: Pairs of grades of the same joint on the same radiograph: from two consultations (human-human; the
 -- earlier reading comes first, and three consultations make three pairs), or from a consultation and the champion
 -- (human-model; the reading comes first). Withdrawn readings are excluded. The registry does not identify readers, so
--- both readings of a pair may be by the same person. Joints of one patient are correlated: the figures describe these
--- joints, and n_patients gives the number of patients. Figures from fewer than 5 patients are suppressed. Each year has
+-- both readings of a pair may be by the same person. Joints of one patient are correlated: the results describe these
+-- joints, and n_patients gives the number of patients. Results from fewer than 5 patients are suppressed. Each year has
 -- its own rows, because agreement changes over time; visit_year is null for all years together.
 -- Readings cluster at the limits between grades, so readers usually count grades one apart as agreement. Kappa with
 -- squared distances as weights: Cohen J. Psychol Bull 1968;70:213-220; the same as quadratic_weighted_kappa in
@@ -123,7 +123,7 @@ SELECT
     moments.model_version, moments.trained_on_synthetic
 FROM moments;
 
-COMMENT ON VIEW analyst.agreement IS 'Agreement on the same joint of the same radiograph, between two readings and between reading and champion, by joint kind, per year and for all years. Figures from fewer than 5 patients are suppressed.';
+COMMENT ON VIEW analyst.agreement IS 'Agreement on the same joint of the same radiograph, between two readings and between reading and champion, by joint kind, per year and for all years. Results from fewer than 5 patients are suppressed.';
 COMMENT ON COLUMN analyst.agreement.comparison IS 'human-human (two consultations) or human-model (a consultation and the champion).';
 COMMENT ON COLUMN analyst.agreement.visit_year IS 'Calendar year of the radiographs; null for all years together.';
 COMMENT ON COLUMN analyst.agreement.joint_kind IS 'PIP, MCP, IP (thumb, great toe), MTP, wrist or all.';

@@ -71,7 +71,7 @@ LEFT JOIN made_of
     AND score.model_version = made_of.model_version
     AND score.preprocessing_version = made_of.preprocessing_version;
 
-COMMENT ON VIEW analyst.rau_lineage IS 'Origin of every predicted Rau score of all models: images, weights, preprocessing, code revision, run.';
+COMMENT ON VIEW analyst.rau_lineage IS 'Origin of every Rau score predicted by any model: images, weights, preprocessing, code revision, run.';
 COMMENT ON COLUMN analyst.rau_lineage.scope IS 'radiograph or visit.';
 COMMENT ON COLUMN analyst.rau_lineage.sop_iuid IS 'SOP instance UID of the radiograph; null for a visit.';
 COMMENT ON COLUMN analyst.rau_lineage.image_count_matches IS 'True if the number of images in image_sha256s equals n_scored; false after radiographs were moved to or from the visit.';

@@ -1,7 +1,7 @@
 -- Title: Association of damage with disease activity over time
 -- Description: Association of reported and predicted Rau scores with DAS28: at one time, between their changes, and of
--- progression with preceding activity. Intervals are clustered by patient. Figures from fewer than 5 patients are
--- suppressed. Among hundreds of figures some are far from 0 by chance; q_value accounts for it.
+-- progression with preceding activity. Intervals are clustered by patient. Results from fewer than 5 patients are
+-- suppressed. Among hundreds of results, some are far from 0 by chance; q_value accounts for this.
 
 CREATE VIEW analyst.association AS
 WITH shown AS (

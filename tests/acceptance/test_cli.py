@@ -119,7 +119,7 @@ def test_nightly_prints_its_counts_and_other_commands_its_results(scoring_histor
 def test_promote_and_rescore_change_the_champion(scoring_history):
     promoted = scoring_history("promote", OTHER, "--reason", "better").stdout
     assert f"{OTHER} is promoted. Run `scoring rescore`" in promoted
-    assert f"until then views show {SHIPPED_VERSION}" in promoted
+    assert f"until then the views show {SHIPPED_VERSION}" in promoted
     assert f"images for {OTHER}: run `scoring rescore`" in scoring_history("status").stdout
     rescored = scoring_history("rescore")
     assert rescored.exit_code == 0, rescored.output

@@ -22,9 +22,6 @@ from tests.lib.preloaded import preloaded_command
 if TYPE_CHECKING:
     from scoring.warehouse.embedded import EmbeddedServer
 
-# One test process builds the installations.
-pytestmark = pytest.mark.xdist_group("documentation")
-
 # Generated from a warehouse; test_docs.py runs the example queries.
 GENERATED = ("dictionary.md", "er.md", "queries.md")
 PAGES = {

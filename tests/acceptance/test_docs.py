@@ -73,6 +73,7 @@ def test_psql_shows_meaning_unit_and_definition_of_every_column(synthetic_wareho
             assert all(column.comment in shown for column in view.columns)
 
 
+@pytest.mark.slow
 def test_site_builds_without_a_warning_and_loads_nothing_from_other_servers(tmp_path):
     build = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html"]
     doctrees = ["-d", str(tmp_path / "doctrees")]

@@ -23,6 +23,31 @@ def origin(keys, source):
     return {"row_key": keys, "source_file": source, "batch_date": BATCH_DATE}
 
 
+def activities():
+    source = "2026-11-21/disease_activity.csv"
+    measures = {
+        "physician_global_disease_activity": 20.0,
+        "global_patient_estimate_disease_activity": 30.0,
+        "das28bsr_score": 4.1,
+        "das283crp_score": 3.6,
+        "swollen_28": 3.0,
+        "tender_28": 4.0,
+        "esr": 20.0,
+        "crp": 5.0,
+    }
+    return pd.DataFrame(
+        {
+            **origin([f"{source}:{row + 2}" for row in range(N_RADIOGRAPHS)], source),
+            "row_number": range(2, N_RADIOGRAPHS + 2),
+            "patient_id": [str(row) for row in range(N_RADIOGRAPHS)],
+            "date_text": "2026-11-01",
+            "date": date(2026, 11, 1),
+            **measures,
+            **{f"{measure}_text": str(value) for measure, value in measures.items()},
+        }
+    )
+
+
 @pytest.fixture(scope="module")
 def staged():
     """1,000 consultations, 10,000 readings, 1,000 visits and 10,000 images; 2 percent of readings and images bad."""
@@ -71,29 +96,7 @@ def staged():
             "bright_share": 0.0,
         }
     )
-    source = "2026-11-21/disease_activity.csv"
-    measures = {
-        "physician_global_disease_activity": 20.0,
-        "global_patient_estimate_disease_activity": 30.0,
-        "das28bsr_score": 4.1,
-        "das283crp_score": 3.6,
-        "swollen_28": 3.0,
-        "tender_28": 4.0,
-        "esr": 20.0,
-        "crp": 5.0,
-    }
-    activity = pd.DataFrame(
-        {
-            **origin([f"{source}:{row + 2}" for row in range(N_RADIOGRAPHS)], source),
-            "row_number": range(2, N_RADIOGRAPHS + 2),
-            "patient_id": [str(row) for row in range(N_RADIOGRAPHS)],
-            "date_text": "2026-11-01",
-            "date": date(2026, 11, 1),
-            **measures,
-            **{f"{measure}_text": str(value) for measure, value in measures.items()},
-        }
-    )
-    return {"consultations": consultations, "readings": readings, "disease_activity": activity, "images": images}
+    return {"consultations": consultations, "readings": readings, "disease_activity": activities(), "images": images}
 
 
 def test_validate_batch_validates_ten_thousand_images(staged, benchmark):

@@ -65,6 +65,7 @@ def champion(warehouse):
         return connection.exec_driver_sql("SELECT model_version FROM analyst.champion").scalar()
 
 
+@pytest.mark.slow
 def test_retraining_without_approval_promotes_a_better_challenger_and_no_other(run_dag, states, warehouse):
     dag_run = run_dag("retraining", recipes=["tiny"], approval="none")
     assert str(dag_run.state) == "success"

@@ -156,39 +156,46 @@ def untrained_site(warehouse, tmp_path):
     connect._engine.cache_clear()
 
 
+RETRAININGS = "/api/v2/dags/retraining/dagRuns"
+
+
+def start_retraining(airflow, epochs):
+    started = airflow.post(RETRAININGS, json={"logical_date": None, "conf": {"epochs": epochs}})
+    started.raise_for_status()
+    return f"{RETRAININGS}/{started.json()['dag_run_id']}"
+
+
+def final_state(airflow, run):
+    def run_ended():
+        state = airflow.get(run).json()["state"]
+        return state if state in {"success", "failed"} else None
+
+    return wait_for(run_ended, seconds=900)
+
+
+def retrain_and_answer(airflow, option, reason):
+    """Start a retraining, answer its question, and return the question."""
+    run = start_retraining(airflow, epochs=12)
+    question = f"{run}/taskInstances/ask/-1/hitlDetails"
+
+    def question_is_asked():
+        state = airflow.get(run).json()["state"]
+        assert state in {"queued", "running"}, state
+        found = airflow.get(question)
+        return found.json() if found.is_success else None
+
+    asked = wait_for(question_is_asked, seconds=900)
+    # A person takes longer than this. If an answer arrives within a second, before the scheduler has registered
+    # the end of the worker, the scheduler takes the task for killed and asks again.
+    time.sleep(10)
+    answered = airflow.patch(question, json={"chosen_options": [option], "params_input": {"reason": reason}})
+    answered.raise_for_status()
+    assert final_state(airflow, run) == "success"
+    return asked
+
+
 def test_retraining_asks_a_person_who_rejects_or_approves(untrained_site, airflow, warehouse):
-    runs, engine = "/api/v2/dags/retraining/dagRuns", warehouse.engine()
-
-    def retrain(epochs):
-        started = airflow.post(runs, json={"logical_date": None, "conf": {"epochs": epochs}})
-        started.raise_for_status()
-        return f"{runs}/{started.json()['dag_run_id']}"
-
-    def final_state(run):
-        def run_ended():
-            state = airflow.get(run).json()["state"]
-            return state if state in {"success", "failed"} else None
-
-        return wait_for(run_ended, seconds=900)
-
-    def retrain_and_answer(option, reason):
-        run = retrain(epochs=12)
-        question = f"{run}/taskInstances/ask/-1/hitlDetails"
-
-        def question_is_asked():
-            state = airflow.get(run).json()["state"]
-            assert state in {"queued", "running"}, state
-            found = airflow.get(question)
-            return found.json() if found.is_success else None
-
-        asked = wait_for(question_is_asked, seconds=900)
-        # A person takes longer than this. If an answer arrives within a second, before the scheduler has registered
-        # the end of the worker, the scheduler takes the task for killed and asks again.
-        time.sleep(10)
-        answered = airflow.patch(question, json={"chosen_options": [option], "params_input": {"reason": reason}})
-        answered.raise_for_status()
-        assert final_state(run) == "success"
-        return asked
+    engine = warehouse.engine()
 
     def decisions():
         with engine.connect() as connection:
@@ -201,14 +208,14 @@ def test_retraining_asks_a_person_who_rejects_or_approves(untrained_site, airflo
         return scalar(engine, "SELECT model_version FROM analyst.champion")
 
     unpause(airflow, "retraining", "rescoring")
-    asked = retrain_and_answer("Reject", "the wrists look wrong")
+    asked = retrain_and_answer(airflow, "Reject", "the wrists look wrong")
     assert asked["subject"].startswith(f"Shall grid-residual-balanced-{BATCHES[0]}-")
     assert "| accuracy and kappa |" in asked["body"]
     assert decisions() == [("rejected", "admin", "the wrists look wrong")]
     assert champion() == "untrained-1"
 
     # The candidate is already in the store, so only the comparison is repeated, and another person approves it.
-    asked = retrain_and_answer("Approve", "better on every joint")
+    asked = retrain_and_answer(airflow, "Approve", "better on every joint")
     assert decisions()[-1] == ("promoted", "admin", "better on every joint")
 
     # The run has started the DAG `rescoring`; when that one ends, the challenger is the champion.
@@ -220,8 +227,8 @@ def test_retraining_asks_a_person_who_rejects_or_approves(untrained_site, airflo
 
     # New readings arrive, and a model of one epoch is worse: the run succeeds without a question.
     run_batch(untrained_site, BATCHES[1])
-    run = retrain(epochs=1)
-    assert final_state(run) == "success"
+    run = start_retraining(airflow, epochs=1)
+    assert final_state(airflow, run) == "success"
     assert airflow.get(f"{run}/taskInstances/ask").json()["state"] == "skipped"
     with engine.connect() as connection:
         worse = connection.exec_driver_sql(

@@ -10,7 +10,7 @@ HEAVY = ("airflow", "great_expectations", "keras", "openvino", "pixeltable_pgser
 
 
 class _RefuseHeavyPackages(MetaPathFinder):
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+    def find_spec(self, fullname: str, *_: object) -> None:
         if fullname.partition(".")[0] in HEAVY:
             raise AssertionError(f"a unit test imports {fullname}; move the test to tests/integration")
 

@@ -114,7 +114,7 @@ def neighbours_cdf(
     within 1 to m.
     """
     if not 1 <= k <= len(known):
-        raise ValueError(f"k must be within 1 to {len(known)}, the number of read joints, not {k}.")
+        raise ValueError(f"k must be between 1 and {len(known)}, the number of read joints, not {k}.")
     steps = (np.arange(N_POINTS) >= reading[:, np.newaxis]).astype(np.float32)
     parts = []
     for start in range(0, len(embedding), _AT_ONCE):

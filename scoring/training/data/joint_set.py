@@ -50,7 +50,7 @@ class JointSet:
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in self.__dataclass_fields__}
         if len(set(lengths.values())) != 1:
-            raise ValueError(f"The arrays of a joint set must have one length, not {lengths}.")
+            raise ValueError(f"The arrays of a joint set must have the same length, not {lengths}.")
 
     def __len__(self) -> int:
         return len(self.images)

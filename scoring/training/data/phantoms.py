@@ -119,8 +119,8 @@ class PhantomSource:
         joints = self.draw(n_patients, seed, limb=limb, max_images=to_draw).joints
         if len(joints) < n_joints:
             raise InvalidRequest(
-                f"The registry of seed {seed} has only {len(joints)} read joints, not {n_joints}. Use another seed or "
-                "fewer joints."
+                f"The registry of seed {seed} has only {len(joints)} read joints; {n_joints} are needed. Use another "
+                "seed or fewer joints."
             )
         return joints.take(np.arange(n_joints))
 

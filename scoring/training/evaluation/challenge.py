@@ -90,16 +90,16 @@ def judge(
         obstacles.append(f"the test set has {n_patients} patients; at least {MIN_TEST_PATIENTS} are needed")
     # An undefined interval is an obstacle, too.
     if not difference.low > 0:
-        obstacles.append(f"it is not shown to be better: {figures}; the interval must be above 0")
+        obstacles.append(f"the challenger is not shown to be better: {figures}; the interval must be above 0")
     obstacles += [
-        f"{group.name}: its predictions differ by {group.challenger:.2f} grades from the readings, the champion's by "
-        f"{group.champion:.2f} ({group.n_joints} joints; at most {max_subgroup_loss:g} more are tolerated)"
+        f"{group.name}: mean error {group.challenger:.2f} grades, the champion's {group.champion:.2f} "
+        f"({group.n_joints} joints; at most {max_subgroup_loss:g} grades more are tolerated)"
         for group in groups
         if group.n_joints >= MIN_SUBGROUP_JOINTS and group.challenger - group.champion > max_subgroup_loss
     ]
     if not engines_agree:
-        obstacles.append("its engines do not agree")
-    better = f"it is better: {figures}, and in no subgroup worse by more than {max_subgroup_loss:g} grades"
+        obstacles.append("the challenger's predictions by TensorFlow and OpenVINO differ")
+    better = f"the challenger is better: {figures}; in no subgroup worse by more than {max_subgroup_loss:g} grades"
     return Verdict(
         proposed=not obstacles,
         reasons=obstacles or [better],

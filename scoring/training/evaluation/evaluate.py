@@ -141,7 +141,7 @@ def difference_interval(
     both = [patient_sums(predictions, joints, against) for predictions in (challenger, champion)]
     first, second = (sums.estimates() for sums in both)
     if unknown := sorted(set(measures) - set(first)):
-        raise ValueError(f"There is no measure {', '.join(unknown)}. Use some of: {', '.join(first)}.")
+        raise ValueError(f"Unknown measures: {', '.join(unknown)}. Use some of: {', '.join(first)}.")
     resampled = [sums.resamples() for sums in both]
     return {
         name: Difference(first[name] - second[name], *percentile_interval(resampled[0][name] - resampled[1][name]))

@@ -94,7 +94,7 @@ def wilson_interval(proportion: float, n: int, confidence: float = 0.95) -> tupl
         ValueError: The proportion is outside 0 to 1, n is below 1, or the confidence is not between 0 and 1.
     """
     if not 0 <= proportion <= 1:
-        raise ValueError("proportion must be within 0 to 1.")
+        raise ValueError("proportion must be between 0 and 1.")
     if n < 1:
         raise ValueError("n must be at least 1.")
     if not 0 < confidence < 1:

@@ -210,7 +210,7 @@ def check_grades(name: str, grades: npt.ArrayLike) -> npt.NDArray[np.int64]:
 def check_readings(erosion_percent: npt.ArrayLike) -> Floats:
     """Return the readings as float64 after checking that none is missing or outside 0 to 100."""
     readings = np.asarray(erosion_percent, dtype=np.float64)
-    raise_where("erosion_percent", ~((readings >= 0) & (readings <= 100)), "read, and within 0 to 100")
+    raise_where("erosion_percent", ~((readings >= 0) & (readings <= 100)), "present and between 0 and 100")
     return readings
 
 

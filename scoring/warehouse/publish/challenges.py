@@ -101,7 +101,7 @@ def check_decision(connection: Connection, challenge_id: int, decision: str) -> 
     decided = connection.scalar(query, {"challenge_id": challenge_id})
     if decided not in {None, decision}:
         raise InvalidRequest(
-            f"Challenge {challenge_id} was {decided} before (see analyst.challenge). Retrain to compare the models "
+            f"Challenge {challenge_id} was already {decided} (see analyst.challenge). Retrain to compare the models "
             "again, or promote the model with `scoring promote VERSION --reason ...`."
         )
 

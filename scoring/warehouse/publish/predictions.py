@@ -88,7 +88,7 @@ def _check_conflicts(connection: Connection, images: pd.DataFrame) -> None:
     if found:
         more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
         raise BadInput(
-            f"Since this batch was validated, another run has published another image of the same joint, or the same "
-            f"image for another joint, for {', '.join(found[:_MAX_NAMED])}{more}. Clear the task `validate` and its "
-            "downstream tasks."
+            "After this batch was validated, another run published other images of the same joints, or the same images "
+            f"for other joints. Files that conflict: {', '.join(found[:_MAX_NAMED])}{more}. Clear the task `validate` "
+            "and its downstream tasks."
         )

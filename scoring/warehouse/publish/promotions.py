@@ -107,7 +107,7 @@ def activate(connection: Connection, version: str, *, run_id: UUID | str | None,
     last, active = promoted(connection), champion(connection)
     if last is None or last["model_version"] != version:
         raise InvalidRequest(
-            f"{version} is no longer the promoted model, {last['model_version'] if last else 'none'} is. No model was "
+            f"The promoted model is no longer {version}, but {last['model_version'] if last else 'none'}. No model was "
             "activated; the new predictions are kept. Run `scoring rescore` again."
         )
     if active is None or active["model_version"] != version:

@@ -75,6 +75,6 @@ def publish_lock(connection: Connection, wait_s: int = 300) -> None:
         if getattr(error.orig, "pgcode", None) != "55P03":  # lock_not_available
             raise
         raise WarehouseUnavailable(
-            f"Another run has been publishing to the warehouse for more than {wait_s} s. Nothing was written. Try this "
-            "run again when the other one has ended."
+            f"Another run has been publishing to the warehouse for more than {wait_s} s. Nothing was written. Run this "
+            "one again when the other has ended."
         ) from error

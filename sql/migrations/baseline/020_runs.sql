@@ -19,7 +19,7 @@ CREATE TABLE scoring.model_version (
     registered_at timestamptz NOT NULL DEFAULT now()
 );
 
-COMMENT ON TABLE scoring.model_version IS 'Models that have scored images or were compared with a champion. Rows never change.';
+COMMENT ON TABLE scoring.model_version IS 'Models that have scored images or were compared with the champion. Append-only.';
 COMMENT ON COLUMN scoring.model_version.version IS 'Name of the model in the model store.';
 COMMENT ON COLUMN scoring.model_version.architecture IS 'Name of the network architecture.';
 COMMENT ON COLUMN scoring.model_version.input_size IS 'Side length of the square input image, in pixels.';
@@ -38,11 +38,11 @@ CREATE TABLE scoring.promotion (
 );
 
 COMMENT ON TABLE scoring.promotion IS 'Promotions of models. The last row names the promoted model, which the views show once it is activated. Append-only.';
-COMMENT ON COLUMN scoring.promotion.promotion_id IS 'Running number; the largest is the current promotion.';
+COMMENT ON COLUMN scoring.promotion.promotion_id IS 'Sequential number; the largest is the current promotion.';
 COMMENT ON COLUMN scoring.promotion.version IS 'Promoted model.';
 COMMENT ON COLUMN scoring.promotion.promoted_at IS 'Time of the promotion.';
 COMMENT ON COLUMN scoring.promotion.promoted_by IS 'Person who promoted the model.';
-COMMENT ON COLUMN scoring.promotion.reason IS 'Reason given by that person.';
+COMMENT ON COLUMN scoring.promotion.reason IS 'Reason for the promotion.';
 
 CREATE TABLE scoring.run (
     run_id uuid PRIMARY KEY,
@@ -76,11 +76,11 @@ CREATE TABLE scoring.activation (
 );
 
 COMMENT ON TABLE scoring.activation IS 'Activations of promoted models. The last row names the champion. Append-only.';
-COMMENT ON COLUMN scoring.activation.activation_id IS 'Running number; the largest is the current activation.';
+COMMENT ON COLUMN scoring.activation.activation_id IS 'Sequential number; the largest is the current activation.';
 COMMENT ON COLUMN scoring.activation.promotion_id IS 'Promotion that took effect.';
 COMMENT ON COLUMN scoring.activation.activated_at IS 'Time at which the views began to show the model.';
-COMMENT ON COLUMN scoring.activation.run_id IS 'Rescoring that completed the history; null if the history was complete when the model was promoted.';
-COMMENT ON COLUMN scoring.activation.n_missing IS 'Number of accepted images without a prediction by the model because their files are missing; a person approved this.';
+COMMENT ON COLUMN scoring.activation.run_id IS 'Rescoring that scored the remaining images; null if the model had already scored all of them when it was promoted.';
+COMMENT ON COLUMN scoring.activation.n_missing IS 'Number of accepted images that the model could not score because their files are missing; a person accepted this.';
 
 CREATE TABLE scoring.run_count (
     run_id uuid NOT NULL REFERENCES scoring.run (run_id),
@@ -114,7 +114,7 @@ CREATE TABLE scoring.run_result (
     PRIMARY KEY (run_id, finished_at)
 );
 
-COMMENT ON TABLE scoring.run_result IS 'Results of runs. A run without a result is running or was killed. A run that was cleared has several results; the latest one applies. Append-only.';
+COMMENT ON TABLE scoring.run_result IS 'Results of runs. A run without a result is running or was killed. A run that was cleared and repeated has several results; the latest one applies. Append-only.';
 COMMENT ON COLUMN scoring.run_result.run_id IS 'Run that ended.';
 COMMENT ON COLUMN scoring.run_result.finished_at IS 'Time at which the run ended.';
 COMMENT ON COLUMN scoring.run_result.status IS 'succeeded or failed.';

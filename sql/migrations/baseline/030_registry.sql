@@ -117,7 +117,7 @@ COMMENT ON COLUMN registry.joint_reading.patient_id IS 'Patient pseudonym from t
 COMMENT ON COLUMN registry.joint_reading.reading_percent IS 'Eroded share of the joint surface as read, in percent.';
 COMMENT ON COLUMN registry.joint_reading.reading_grade IS 'Ratingen grade of the reading, 0-5.';
 COMMENT ON COLUMN registry.joint_reading.read_on IS 'Date on which the radiograph was read.';
-COMMENT ON COLUMN registry.joint_reading.withdrawn_on IS 'Batch in which the consultation no longer contained this reading; null if it is current. Exclude withdrawn readings from analyses.';
+COMMENT ON COLUMN registry.joint_reading.withdrawn_on IS 'First batch in which the consultation no longer contained this reading; null if the reading is current. Exclude withdrawn readings from analyses.';
 COMMENT ON COLUMN registry.joint_reading.batch_date IS 'Newest batch that delivered these values.';
 COMMENT ON COLUMN registry.joint_reading.first_batch_date IS 'First batch that contained this reading.';
 COMMENT ON COLUMN registry.joint_reading.run_id IS 'Run that last changed the row.';
@@ -179,11 +179,11 @@ CREATE TABLE registry.landing_file (
     published_at timestamptz NOT NULL DEFAULT now()
 );
 
-COMMENT ON TABLE registry.landing_file IS 'Content of each table file when it was last published; distinguishes a late change from a file that was already read.';
+COMMENT ON TABLE registry.landing_file IS 'Checksum of each table file when it was last published. A late file with the same checksum is not read again.';
 COMMENT ON COLUMN registry.landing_file.source_file IS 'Source file, relative to the landing zone.';
 COMMENT ON COLUMN registry.landing_file.sha256 IS 'SHA-256 of the file, in hex.';
 COMMENT ON COLUMN registry.landing_file.run_id IS 'Run that last published the file with new content.';
-COMMENT ON COLUMN registry.landing_file.published_at IS 'Time of that publication.';
+COMMENT ON COLUMN registry.landing_file.published_at IS 'Time at which that run published the file.';
 
 -- A value as of batch D is the one in old_values of the first correction with new_batch_date > D that names the column,
 -- or the value in the table if there is none. Values of an old batch that is read after a newer one never reach the
@@ -206,7 +206,7 @@ CREATE INDEX correction_by_record ON registry.correction (dataset, record_key, n
 CREATE INDEX correction_by_patient ON registry.correction (patient_id);
 
 COMMENT ON TABLE registry.correction IS 'Registry values that a newer batch replaced. Append-only, written by triggers.';
-COMMENT ON COLUMN registry.correction.correction_id IS 'Running number.';
+COMMENT ON COLUMN registry.correction.correction_id IS 'Sequential number.';
 COMMENT ON COLUMN registry.correction.dataset IS 'Corrected table of schema registry.';
 COMMENT ON COLUMN registry.correction.record_key IS 'Key of the corrected row, in the column order of its primary key.';
 COMMENT ON COLUMN registry.correction.patient_id IS 'Patient pseudonym from the registry, after the correction.';

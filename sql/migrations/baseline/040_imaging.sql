@@ -38,4 +38,4 @@ COMMENT ON COLUMN imaging.joint_image.brightness IS 'Mean grey value, 0-255.';
 COMMENT ON COLUMN imaging.joint_image.contrast IS 'Standard deviation of the grey values.';
 COMMENT ON COLUMN imaging.joint_image.batch_date IS 'Batch that contained the image.';
 COMMENT ON COLUMN imaging.joint_image.run_id IS 'Run that first accepted the image.';
-COMMENT ON COLUMN imaging.joint_image.first_seen_at IS 'Time at which that run recorded the image.';
+COMMENT ON COLUMN imaging.joint_image.first_seen_at IS 'Time at which the image was first accepted.';

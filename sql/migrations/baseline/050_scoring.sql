@@ -99,7 +99,7 @@ ON scoring.rau_prediction (model_version, patient_id, visit_date)
 INCLUDE (preprocessing_version, rau_expected, rau_q05, rau_q95, n_scored, extrapolated, first_batch_date)
 WHERE scope = 'visit' AND is_current;
 
-COMMENT ON TABLE scoring.rau_prediction IS 'Predicted Rau scores: one row per radiograph or visit, and model. Scores of visits that their radiographs have left are kept, but the views exclude them (is_current).';
+COMMENT ON TABLE scoring.rau_prediction IS 'Predicted Rau scores: one row per radiograph or visit, and model. Scores are kept after their radiographs were moved to another visit, but the views exclude them (is_current).';
 COMMENT ON COLUMN scoring.rau_prediction.scope IS 'radiograph or visit.';
 COMMENT ON COLUMN scoring.rau_prediction.patient_id IS 'Patient pseudonym from the registry.';
 COMMENT ON COLUMN scoring.rau_prediction.visit_date IS 'Date of the visit.';
@@ -114,7 +114,7 @@ COMMENT ON COLUMN scoring.rau_prediction.rau_q95 IS '95 % quantile, in points.';
 COMMENT ON COLUMN scoring.rau_prediction.rau_from_grades IS 'Rau score of the predicted grades (sum * 38 / n_scored), in points.';
 COMMENT ON COLUMN scoring.rau_prediction.n_scored IS 'Number of scored joints.';
 COMMENT ON COLUMN scoring.rau_prediction.extrapolated IS 'True if fewer than the usual 32 joints were scored.';
-COMMENT ON COLUMN scoring.rau_prediction.is_current IS 'False if the registry has since moved the radiograph, or all scored radiographs of the visit, to another visit or patient. Maintained by triggers.';
+COMMENT ON COLUMN scoring.rau_prediction.is_current IS 'False if the registry has moved the radiograph, or all scored radiographs of the visit, to another visit or patient since. Maintained by triggers.';
 COMMENT ON COLUMN scoring.rau_prediction.batch_date IS 'Batch of the run that last changed the row; after a rescoring, newest batch of the scored joints.';
 COMMENT ON COLUMN scoring.rau_prediction.first_batch_date IS 'First batch with this score; analyses as of an earlier date exclude it.';
 COMMENT ON COLUMN scoring.rau_prediction.run_id IS 'Run that last changed the row.';
@@ -210,7 +210,7 @@ CREATE TABLE scoring.rescoring_rejection (
 COMMENT ON TABLE scoring.rescoring_rejection IS 'Accepted images that a rescoring could not score because their files are missing or have changed. Append-only.';
 COMMENT ON COLUMN scoring.rescoring_rejection.run_id IS 'Rescoring run.';
 COMMENT ON COLUMN scoring.rescoring_rejection.image_sha256 IS 'SHA-256 of the accepted image file, in hex.';
-COMMENT ON COLUMN scoring.rescoring_rejection.reason IS 'Problem with the file, in one sentence.';
+COMMENT ON COLUMN scoring.rescoring_rejection.reason IS 'Problem with the file and remedy.';
 COMMENT ON COLUMN scoring.rescoring_rejection.rejected_at IS 'Time at which the problem was found.';
 
 -- Values of patients are never copied here. A row that is accepted later, or that was corrected or removed in its file,
@@ -253,7 +253,7 @@ COMMENT ON COLUMN scoring.quarantine.row_number IS 'Line of the file; the header
 COMMENT ON COLUMN scoring.quarantine.batch_date IS 'Date of the batch (landing folder).';
 COMMENT ON COLUMN scoring.quarantine.content_sha256 IS 'SHA-256 of the rejected image, so that later runs need not check the same bytes again; null for records.';
 COMMENT ON COLUMN scoring.quarantine.run_id IS 'Run that first quarantined the row, or quarantined it again after it had been resolved.';
-COMMENT ON COLUMN scoring.quarantine.quarantined_at IS 'Time at which that run quarantined the row.';
+COMMENT ON COLUMN scoring.quarantine.quarantined_at IS 'Time at which the row was quarantined.';
 COMMENT ON COLUMN scoring.quarantine.resolved_by_run IS 'Run that later accepted the row, or found it corrected or removed; null while it is open.';
 COMMENT ON COLUMN scoring.quarantine.resolved_at IS 'Time at which the row was resolved; null while it is open.';
 
@@ -295,8 +295,8 @@ COMMENT ON COLUMN scoring.training_snapshot.preprocessing_version IS 'Version of
 COMMENT ON COLUMN scoring.training_snapshot.n_joints IS 'Number of joints in the set.';
 COMMENT ON COLUMN scoring.training_snapshot.n_patients IS 'Number of patients in the set.';
 COMMENT ON COLUMN scoring.training_snapshot.joints_by_grade IS 'Number of joints read as grade 0 to 5, in this order; element 1 is grade 0.';
-COMMENT ON COLUMN scoring.training_snapshot.excluded IS 'Number of excluded read joints, by reason.';
-COMMENT ON COLUMN scoring.training_snapshot.n_discordant IS 'Number of joints in the set with several, different readings; the latest one is used.';
+COMMENT ON COLUMN scoring.training_snapshot.excluded IS 'Number of read joints that were excluded, by reason.';
+COMMENT ON COLUMN scoring.training_snapshot.n_discordant IS 'Number of joints in the set with several readings that differ; the latest reading is used.';
 COMMENT ON COLUMN scoring.training_snapshot.synthetic IS 'True if any image came from a folder of synthetic phantoms.';
 COMMENT ON COLUMN scoring.training_snapshot.taken_at IS 'Time at which the snapshot was recorded.';
 
@@ -325,7 +325,7 @@ CREATE TABLE scoring.challenge (
 );
 
 COMMENT ON TABLE scoring.challenge IS 'Comparisons of a challenger with the champion on the same test patients, with the verdict of the promotion gate. Append-only.';
-COMMENT ON COLUMN scoring.challenge.challenge_id IS 'Running number.';
+COMMENT ON COLUMN scoring.challenge.challenge_id IS 'Sequential number.';
 COMMENT ON COLUMN scoring.challenge.run_id IS 'Retraining run.';
 COMMENT ON COLUMN scoring.challenge.snapshot_sha256 IS 'Snapshot that contains the test patients.';
 COMMENT ON COLUMN scoring.challenge.champion IS 'Promoted model at the time of the comparison.';
@@ -338,8 +338,8 @@ COMMENT ON COLUMN scoring.challenge.difference_low IS 'Lower end of the 95 % int
 COMMENT ON COLUMN scoring.challenge.difference_high IS 'Upper end of the 95 % interval of the difference.';
 COMMENT ON COLUMN scoring.challenge.n_joints IS 'Number of test joints.';
 COMMENT ON COLUMN scoring.challenge.n_patients IS 'Number of test patients.';
-COMMENT ON COLUMN scoring.challenge.subgroups IS 'Subgroups by joint kind, side, exposure (thirds of mean brightness) and severity: number of joints, and mean distance from the reading, in grades, for champion and challenger.';
-COMMENT ON COLUMN scoring.challenge.candidates IS 'Validation score of each candidate of the run, by version.';
+COMMENT ON COLUMN scoring.challenge.subgroups IS 'Subgroups by joint kind, side, exposure (thirds of mean brightness) and severity: number of joints, and mean absolute error in grades, for champion and challenger.';
+COMMENT ON COLUMN scoring.challenge.candidates IS 'Score of each candidate of the run on the validation patients, by version.';
 COMMENT ON COLUMN scoring.challenge.proposed IS 'True if the gate proposes to promote the challenger.';
 COMMENT ON COLUMN scoring.challenge.reasons IS 'Reasons given by the gate, one sentence per element.';
 COMMENT ON COLUMN scoring.challenge.judged_at IS 'Time of the comparison.';
@@ -353,8 +353,8 @@ CREATE TABLE scoring.challenge_decision (
 );
 
 COMMENT ON TABLE scoring.challenge_decision IS 'Decisions on challengers that the gate had proposed. Append-only.';
-COMMENT ON COLUMN scoring.challenge_decision.challenge_id IS 'Challenge that was decided.';
+COMMENT ON COLUMN scoring.challenge_decision.challenge_id IS 'Challenge that the decision is about.';
 COMMENT ON COLUMN scoring.challenge_decision.decision IS 'promoted or rejected.';
 COMMENT ON COLUMN scoring.challenge_decision.decided_by IS 'Person who decided.';
-COMMENT ON COLUMN scoring.challenge_decision.reason IS 'Reason given by that person.';
+COMMENT ON COLUMN scoring.challenge_decision.reason IS 'Reason for the decision.';
 COMMENT ON COLUMN scoring.challenge_decision.decided_at IS 'Time of the decision.';

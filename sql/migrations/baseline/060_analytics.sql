@@ -89,7 +89,7 @@ COMMENT ON TABLE analytics.association IS 'Association of the Rau score with dis
 COMMENT ON COLUMN analytics.association.as_of IS 'Newest batch included. Registry values are as known at that date; predicted scores are the current ones.';
 COMMENT ON COLUMN analytics.association.model_version IS 'Model used for predicted_rau.';
 COMMENT ON COLUMN analytics.association.damage IS 'reported_rau (by readers) or predicted_rau (by the model), 0-190 points.';
-COMMENT ON COLUMN analytics.association.activity IS 'Form of DAS28, never mixed with another one; time for a trend: years since the first radiograph of the patient.';
+COMMENT ON COLUMN analytics.association.activity IS 'Form of DAS28; the forms are never mixed. For a trend: time, the years since the first radiograph of the patient.';
 COMMENT ON COLUMN analytics.association.relation IS 'level: a radiograph and the nearest visit; change: changes in both between two radiographs; progression: change in damage between two radiographs and time-integrated activity; trend: damage over the years.';
 COMMENT ON COLUMN analytics.association.lag_window IS 'Level and change: days between radiograph and visit. Progression: activity is integrated over year_before, during, or year_after (control). Otherwise none.';
 COMMENT ON COLUMN analytics.association.method IS 'Correlations: pearson, spearman, kendall (tau-b), repeated_measures (within patients). Slopes: mixed_within, mixed_between (adjusted for years since the first radiograph), regression (adjusted for the other two windows), mixed_model.';
@@ -100,8 +100,8 @@ COMMENT ON COLUMN analytics.association.ci_low IS 'Lower end of the confidence i
 COMMENT ON COLUMN analytics.association.ci_high IS 'Upper end of the confidence interval.';
 COMMENT ON COLUMN analytics.association.confidence IS 'Confidence level of the interval, 0 to 1, such as 0.95.';
 COMMENT ON COLUMN analytics.association.p_value IS 'Probability of an estimate at least as far from 0 if there is no association; null for a trend.';
-COMMENT ON COLUMN analytics.association.q_value IS 'p value, 0 to 1, adjusted by Benjamini and Hochberg over all figures of this date and model; of the figures with q below 0.05, about one in twenty is a chance finding.';
-COMMENT ON COLUMN analytics.association.n_observations IS 'Number of radiographs, or of intervals between two radiographs; 0 if the result of an earlier run no longer arises.';
+COMMENT ON COLUMN analytics.association.q_value IS 'p value, 0 to 1, adjusted by Benjamini and Hochberg over all results of this date and model; of the results with q below 0.05, about one in twenty is a chance finding.';
+COMMENT ON COLUMN analytics.association.n_observations IS 'Number of radiographs, or of intervals between two radiographs; 0 if a later run no longer found the result of an earlier one.';
 COMMENT ON COLUMN analytics.association.n_patients IS 'Number of patients with such observations.';
 COMMENT ON COLUMN analytics.association.run_id IS 'Run that last changed the row.';
 COMMENT ON COLUMN analytics.association.computed_at IS 'Time of the last change.';
@@ -200,14 +200,14 @@ COMMENT ON COLUMN analytics.rau_forecast.forecast_date IS 'Date of the forecast:
 COMMENT ON COLUMN analytics.rau_forecast.n_visits IS 'Number of visits with a score in the series; with only one, the forecast relies on other patients.';
 COMMENT ON COLUMN analytics.rau_forecast.n_scored IS 'Number of joints scored at last_visit; null for reported_rau, because the registry does not report it.';
 COMMENT ON COLUMN analytics.rau_forecast.rau_last IS 'Rau score at last_visit, 0-190 points.';
-COMMENT ON COLUMN analytics.rau_forecast.rau_level IS 'Estimated score at last_visit without measurement error, from all radiographs of the patient and from other patients, points.';
+COMMENT ON COLUMN analytics.rau_forecast.rau_level IS 'Estimated score at last_visit without measurement error, points; based on all radiographs of the patient and on other patients.';
 COMMENT ON COLUMN analytics.rau_forecast.rau_expected IS 'Expected score of a radiograph taken on forecast_date, points.';
 COMMENT ON COLUMN analytics.rau_forecast.rau_median IS 'Median of the forecast distribution, points.';
 COMMENT ON COLUMN analytics.rau_forecast.rau_q05 IS 'Lower end of the 90 % interval of that score, including measurement error, points.';
 COMMENT ON COLUMN analytics.rau_forecast.rau_q95 IS 'Upper end of the 90 % interval of that score, points.';
 COMMENT ON COLUMN analytics.rau_forecast.p_beyond_sdc IS 'Probability, 0-1, that the score exceeds rau_last by more than 6.3 points, the smallest detectable change of human readings.';
 COMMENT ON COLUMN analytics.rau_forecast.n_patients IS 'Number of patients used to fit the progression model.';
-COMMENT ON COLUMN analytics.rau_forecast.withdrawn IS 'True if a later run as of the same date found no series for the patient, for example because a radiograph was assigned to another patient. Exclude such rows.';
+COMMENT ON COLUMN analytics.rau_forecast.withdrawn IS 'True if a later run as of the same date no longer forecast this series, for example because a radiograph was assigned to another patient. Exclude such rows.';
 COMMENT ON COLUMN analytics.rau_forecast.run_id IS 'Run that last changed the row.';
 COMMENT ON COLUMN analytics.rau_forecast.computed_at IS 'Time of the last change.';
 

@@ -77,7 +77,7 @@ def test_read_registry_keeps_typed_values_unchanged(registry: str) -> None:
 def test_read_registry_reports_a_missing_table(registry: str, warehouse: "Warehouse") -> None:
     with warehouse.engine(warehouse.superuser_url).begin() as connection:
         connection.exec_driver_sql("DROP TABLE disease_activity")
-    with pytest.raises(BadInput, match=r'disease_activity\.sql does not fit the registry: relation "disease_activity"'):
+    with pytest.raises(BadInput, match=r'disease_activity\.sql failed in the registry: relation "disease_activity"'):
         read_registry(registry)
 
 
@@ -90,7 +90,7 @@ def test_read_registry_reports_a_failed_conversion_without_the_value(
         query.replace("c.sop_iuid", "cast(c.sop_iuid || 'Meier' AS integer)"), encoding="utf-8"
     )
     monkeypatch.setattr(registry_source, "sql_dir", lambda: tmp_path)
-    with pytest.raises(BadInput, match=r"consultations\.sql cannot convert a value") as rejected:
+    with pytest.raises(BadInput, match=r"consultations\.sql converts a value") as rejected:
         read_registry(registry)
     assert "Meier" not in "".join(traceback.format_exception(rejected.value))
 

@@ -83,7 +83,7 @@ def test_set_weights_names_a_weight_that_does_not_fit(small_network):
 
 
 def test_round_to_half_rejects_weights_beyond_half_precision():
-    with pytest.raises(ValueError, match=r"diverged: not finite in half precision are a, b\."):
+    with pytest.raises(ValueError, match=r"diverged: weights without a finite half-precision value: a, b\."):
         round_to_half({"a": np.array([1e6]), "b": np.array([np.nan]), "c": np.array([1.0])})
 
 

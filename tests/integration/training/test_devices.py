@@ -59,6 +59,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_train_on_two_devices_equals_one_device_and_resumes(tmp_path):
     found = run_in_process(TRAINING, tmp_path, timeout=400)
     assert found["parts_of_batches"] == [[16], [8, 8]]

@@ -251,7 +251,7 @@ def test_train_reports_a_loss_that_is_not_finite(bars):
 
 
 def test_train_rejects_a_checkpoint_of_another_recipe(train_on, training):
-    with pytest.raises(InvalidRequest, match=r"checkpoint.npz is the checkpoint of another recipe"):
+    with pytest.raises(InvalidRequest, match=r"checkpoint.npz belongs to a training with another recipe"):
         train_on(replace(RECIPE, seed=9), work_dir=training.folder)
 
 
@@ -262,7 +262,7 @@ def test_train_rejects_weights_of_another_shape_to_start_from(train_on, training
 
 
 def test_train_rejects_a_patient_in_both_sets(bars):
-    with pytest.raises(InvalidRequest, match="patients are in both the training set and the validation set"):
+    with pytest.raises(InvalidRequest, match="patients are both in the training and the validation set"):
         train(RECIPE, bars["train"], bars["train"])
 
 

@@ -71,7 +71,7 @@ def test_fine_tune_trains_a_left_hand_model_on_all_limbs(recipe, tmp_path):
     before, after = (from_npz(model.files["weights.npz"])["block1_conv1/kernel"] for model in (left, tuned))
     assert 0 < np.abs(before.astype(np.float32) - after.astype(np.float32)).max() < 0.1
     assert find_model("left", store).manifest == left.manifest
-    with pytest.raises(InvalidRequest, match="Model all exists"):
+    with pytest.raises(InvalidRequest, match="Model all already exists"):
         fine_tune(left, "all", store, **options)
 
 

@@ -65,7 +65,7 @@ def test_shrunk_halves_the_resolution_as_far_as_the_network_permits():
     [
         ({"epochs": 0}, "at least 1 epoch"),
         ({"batch_size": 1}, "a batch size of at least 2"),
-        ({"balance": 1.5}, r"balance of a recipe must be within 0 \(none\) to 1 \(equal\), not 1.5"),
+        ({"balance": 1.5}, r"balance of a recipe must be between 0 \(none\) and 1 \(equal\), not 1.5"),
         ({"schedule": "linear"}, "schedule of a recipe must be 'cosine' or 'constant', not 'linear'"),
     ],
 )

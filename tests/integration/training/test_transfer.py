@@ -131,7 +131,7 @@ def test_build_reports_a_failed_download(monkeypatch):
     ("recipes", "why"),
     [
         (["grid-residual", "inception-regression"], "not those of InceptionV3"),
-        (["grid-residual"], "no recipe uses them"),
+        (["grid-residual"], "no recipe uses InceptionV3"),
     ],
 )
 def test_benchmark_rejects_unusable_weights_before_training(recipes, why, tmp_path):

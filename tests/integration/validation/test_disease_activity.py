@@ -114,6 +114,6 @@ def test_disease_activity_suite_names_the_expected_form_of_das28(build):
         ("6", "das28_crp_agrees"),
     }
     remedies = verdict.quarantine.drop_duplicates("rule").set_index("rule")["remedy"]
-    form = "which form the registry exports (this column is the {}-variable DAS28-{})"
+    form = "the DAS28 form that the registry exports (required: {}-variable DAS28-{})"
     assert form.format("four", "ESR") in remedies["disease_activity.das28_esr_agrees"]
     assert form.format("three", "CRP") in remedies["disease_activity.das28_crp_agrees"]

@@ -88,7 +88,7 @@ def test_check_training_set_keeps_unusual_readings_and_rejects_impossible_ones(j
 
 def test_check_training_set_rejects_a_patient_in_two_parts(joints):
     message = rejection(joints.assign(part=["test", *joints["part"][1:]]))
-    assert "The patient is in several parts" in message
+    assert "A patient is in several sets" in message
     assert "Joints affected: 10." in message
 
 

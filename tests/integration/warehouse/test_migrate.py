@@ -199,7 +199,7 @@ def test_migrate_reports_an_object_of_the_site_that_depends_on_a_function(wareho
 
 def test_migrate_leaves_a_newer_database_alone(warehouse):
     execute(warehouse.engine(warehouse.owner_url), "UPDATE scoring.alembic_version SET version_num = '9999'")
-    with pytest.raises(WarehouseNotMigrated, match="update the code"):
+    with pytest.raises(WarehouseNotMigrated, match="Update the code"):
         migrate(warehouse.owner_url)
     with pytest.raises(WarehouseNotMigrated, match="9999"):
         check_current(warehouse.engine())

@@ -79,7 +79,7 @@ def test_promote_by_several_people_at_once_activates_the_last_promotion(champion
 def test_activate_rejects_a_model_that_is_not_promoted(engine):
     register(engine)
     with (
-        pytest.raises(InvalidRequest, match="test-2 is no longer the promoted model, test-1 is"),
+        pytest.raises(InvalidRequest, match="promoted model is no longer test-2, but test-1"),
         transaction(engine) as connection,
     ):
         promotions.activate(connection, "test-2", run_id=None, n_missing=0)

@@ -45,7 +45,7 @@ def test_publish_predictions_rejects_an_image_that_conflicts_with_a_published_on
     conflicting = image(sop_iuid, "hand_left_1", sha256, NEXT_BATCH)
     with pytest.raises(BadInput, match=r"Clear the task `validate`") as error:
         publish_images(published, [conflicting], [prediction(conflicting, 1.0)], SECOND_RUN)
-    assert f"for 2026-11-22/joints/{sop_iuid}_hand_left_1.jpg." in str(error.value)
+    assert f"conflict: 2026-11-22/joints/{sop_iuid}_hand_left_1.jpg." in str(error.value)
     assert rows(published, "SELECT count(*) FROM imaging.joint_image") == [(2,)]
 
 

@@ -36,7 +36,7 @@ def test_read_persons_rejects_other_files(tmp_path, text):
     path = UPath(tmp_path / "map.csv")
     path.write_text(text)
     if text:
-        with pytest.raises(BadInput, match=r"not a person map|twice"):
+        with pytest.raises(BadInput, match=r"not a person map|duplicate"):
             omop.read_persons(path)
     else:
         assert omop.read_persons(path) == {}

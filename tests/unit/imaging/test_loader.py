@@ -33,7 +33,7 @@ def test_load_grey_returns_the_decoded_image(tmp_path):
         (FileNotFoundError(), "gone", "missing since validation"),
         (NotADirectoryError(), "gone", "missing since validation"),
         (IsADirectoryError(), "gone", "missing since validation"),
-        (PermissionError(), "forbidden", "not readable"),
+        (PermissionError(), "forbidden", "no permission"),
     ],
 )
 def test_load_grey_rejects_a_file_that_cannot_be_read(error, kind, reason):

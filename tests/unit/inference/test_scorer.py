@@ -115,7 +115,7 @@ def test_score_images_rejects_a_changed_file_and_scores_the_others(images, tmp_p
         (FileNotFoundError("x"), "missing since validation"),
         (NotADirectoryError("x"), "missing since validation"),
         (IsADirectoryError("x"), "missing since validation"),
-        (PermissionError("x"), "not readable"),
+        (PermissionError("x"), "no permission"),
     ],
 )
 def test_score_images_rejects_missing_or_unreadable_files_in_order(images, tmp_path, error, reason):

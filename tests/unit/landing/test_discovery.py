@@ -93,7 +93,7 @@ def test_discover_looks_back_only_to_late_folders(landing: Path, write_batch: Wr
 
 def test_discover_rejects_two_files_of_a_table(landing: Path, write_batch: WriteBatch) -> None:
     write_batch(BATCH_DATE, {"consultations.csv": b"", "consultations.parquet": b""})
-    with pytest.raises(BadInput, match=r"consultations\.csv and .*consultations\.parquet are the same table"):
+    with pytest.raises(BadInput, match=r"consultations\.csv and .*consultations\.parquet contain the same table"):
         find(landing)
 
 
@@ -110,7 +110,7 @@ def test_discover_reports_two_files_of_a_table_in_an_earlier_folder_as_unusable(
     ]
     assert [file.name for file in files.images] == ["late.jpg"]
     assert set(files.unusable) == {f"2026-11-20/{name}" for name in twice}
-    assert "Remove all but one" in files.unusable["2026-11-20/consultations.csv"]
+    assert "Keep only one" in files.unusable["2026-11-20/consultations.csv"]
 
 
 def test_discover_ignores_table_files_if_the_registry_is_a_database(landing: Path, write_batch: WriteBatch) -> None:
@@ -132,7 +132,7 @@ def test_discover_lists_but_rejects_links_and_pipes(landing: Path, write_batch: 
     assert set(rejections) == {"real.jpg", "inside.jpg", "leaves.jpg", "nowhere.jpg", "pipe.jpg"}
     assert rejections["real.jpg"] is None
     assert rejections["inside.jpg"] is None
-    assert "leaves the landing folder" in str(rejections["leaves.jpg"])
+    assert "out of the landing folder" in str(rejections["leaves.jpg"])
     assert "broken symbolic link" in str(rejections["nowhere.jpg"])
     assert "not a regular file" in str(rejections["pipe.jpg"])
 
@@ -144,7 +144,7 @@ def test_discover_rejects_a_folder_that_is_a_link_out_of_the_landing_folder(
     write_batch(BATCH_DATE, {"joints/a.jpg": b"1"})
     (landing / linked).rename(tmp_path / "elsewhere")
     (landing / linked).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(BadInput, match="a symbolic link that leaves the landing folder"):
+    with pytest.raises(BadInput, match="a symbolic link out of the landing folder"):
         find(landing)
 
 
@@ -160,7 +160,7 @@ def test_discover_reports_an_earlier_folder_that_is_a_link_out_of_the_landing_fo
     assert [file.name for file in files.images] == ["b.jpg"]
     assert [file.name for file in files.datasets] == remaining
     assert list(files.unusable) == [linked]
-    assert "leaves the landing folder" in files.unusable[linked]
+    assert "out of the landing folder" in files.unusable[linked]
 
 
 def test_discover_rejects_an_unreadable_folder_only_in_its_own_batch(

@@ -73,7 +73,7 @@ def test_landing_root_rejects_a_password_without_repeating_it() -> None:
         ("sftp://pacs.example/landing", r"pip install bone-erosion-scoring\[sftp\]"),
         ("ssh://pacs.example/landing", r"pip install bone-erosion-scoring\[sftp\]"),
         ("gs://bucket/landing", "gcsfs"),
-        ("nowhere://bucket/landing", "no storage has this protocol"),
+        ("nowhere://bucket/landing", "this protocol is not supported"),
     ],
 )
 @pytest.mark.parametrize("opens", [landing_root, lambda url: closed_batches(url, "_SUCCESS")])

@@ -75,7 +75,7 @@ def test_read_registry_is_empty_if_the_registry_is_files() -> None:
 
 
 def test_read_registry_reports_a_missing_url() -> None:
-    with pytest.raises(InvalidRequest, match="needs SCORING_REGISTRY_SQL_URL"):
+    with pytest.raises(InvalidRequest, match="SCORING_REGISTRY_SQL_URL is missing"):
         read_registry(None)
 
 
@@ -97,7 +97,7 @@ def adapt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     ("old", "new", "message"),
     [
         ("c.sop_iuid,", "", "sql:consultations has no column sop_iuid"),
-        ("c.rau_score", "c.rau", r"consultations\.sql does not fit the registry: no such column: c\.rau"),
+        ("c.rau_score", "c.rau", r"consultations\.sql failed in the registry: no such column: c\.rau"),
         (":window_end", "'2026-11-22'", "must use :window_start and :window_end"),
     ],
 )

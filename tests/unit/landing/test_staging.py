@@ -123,11 +123,11 @@ def test_stage_batch_does_not_open_rejected_files(
     images = table(landing, "images").set_index("joint")
     assert images["decodes"].tolist() == [True, False, False]
     assert images["sha256"].isna().tolist() == [False, True, True]
-    assert "leaves the landing folder" in images.loc["hand_left_2", "decode_error"]
+    assert "out of the landing folder" in images.loc["hand_left_2", "decode_error"]
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"), [(FileNotFoundError(), "disappeared"), (PermissionError(), "not readable; give")]
+    ("error", "reason"), [(FileNotFoundError(), "disappeared"), (PermissionError(), "no permission; allow")]
 )
 def test_stage_batch_records_why_a_single_image_is_unreadable(
     two_images: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
@@ -256,7 +256,7 @@ class TestLookBack:
         }
 
     @pytest.mark.parametrize(
-        ("error", "reason"), [(FileNotFoundError(), "disappeared"), (PermissionError(), "not readable")]
+        ("error", "reason"), [(FileNotFoundError(), "disappeared"), (PermissionError(), "no permission")]
     )
     def test_stage_batch_rejects_an_unreadable_table_only_in_its_own_batch(
         self, landing: Path, write_batch: WriteBatch, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
@@ -278,7 +278,7 @@ def test_stage_batch_rejects_a_table_that_is_a_link_out_of_the_landing_folder(
 ) -> None:
     (tmp_path / "outside.csv").write_bytes(csv_bytes("consultations", {"id_x": "c1"}))
     (write_batch(BATCH_DATE, {}) / "consultations.csv").symlink_to(tmp_path / "outside.csv")
-    with pytest.raises(BadInput, match="a symbolic link that leaves the landing folder"):
+    with pytest.raises(BadInput, match="a symbolic link out of the landing folder"):
         stage(landing)
 
 

@@ -97,7 +97,7 @@ def test_read_model_rejects_files_outside_the_folder(folder, outside):
 
 
 def test_write_model_never_overwrites_a_version(folder):
-    with pytest.raises(InvalidRequest, match="Model v1 exists"):
+    with pytest.raises(InvalidRequest, match="Model v1 already exists"):
         store.write_model(str(folder.parent), FACTS, FILES)
 
 

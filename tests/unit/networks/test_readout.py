@@ -89,7 +89,7 @@ def test_read_out_grade_probabilities_match_a_calculation_by_hand():
 def test_read_out_rejects_a_value_that_is_not_a_probability(value):
     cdf = np.full((3, 101), 0.5)
     cdf[1, 7] = value
-    with pytest.raises(ValueError, match=r"within 0 to 1; the value at index \(1, 7\) is not"):
+    with pytest.raises(ValueError, match=r"between 0 and 1; the value at index \(1, 7\) is not"):
         read_out(cdf)
 
 

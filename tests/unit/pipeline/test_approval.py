@@ -35,5 +35,5 @@ def test_decision_of_approves_only_if_a_person_approved(given, approval, decisio
 def test_check_approval_rejects_a_run_without_a_question_if_approvers_are_named():
     check_approval("person", ["anna"])
     check_approval("none", [])
-    with pytest.raises(InvalidRequest, match="SCORING_APPROVERS names who decides"):
+    with pytest.raises(InvalidRequest, match="SCORING_APPROVERS requires a decision by a person"):
         check_approval("none", ["anna"])

@@ -15,7 +15,7 @@ def test_run_survives_an_xcom():
 
 
 def test_require_run_rejects_a_run_that_was_never_opened():
-    with pytest.raises(InvalidRequest, match="never opened"):
+    with pytest.raises(InvalidRequest, match="was not opened"):
         require_run(None)
 
 

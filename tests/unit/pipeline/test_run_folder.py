@@ -35,7 +35,7 @@ def test_keeping_failure_keeps_the_message_until_the_step_is_tried_again(folder)
 def test_keeping_failure_does_not_quote_an_unforeseen_error(folder):
     with pytest.raises(ValueError, match="Muster"), folder.keeping_failure("land"):
         raise ValueError("Hans Muster")
-    assert folder.failures() == {"land": "ValueError: unforeseen; see the log of the step"}
+    assert folder.failures() == {"land": "ValueError: unexpected error; see the step's log"}
 
 
 def test_clear_shard_failures_keeps_the_messages_of_other_steps(site, folder):

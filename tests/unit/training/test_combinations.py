@@ -102,5 +102,5 @@ def test_neighbours_cdf_of_a_known_joint_is_its_own_reading():
 
 
 def test_neighbours_cdf_rejects_more_neighbours_than_joints():
-    with pytest.raises(ValueError, match="k must be within 1 to 2, the number of read joints, not 3"):
+    with pytest.raises(ValueError, match="k must be between 1 and 2, the number of read joints, not 3"):
         neighbours_cdf(np.zeros((1, 2), np.float32), np.zeros((2, 2), np.float32), np.zeros(2, np.float32), 3)

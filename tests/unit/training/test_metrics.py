@@ -165,7 +165,7 @@ def test_crps_is_between_0_and_1(erosion_percent, cdf):
 def test_crps_rejects_wrong_shapes_and_missing_readings():
     with pytest.raises(ValueError, match=r"shape \(2, 101\)"):
         metrics.crps(step([1]), [1, 2])
-    with pytest.raises(ValueError, match="within 0 to 100: the value at index 1"):
+    with pytest.raises(ValueError, match="between 0 and 100: the value at index 1"):
         metrics.crps(step([1, 1]), [1, math.nan])
 
 

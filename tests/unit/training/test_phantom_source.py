@@ -77,7 +77,7 @@ def test_held_out_returns_the_requested_number_of_joints(calls):
 def test_held_out_rejects_a_registry_with_too_few_read_joints(calls, monkeypatch):
     monkeypatch.setattr(phantoms, "_UNREAD_SHARE", 1.0)
     monkeypatch.setattr(phantoms, "_UNREAD_EXTRA", 0)
-    with pytest.raises(InvalidRequest, match="only 90 read joints, not 100"):
+    with pytest.raises(InvalidRequest, match="only 90 read joints; 100 are needed"):
         PhantomSource().held_out(7, 100)
 
 

@@ -219,7 +219,7 @@ def test_difference_interval_compares_a_model_with_a_reader():
 
 
 def test_difference_interval_rejects_an_unknown_measure(noisy):
-    with pytest.raises(ValueError, match=r"There is no measure beauty\. Use some of: accuracy, "):
+    with pytest.raises(ValueError, match=r"Unknown measures: beauty\. Use some of: accuracy, "):
         difference_interval(noisy[1], noisy[1], noisy[0], measures=["beauty"])
 
 

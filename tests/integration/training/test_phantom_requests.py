@@ -26,7 +26,7 @@ def train(store, version="v1", recipe=BEST, seed=1):
     [
         ({"trained_on_synthetic": False}, "phantoms say nothing about it. Run `scoring card --version v1`"),
         ({"test_set": {"limbs": ["hand_left", "wrist"], "n_joints": 50}}, "had other limbs than left hands"),
-        ({"data": {"seed": 7}, "test_set": {"seed": 7}}, "was trained on the test patients, of seed 7"),
+        ({"data": {"seed": 7}, "test_set": {"seed": 7}}, "was trained on the test patients \\(seed 7\\)"),
     ],
 )
 def test_evaluate_on_phantoms_rejects_a_model_that_they_say_nothing_about(calls, monkeypatch, facts, why):
@@ -37,7 +37,7 @@ def test_evaluate_on_phantoms_rejects_a_model_that_they_say_nothing_about(calls,
 
 
 def test_train_on_phantoms_rejects_the_seed_of_the_test_set(calls, tmp_path):
-    with pytest.raises(InvalidRequest, match=f"seed {TEST_SEED} is that of the held-out test patients"):
+    with pytest.raises(InvalidRequest, match=f"Seed {TEST_SEED} is reserved for the held-out test patients"):
         train(tmp_path, seed=TEST_SEED)
     assert not calls
 
@@ -45,7 +45,7 @@ def test_train_on_phantoms_rejects_the_seed_of_the_test_set(calls, tmp_path):
 def test_train_on_phantoms_rejects_a_version_before_drawing(calls, tmp_path):
     (tmp_path / "v1").mkdir()
     (tmp_path / "v1" / "manifest.json").write_text("{}")
-    with pytest.raises(InvalidRequest, match="Model v1 exists"):
+    with pytest.raises(InvalidRequest, match="Model v1 already exists"):
         train(tmp_path)
     with pytest.raises(InvalidRequest, match=r"[Mm]odel version"):
         train(tmp_path, version="../v1")
