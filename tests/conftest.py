@@ -17,10 +17,16 @@ if TYPE_CHECKING:
     from scoring.warehouse.embedded import EmbeddedServer
 
 # No deadline, because examples may use a database; derandomized, so that a failure always means a change.
-settings.register_profile(
-    "scoring", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-settings.load_profile("scoring")
+# `make test-all` tries more examples.
+for name, max_examples in (("fast", 25), ("thorough", 100)):
+    settings.register_profile(
+        name,
+        deadline=None,
+        derandomize=True,
+        max_examples=max_examples,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+settings.load_profile("fast")
 
 
 @pytest.fixture(scope="session")
@@ -44,18 +50,17 @@ def warehouse(new_warehouse: Callable[..., AbstractContextManager[Warehouse]]) -
 
 
 class GroupedScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Keeps tests that share fixtures in one test process: those of a file, and of some folders.
+    """Keeps tests that share fixtures or a package that takes long to import in one test process.
 
     The marks of `--dist loadgroup` have no effect with pytest 9.2 (pytest-xdist issue 1386).
     """
 
-    FOLDERS = ("tests/dags", "tests/integration/pipeline")
-    """Airflow is imported once, and both files about retraining share an installation."""
+    FOLDERS = ("tests/dags", "tests/integration/networks", "tests/integration/training")
+    """Folders whose tests stay together. Of other folders, the tests of each file do."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        folder = file.rpartition("/")[0]
-        return folder if folder in self.FOLDERS else file
+        return next((folder for folder in self.FOLDERS if file.startswith(folder)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupedScheduling:

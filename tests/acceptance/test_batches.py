@@ -88,6 +88,7 @@ def test_run_batch_twice_at_once_writes_every_row_once(history, monkeypatch):
         assert row_counts(history.warehouse, counts["run_id"])["reconciled"].all()
 
 
+@pytest.mark.slow
 def test_run_batch_gives_the_same_predictions_in_any_order(site, warehouse):
     written = write_batches(site.landing_url, 2)
     newest, oldest = run_batch(site, SECOND), run_batch(site, FIRST)

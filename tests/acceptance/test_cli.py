@@ -215,6 +215,7 @@ def test_promote_and_migrate_and_card_on_an_empty_installation(scoring):
     assert Path(markdown).read_text(encoding="utf-8").startswith(f"# Model card: {SHIPPED_VERSION}")
 
 
+@pytest.mark.slow
 def test_installed_command_runs_a_batch_on_the_embedded_server_without_training_or_phantom(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SCORING_")}
     environment |= {"SCORING_VAR_DIR": str(tmp_path / "var"), "SCORING_BATCH_SIZE": "10"}

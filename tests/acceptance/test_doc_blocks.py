@@ -135,15 +135,8 @@ def prepared_site(new_warehouse, prepared, environment) -> Iterator[Site]:
     shutil.rmtree(folder)
 
 
-def _pages() -> list[Any]:
-    return [
-        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.slow else [])
-        for page in PAGES.values()
-        if page.runs
-    ]
-
-
-@pytest.mark.parametrize("page", _pages())
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES.values() if page.runs])
 def test_blocks_of_a_page_run_with_the_printed_output(page, request):
     if page.name.startswith("docs/how-to/"):
         site = request.getfixturevalue("prepared_site")
@@ -177,11 +170,10 @@ def test_read_page_finds_options_and_output(tmp_path, monkeypatch):
     monkeypatch.setattr("tests.lib.doc_blocks.ROOT", tmp_path)
     page = tmp_path / "page.md"
     page.write_text(
-        "<!-- slow: trains -->\n\n```text\na drawing\n```\n\n```bash\necho 1\n```\n\n```text\n1\n```\n\n"
+        "```text\na drawing\n```\n\n```bash\necho 1\n```\n\n```text\n1\n```\n\n"
         "<!-- not run: needs\na robot -->\n```ini\n[a]\n```\n\n<!-- run as: owner -->\n```sql\nSELECT 1;\n```\n"
     )
     found = read_page(page)
-    assert found.slow == "trains"
     assert [(block.language, block.not_run, block.role, block.output) for block in found.blocks] == [
         ("bash", "", "analyst", "1\n"),
         ("ini", "needs a robot", "analyst", None),

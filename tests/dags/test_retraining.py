@@ -91,6 +91,7 @@ def test_retraining_without_approval_promotes_a_better_challenger_and_no_other(r
     assert champion(warehouse) == better["challenger"]
 
 
+@pytest.mark.slow
 def test_retraining_fails_if_rescoring_is_paused(run_dag, states, warehouse):
     """A paused `rescoring` would only be queued, and nobody would notice that the promotion never takes effect."""
     set_paused("rescoring", True)

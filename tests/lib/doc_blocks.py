@@ -5,8 +5,7 @@
 - A `text` block directly after a block is its output. In it, "…" with the spaces around it matches any text of a line,
   and a line with only "…" matches any lines. Other `text` blocks are drawings.
 - `<!-- not run: REASON -->` before a block excludes it; `<!-- run as: superuser -->` runs SQL as another role.
-- `<!-- slow: REASON -->` marks a page that takes minutes; `<!-- continues: PAGE -->` one that needs the state after
-  another page.
+- `<!-- continues: PAGE -->` marks a page that needs the state after another page.
 """
 
 import os
@@ -28,7 +27,7 @@ RUNNABLE = ("bash", "python", "sql", "psql", "r")
 DATA = ("text", "ini", "mermaid")
 
 _FENCE = re.compile(r"^```(?P<language>[\w{}-]*)[^\n]*\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"<!-- (?P<name>not run|run as|slow|continues): (?P<value>.*?) -->", re.DOTALL)
+_COMMENT = re.compile(r"<!-- (?P<name>not run|run as|continues): (?P<value>.*?) -->", re.DOTALL)
 _END = "__end_of_block__"
 
 
@@ -67,13 +66,11 @@ class Page:
 
     Attributes:
         name: Path below the root of the project.
-        slow: Why the page takes minutes; empty if it does not.
         continues: Page after which it runs, in the same place; empty for none.
         blocks: All blocks except drawings.
     """
 
     name: str
-    slow: str = ""
     continues: str = ""
     blocks: tuple[Block, ...] = ()
 
@@ -119,7 +116,7 @@ def read_page(path: Path) -> Page:
         elif language in RUNNABLE or "not run" in options:
             role = options.get("run as", "analyst")
             blocks.append(Block(name, line, language, fence["code"], options.get("not run", ""), role))
-    return Page(name, settings.get("slow", ""), settings.get("continues", ""), tuple(blocks))
+    return Page(name, settings.get("continues", ""), tuple(blocks))
 
 
 def _with_output(block: Block, output: str, span: tuple[int, int]) -> Block:

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 TEMPLATE = "scoring"
 SYNTHETIC_SQL = Path(__file__).parents[1] / "benchmarks" / "synthetic_warehouse.sql"
 
+# Durability and tidiness are of no use in a test.
+FAST = (
+    "fsync = off",
+    "full_page_writes = off",
+    "synchronous_commit = off",
+    "autovacuum = off",
+    "max_wal_size = '4GB'",
+)
+
 _numbers = itertools.count(1)
 
 
@@ -73,10 +82,7 @@ def running_server() -> Iterator["EmbeddedServer"]:
     folder.chmod(0o711)
     try:
         server = embedded.start(folder)
-        # Durability is of no use in a test.
-        administer(
-            server, "ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET full_page_writes = off", "SELECT pg_reload_conf()"
-        )
+        administer(server, *(f"ALTER SYSTEM SET {setting}" for setting in FAST), "SELECT pg_reload_conf()")
         migrate(server.owner_url)
         yield server
     finally:
@@ -98,7 +104,7 @@ def new_warehouse(server: "EmbeddedServer", template: str = TEMPLATE) -> Iterato
     administer(
         server,
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{template}'",  # noqa: S608
-        f"CREATE DATABASE {name} TEMPLATE {template} OWNER scoring_owner",
+        f"CREATE DATABASE {name} TEMPLATE {template} OWNER scoring_owner STRATEGY FILE_COPY",
     )
     made = Warehouse(name, server)
     # A copy has the tables of its template, but not the settings of roles, which belong to the database's name.

@@ -32,6 +32,7 @@ def test_last_value_and_linear_trend_match_a_calculation_by_hand():
     assert backtest.linear_trend(before, last) == pytest.approx([20 + 10 * 731 / 365, 5, 0])
 
 
+@pytest.mark.slow
 def test_back_test_on_a_synthetic_registry_favours_the_model_over_both_simple_methods(monkeypatch):
     # Two of the four scales, to save time.
     monkeypatch.setattr(progression, "SHIFTS", (16.0, np.inf))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from scoring.clinical.ratingen import grade
 from scoring.errors import InvalidRequest
-from scoring.phantom.difficulty import LIFELIKE
+from scoring.phantom.difficulty import LIFELIKE, PLAIN, Difficulty
 from scoring.phantom.patients import LIMB_JOINTS, Limb
 from scoring.phantom.registry import (
     ACTIVITY_COLUMNS,
@@ -26,12 +26,12 @@ PUBLISHED_PREVALENCE = np.array([67, 27, 2.5, 1, 0.6, 1.5])
 
 @pytest.fixture(scope="module")
 def registry() -> PhantomRegistry:
-    return simulate_registry(1000, 11, FIRST, YEARS)
+    return simulate_registry(300, 11, FIRST, YEARS)
 
 
 @pytest.fixture(scope="module")
 def lifelike() -> PhantomRegistry:
-    return simulate_registry(1000, 11, FIRST, YEARS, LIFELIKE)
+    return simulate_registry(300, 11, FIRST, YEARS, LIFELIKE)
 
 
 def _assert_published_prevalence(joints: pd.DataFrame) -> None:
@@ -41,14 +41,15 @@ def _assert_published_prevalence(joints: pd.DataFrame) -> None:
     assert (np.abs(prevalence - PUBLISHED_PREVALENCE) <= tolerance).all(), prevalence
 
 
-def test_simulate_registry_has_the_published_prevalence_of_grades(
-    registry: PhantomRegistry, lifelike: PhantomRegistry
-) -> None:
-    for simulated in (registry, lifelike):
-        assert simulated.joints["erosion_read"].count() >= 10_000
-        _assert_published_prevalence(simulated.joints)
+@pytest.mark.slow
+@pytest.mark.parametrize("difficulty", [PLAIN, LIFELIKE], ids=["plain", "lifelike"])
+def test_simulate_registry_has_the_published_prevalence_of_grades(difficulty: Difficulty) -> None:
+    joints = simulate_registry(2000, 11, FIRST, YEARS, difficulty).joints
+    assert joints["erosion_read"].count() >= 20_000
+    _assert_published_prevalence(joints)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limb", ["hand_right", "wrists", "feet"])
 def test_simulate_radiographs_of_other_limbs_has_the_same_prevalence_and_patients(
     limb: Limb, registry: PhantomRegistry
@@ -74,7 +75,9 @@ def test_simulate_registry_has_a_small_peak_of_fully_eroded_joints(registry: Pha
     assert counts[100] < 0.03 * counts.sum()
 
 
-def test_simulate_registry_has_the_published_weak_relation_of_damage_to_activity(registry: PhantomRegistry) -> None:
+@pytest.mark.slow
+def test_simulate_registry_has_the_published_weak_relation_of_damage_to_activity() -> None:
+    registry = simulate_registry(2000, 11, FIRST, YEARS)
     visits = registry.visits.rename(columns={"visit_date": "date_x"})
     both = registry.consultations.merge(visits, on=["patient_id", "date_x"], validate="one_to_one")
     esr, crp = (both["rau_score"].corr(both[form]) for form in ("das28_esr4", "das28_crp3"))

@@ -7,6 +7,7 @@ from scoring.phantom.patients import LIMB_JOINTS, Limb
 from scoring.phantom.training_set import make_training_set
 
 
+@pytest.mark.slow
 def test_make_training_set_does_not_depend_on_the_number_of_workers() -> None:
     alone, shared = (make_training_set(8, 5, max_images=120, workers=workers) for workers in (1, 2))
     assert np.array_equal(alone.images, shared.images)

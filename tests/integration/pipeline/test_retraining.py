@@ -23,6 +23,8 @@ from tests.lib.retraining import (
     store_model,
 )
 
+pytestmark = pytest.mark.slow  # the installation takes half a minute to build
+
 
 def test_retrain_proposes_a_better_challenger_that_can_be_promoted_and_undone(site, warehouse):
     proposal = retrain(site)

@@ -27,6 +27,8 @@ from tests.lib.retraining import (
     store_model,
 )
 
+pytestmark = pytest.mark.slow  # the installation takes half a minute to build
+
 
 def test_snapshot_excludes_unusable_readings_and_images_with_a_reason(site, warehouse):
     images = [Path(row["uri"]) for row in rows(warehouse, "SELECT uri FROM imaging.joint_image ORDER BY uri LIMIT 4")]

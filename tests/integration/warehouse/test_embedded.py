@@ -81,6 +81,7 @@ def test_start_opens_no_port_and_closes_the_socket_to_other_users(folder):
     assert (folder / "postgres" / "socket").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.slow
 def test_start_by_several_tasks_at_once_returns_the_same_server(folder):
     servers: list[embedded.EmbeddedServer] = []
     threads = [threading.Thread(target=lambda: servers.append(embedded.start(folder))) for _ in range(3)]
@@ -92,6 +93,7 @@ def test_start_by_several_tasks_at_once_returns_the_same_server(folder):
     assert len(servers) == 3
 
 
+@pytest.mark.slow
 def test_start_in_a_deep_folder_uses_a_short_socket_folder(folder):
     deep = folder / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
@@ -106,11 +108,13 @@ def test_start_in_a_deep_folder_uses_a_short_socket_folder(folder):
     assert not short.exists()
 
 
+@pytest.mark.slow
 def test_psql_command_connects_as_the_analyst(folder):
     server = embedded.start(folder)
     assert through_shell(f"{server.psql_command} -Atc 'SELECT current_user'") == "scoring_analyst\n"
 
 
+@pytest.mark.slow
 def test_start_in_a_folder_with_blanks_and_quotes(folder):
     odd = folder / "it's a folder"
     odd.mkdir()

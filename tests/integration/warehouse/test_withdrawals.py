@@ -75,7 +75,7 @@ def test_publish_withdraws_all_readings_of_a_consultation_without_readings(engin
         {1: ("ab", ""), 2: ("ab", ""), 3: ("a", "")},
         {1: ("ab", ""), 2: ("a", "b"), 3: ("a", "b")},
         {1: ("a", ""), 2: ("ab", ""), 4: ("b", "")},
-        {1: ("ab", ""), 2: ("a", ""), 3: ("ab", ""), 4: ("a", "")},
+        pytest.param({1: ("ab", ""), 2: ("a", ""), 3: ("ab", ""), 4: ("a", "")}, marks=pytest.mark.slow),
     ],
 )
 def test_publish_withdraws_the_same_readings_in_any_order_of_batches(engine, batches):
