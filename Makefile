@@ -89,10 +89,10 @@ airflow: $(INSTALLED) ## Start Airflow (scheduler, UI on port 8080) with its met
 		PATH="$(CURDIR)/$(BIN):$$PATH" exec airflow standalone
 
 test-unit: $(INSTALLED) ## Unit tests, without PostgreSQL, TensorFlow, Great Expectations and Airflow
-	$(PYTEST) $(PARALLEL) $(COVERED) -q -p tests.lib.pure -m "not slow" tests/unit
+	$(PYTEST) $(PARALLEL) -q -p tests.lib.pure -m "not slow" tests/unit
 
-test: lint test-unit ## Lint, type-check, and everything that a change can break
-	$(PYTEST) $(PARALLEL) $(COVERED) -m "not slow" tests/acceptance tests/dags tests/integration
+test: lint ## Lint, type-check, and everything that a change can break
+	$(PYTEST) $(PARALLEL) $(COVERED) -m "not slow" --ignore=tests/benchmarks
 
 test-all: $(INSTALLED) ## The remaining tests: scheduler, coverage simulation, training to convergence
 	$(PYTEST) $(FLOOR) -m "slow or hypothesis" --hypothesis-profile thorough --timeout 3600 --ignore=tests/benchmarks
@@ -122,7 +122,7 @@ lint-python:
 	$(BIN)/mypy
 
 lint-sql:
-	$(BIN)/sqlfluff lint --disable-progress-bar sql
+	$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 sql
 
 fix: $(INSTALLED) ## Format, and fix what ruff and sqlfluff can fix
 	$(BIN)/ruff check --fix .

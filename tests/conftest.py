@@ -55,7 +55,7 @@ class GroupedScheduling(LoadScopeScheduling):  # type: ignore[misc]
     The marks of `--dist loadgroup` have no effect with pytest 9.2 (pytest-xdist issue 1386).
     """
 
-    FOLDERS = ("tests/dags", "tests/integration/networks", "tests/integration/training")
+    FOLDERS = ("tests/acceptance", "tests/dags", "tests/integration/networks", "tests/integration/training")
     """Folders whose tests stay together. Of other folders, the tests of each file do."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -151,6 +151,7 @@ def test_open_run_rejects_a_changed_model_file(site, warehouse):
     assert scalar(warehouse.engine(), "SELECT count(*) FROM scoring.run") == 0
 
 
+@pytest.mark.slow
 def test_run_batch_accepts_corrections_of_an_earlier_batch(site, warehouse):
     """The first batch has a truncated image and lacks a consultation; both are corrected later."""
     written = write_batches(site.landing_url, 2)
@@ -205,6 +206,7 @@ def test_score_stops_if_the_storage_disappears_and_rejects_single_changed_images
     assert (images["quarantined"], images["reconciled"]) == (2, True)
 
 
+@pytest.mark.slow
 def test_cleared_steps_count_again_in_the_same_run(history):
     """Clearing `land` and its downstream tasks in Airflow repeats the steps in the same run."""
     site, table = history.site, history.folder(2) / "consultations.csv"

@@ -183,6 +183,7 @@ def test_plan_makes_shards_larger_if_there_would_be_too_many_to_map(history, mon
     assert sum(shard.count for shard in shards) == history.n_images(2)
 
 
+@pytest.mark.slow
 def test_rescore_includes_what_a_nightly_run_published_meanwhile(history, monkeypatch):
     """The nightly run adds images, and moves a radiograph whose visit date the registry has corrected."""
     site, engine = history.site, history.engine
@@ -326,6 +327,7 @@ def test_close_run_fails_if_steps_were_killed(history):
     assert f"the views show {SHIPPED_VERSION}" in str(failed.value)
 
 
+@pytest.mark.slow
 def test_cleared_steps_count_every_image_once(history):
     site, n_images = in_shards(history.site, 40), history.n_images(2)
     promote(site)

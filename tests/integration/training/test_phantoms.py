@@ -53,6 +53,7 @@ def test_train_on_phantoms_stores_a_model_that_evaluates_as_its_manifest_states(
     assert again["files"]["network.bin"]["sha256"] == manifest["files"]["network.bin"]["sha256"]
 
 
+@pytest.mark.slow
 def test_fine_tune_trains_a_left_hand_model_on_all_limbs(recipe, tmp_path):
     store, source = str(tmp_path / "store"), PhantomSource(cache_dir=tmp_path / "cache")
     train_on_phantoms("left", recipe, store, source=source, n_patients=8, seed=5, test_joints=40)

@@ -136,6 +136,7 @@ def test_validate_batch_reports_every_table_with_too_many_bad_rows(build):
     assert "- images (" in str(rejected.value)
 
 
+@pytest.mark.slow
 def test_validate_batch_takes_its_limits_from_the_settings(build):
     settings = Settings(
         _env_file=None, max_bad_share=0.1, min_rows_for_bad_share=7, min_image_side=100, max_image_side=110

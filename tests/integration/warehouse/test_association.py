@@ -49,6 +49,7 @@ def table(engine, as_of) -> pd.DataFrame:
     return frame(engine, query, as_of=as_of)
 
 
+@pytest.mark.slow
 def test_publish_as_of_is_repeatable_and_gives_the_result_of_an_earlier_date(engine, followed):
     deliver(engine, followed, BATCH, slice(0, 18))
     refresh(engine, BATCH)

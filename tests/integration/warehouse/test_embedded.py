@@ -53,6 +53,7 @@ def test_start_finds_the_running_server(folder):
     assert ask(first.analyst_url, "SELECT current_user::text") == "scoring_analyst"
 
 
+@pytest.mark.slow
 def test_stop_keeps_the_data(folder):
     server = embedded.start(folder)
     ask(server.owner_url, "SELECT set_config('x.y', '', false)")
@@ -67,6 +68,7 @@ def test_stop_keeps_the_data(folder):
     assert ask(embedded.start(folder).owner_url, "SELECT to_regnamespace('kept') IS NOT NULL") is True
 
 
+@pytest.mark.slow
 def test_start_recovers_a_server_that_was_killed(folder):
     server = embedded.start(folder)
     pid = int((folder / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0])
@@ -75,6 +77,7 @@ def test_start_recovers_a_server_that_was_killed(folder):
     assert embedded.start(folder).job_url == server.job_url
 
 
+@pytest.mark.slow
 def test_start_opens_no_port_and_closes_the_socket_to_other_users(folder):
     server = embedded.start(folder)
     assert ask(server.superuser_url, "SHOW listen_addresses") == ""
