@@ -95,7 +95,7 @@ test: lint ## Lint, type-check, and everything that a change can break
 	$(PYTEST) $(PARALLEL) $(COVERED) -m "not slow" --ignore=tests/benchmarks
 
 test-all: $(INSTALLED) ## The remaining tests: scheduler, coverage simulation, training to convergence
-	$(PYTEST) $(FLOOR) -m "slow or hypothesis" --hypothesis-profile thorough --timeout 3600 --ignore=tests/benchmarks
+	$(PYTEST) $(PARALLEL) $(FLOOR) -m "slow or hypothesis" --hypothesis-profile thorough --timeout 3600 --ignore=tests/benchmarks
 
 bench: $(INSTALLED) ## Benchmarks: ratios within one run
 	$(BIN)/python -m pytest tests/benchmarks --ignore=tests/benchmarks/test_warehouse.py --timeout 3600 \

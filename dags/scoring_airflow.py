@@ -26,7 +26,7 @@ TEMPORARY: list[type[BaseException] | str] = [error for error in ScoringError.__
 # As text, so that parsing a DAG without this operator does not import it.
 DAG_IS_PAUSED = "airflow.providers.standard.operators.trigger_dagrun.DagIsPaused"
 
-# Only errors that can disappear by themselves are retried; bad data stays bad. An unforeseen error, which no rule
+# Only errors that can disappear by themselves are retried; bad data stays bad. An unexpected error, which no rule
 # matches, is retried as often as the task allows.
 RETRY_POLICY = ExceptionRetryPolicy(
     rules=[

@@ -1,9 +1,9 @@
 """The steps of a rescoring, in order: score the history with the promoted model, then make that model the champion.
 
-The views show the former champion until the last step, which makes one row switch them. Each shard publishes its own
+The views show the previous champion until the last step, which makes one row switch them. Each shard publishes its own
 predictions and the Rau scores computed from them, so a rescoring that was killed resumes where it stopped: the next one
-plans only images without a prediction. Nightly runs may take place meanwhile. They score with the former champion, and
-the images that they add are rescored here before the switch.
+plans only images without a prediction. Nightly runs may take place meanwhile. They score with the previous champion,
+and the images that they add are rescored here before the switch.
 """
 
 import logging
@@ -133,7 +133,7 @@ def score(
 
 @step
 def analyse(settings: Settings, run: Run, progress: Progress = no_progress) -> int:
-    """Compute the correlations for every date that has correlations of the former champion, oldest first.
+    """Compute the correlations for every date that has correlations of the previous champion, oldest first.
 
     Returns:
         Number of dates.

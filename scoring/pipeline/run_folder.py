@@ -101,7 +101,7 @@ class RunFolder:
             yield
         except Exception as error:
             explained = _explain_full_disk(error)
-            # An unforeseen error may quote a row; only its type is kept outside the log.
+            # An unexpected error may quote a row; only its type is kept outside the log.
             message = str(explained) if isinstance(explained, ScoringError) else "unexpected error; see the step's log"
             self._keep(note, f"{type(explained).__name__}: {message}")
             if explained is error:

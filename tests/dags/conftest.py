@@ -94,7 +94,7 @@ def run_dag(airflow_metadata, monkeypatch) -> Callable[..., Any]:
 
 
 def _sleep_until_retried(sleep: Callable[[float], None], seconds: float) -> None:
-    """Sleep briefly, and fail if a task waits for a retry: after an unforeseen error, it would for half an hour.
+    """Sleep briefly, and fail if a task waits for a retry: after an unexpected error, it would for half an hour.
 
     The time limit of the test would not end it, because Airflow uses the same signal for the time limits of tasks.
     """

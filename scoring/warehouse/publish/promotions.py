@@ -1,7 +1,7 @@
 """Registers models, promotes them, and activates the promoted model as the champion.
 
 A promotion names the next champion; its activation takes effect in the views. The history is rescored between the two.
-Until then, nightly runs score with the former champion, and the views show it.
+Until then, nightly runs score with the previous champion, and the views show it.
 """
 
 import json
@@ -60,7 +60,7 @@ def promote(engine: Engine, version: str, promoted_by: str, reason: str) -> bool
     """Promote a registered model.
 
     It becomes the champion at once if there is none, or if the whole history has its predictions, such as when the
-    former champion is promoted again. Otherwise it becomes the champion when the history has been rescored.
+    previous champion is promoted again. Otherwise it becomes the champion when the history has been rescored.
 
     Returns:
         True if the views show the model now. Promoting the promoted model again writes nothing.
@@ -91,7 +91,7 @@ def promote(engine: Engine, version: str, promoted_by: str, reason: str) -> bool
 
 
 def activate(connection: Connection, version: str, *, run_id: UUID | str | None, n_missing: int) -> None:
-    """Make the promoted model the champion, and write its comparison with the former champion.
+    """Make the promoted model the champion, and write its comparison with the previous champion.
 
     If the model is the champion already, only the comparison is updated.
 

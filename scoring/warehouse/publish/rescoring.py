@@ -1,7 +1,7 @@
-"""Writes the predictions of a rescoring, next to those of the former champion.
+"""Writes the predictions of a rescoring, next to those of the previous champion.
 
 The history of a model is complete if every accepted image has a prediction by it, every radiograph and visit has a Rau
-score from these predictions, and every date with correlations of the former champion has correlations of the model.
+score from these predictions, and every date with correlations of the previous champion has correlations of the model.
 """
 
 from collections.abc import Mapping

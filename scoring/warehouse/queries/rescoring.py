@@ -82,7 +82,7 @@ def former_champion(connection: Connection, model_version: str) -> str | None:
 
 
 def dates_without_correlation(connection: Connection, model_version: str) -> list[date]:
-    """Return the dates with correlations of the former champion but not of this model, oldest first."""
+    """Return the dates with correlations of the previous champion but not of this model, oldest first."""
     query = (
         "SELECT as_of FROM analytics.correlation WHERE model_version = :former"
         " EXCEPT SELECT as_of FROM analytics.correlation WHERE model_version = :model_version ORDER BY as_of"

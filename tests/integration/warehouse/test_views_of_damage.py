@@ -28,7 +28,7 @@ def insert_near(connection: Connection) -> None:
     for days, expected in ((0, 10.0), (366, 20.0), (731, 12.0)):
         radiograph(connection, "near", days)
         rau(connection, "near", days, expected, n_scored=9 if days == 731 else 10)
-    # The prediction of the former champion must not appear in the series.
+    # The prediction of the previous champion must not appear in the series.
     rau(connection, "near", 366, 80.0, model_version=FORMER)
     consultation(connection, "near", 0, "n1", sop_iuid="near-0", reported_rau=12.0, read_on=day(31))
     consultation(connection, "near", 0, "n2", sop_iuid="near-0", reported_rau=13.0, read_on=day(397))

@@ -32,7 +32,7 @@ def test_keeping_failure_keeps_the_message_until_the_step_is_tried_again(folder)
         assert folder.failures() == {}
 
 
-def test_keeping_failure_does_not_quote_an_unforeseen_error(folder):
+def test_keeping_failure_does_not_quote_an_unexpected_error(folder):
     with pytest.raises(ValueError, match="Muster"), folder.keeping_failure("land"):
         raise ValueError("Hans Muster")
     assert folder.failures() == {"land": "ValueError: unexpected error; see the step's log"}
