@@ -117,7 +117,9 @@ def _table_rules(rules: Sequence[Rule]) -> list[str]:
     sections = []
     for (name, reason, remedy), members in groups.items():
         one = len(members) == 1
-        columns = ", ".join(f"`{rule.check.column}`" for rule in members)
+        # A column with the unread text of another one is not delivered.
+        delivered = [str(rule.check.column) for rule in members if not str(rule.check.column).endswith("_text")]
+        columns = ", ".join(f"`{column}`" for column in delivered)
         sections.append(
             f"#### {members[0].name if one else name}\n\n- Severity: {members[0].severity}, of the table\n"
             + (f"- Example: {_example(members[0])}\n" if one else f"- Columns: {columns}\n")

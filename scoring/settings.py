@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     )
 
     max_bad_share: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.25, description="Largest share of quarantined rows in a table; a larger share stops the run."
+        0.25, description="Largest share of quarantined rows, without copies, in a table; a larger share stops the run."
     )
     min_rows_for_bad_share: Annotated[int, Field(ge=1)] = Field(
         40, description="Smallest number of rows for which max_bad_share applies; a few bad rows may be chance."
