@@ -44,11 +44,11 @@ AIRFLOW_METADATA = metadata=$$($(BIN)/scoring up --url airflow); export AIRFLOW_
 PYTEST := $(BIN)/python -m pytest --durations=25 --durations-min=1
 PARALLEL := -n 2 --no-loadscope-reorder --max-worker-restart=0
 # CI measures branch coverage over both `make test` and `make test-all` (COVERAGE=1).
+COVERAGE_FLOOR := 90
 ifdef COVERAGE
 COVERED := --cov --cov-append --cov-report=
 FLOOR := --cov --cov-append --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
 endif
-COVERAGE_FLOOR := 90
 
 .PHONY: help setup nightly airflow test-unit test test-all bench bench-warehouse docs site lint lint-python lint-sql fix lock clean
 
