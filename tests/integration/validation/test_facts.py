@@ -68,7 +68,7 @@ def staged_tables(build, consultations, activity, images):
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(consultations=consultation_rows, activity=activity_rows, images=image_rows, seed=st.integers(0, 2**16))
 def test_validate_batch_loses_no_row_and_ignores_the_order_of_rows(build, consultations, activity, images, seed):
     tables = staged_tables(build, consultations, activity, images)
