@@ -182,6 +182,7 @@ def test_run_batch_accepts_corrections_of_an_earlier_batch(site, warehouse):
     assert scalar(warehouse.engine(), still_open) == 0
 
 
+@pytest.mark.slow
 def test_score_stops_if_the_storage_disappears_and_rejects_single_changed_images(site, warehouse):
     n_images = write_batches(site.landing_url)[0].n_images
     opened = open_run(site, FIRST)

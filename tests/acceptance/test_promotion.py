@@ -1,5 +1,7 @@
 """Promotions and their reversal: which model the views show, and which one nightly runs score with."""
 
+import pytest
+
 from scoring.model_store.store import SHIPPED_VERSION
 from tests.lib.history import BATCHES, OTHER, everything_of, frame, promote, rescore, run_batch, scalar, shown, values
 
@@ -9,6 +11,7 @@ def n_predictions(history, model):
     return scalar(engine, "SELECT count(*) FROM scoring.joint_prediction WHERE model_version = :model", model=model)
 
 
+@pytest.mark.slow
 def test_promote_leaves_nightly_runs_to_the_champion_until_the_history_is_rescored(history):
     promote(history.site)
     run_batch(history.site, BATCHES[2])

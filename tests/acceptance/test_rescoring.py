@@ -113,6 +113,7 @@ def interrupt(monkeypatch):
     return rescore_until
 
 
+@pytest.mark.slow
 def test_rescore_resumes_after_a_failure_and_after_a_kill(history, interrupt):
     site, n_images = in_shards(history.site, 20), history.n_images(2)
     analyst = history.analyst
@@ -222,6 +223,7 @@ def test_rescore_includes_what_a_nightly_run_published_meanwhile(history, monkey
     assert frame(engine, of_radiograph, radiograph=radiograph).to_numpy().tolist() == [[moved, OTHER]]
 
 
+@pytest.mark.slow
 def test_rescore_scores_the_images_of_a_nightly_run_during_which_the_champion_changed(rescored):
     site, n_late = rescored.site, rescored.batches[2].n_images
     opened = nightly.open_run(site, BATCHES[2], trigger="cli", triggered_by="tester")

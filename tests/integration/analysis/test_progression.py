@@ -29,6 +29,7 @@ def test_predict_has_90_percent_intervals_that_contain_90_percent_of_next_radiog
     assert np.mean(truth < quantiles[:, 9]) == pytest.approx(0.5, abs=0.12)
 
 
+@pytest.mark.slow
 def test_predict_has_probabilities_of_progression_that_agree_with_its_frequency():
     model = progression.fit(skewed_growth(400, 6))
     before, last = progression.without_last(progression.checked(skewed_growth(1500, 7)))

@@ -69,6 +69,7 @@ def test_rau_predictions_agree_with_simple_loops_in_any_order_of_rows(drawn, ran
 
 @given(radiographs)
 @settings(max_examples=40)
+@pytest.mark.slow
 def test_rau_predictions_do_not_depend_on_other_patients_to_the_last_digit(drawn):
     joint_predictions = predictions(drawn)
     together = rau_predictions(joint_predictions)

@@ -31,6 +31,7 @@ def recipe(request, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_train_on_phantoms_stores_a_model_that_evaluates_as_its_manifest_states(recipe, tmp_path, caplog):
     store, source = str(tmp_path / "store"), PhantomSource(cache_dir=tmp_path / "cache")
     options = {"source": source, "n_patients": 8, "seed": 5, "test_joints": 60}

@@ -97,6 +97,7 @@ def test_validate_batch_treats_rows_that_differ_in_one_joint_as_different(build)
     assert verdict.readings.counts == {"readings.consultation_accepted": 2}
 
 
+@pytest.mark.slow
 def test_validate_batch_keeps_the_first_of_exact_copies_in_any_order(build):
     rows = build.consultations({}, {}, {})
     readings = build.readings(rows, {"of": 0}, {"of": 1}, {"of": 2})

@@ -129,6 +129,7 @@ def test_row_breaches_rejects_missing_and_repeated_row_keys(keys):
     cells=st.lists(st.tuples(st.integers(-5, 15), st.sampled_from(["x", None]), st.integers(0, 9)), max_size=12),
     data=st.data(),
 )
+@pytest.mark.slow
 def test_validate_accepts_or_excludes_each_row_in_any_order(cells, data):
     frame = rows(a=[a for a, _, _ in cells], b=[b for _, b, _ in cells], c=[c for _, _, c in cells])
     frame = frame.astype({"a": "float64", "b": "str", "c": "float64"})
