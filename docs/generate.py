@@ -229,7 +229,7 @@ def _options(command: click.Command) -> str:
     context = click.Context(command)
     for parameter in command.get_params(context):
         if isinstance(parameter, click.Argument):
-            rows.append((f"`{parameter.make_metavar(context)}`", "required", "Argument."))
+            rows.append((f"`{parameter.make_metavar(context)}`", "required", "Positional argument, without a name."))
             continue
         record = parameter.get_help_record(context)
         if record is None or "--help" in parameter.opts:

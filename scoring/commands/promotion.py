@@ -16,8 +16,8 @@ from scoring.settings import get_settings
 def promote_command(version: str, reason: str) -> None:
     """Promote a model of the model store.
 
-    The model becomes the champion, which nightly runs use, once `scoring rescore` has finished, or at once if the model
-    has already scored every image. To undo a promotion, promote the previous model.
+    The model becomes the champion, which nightly runs use, when `scoring rescore` ends. If it has already scored every
+    image, it becomes the champion immediately. To undo a promotion, promote the previous model.
 
     Example: scoring promote phantom-3 --reason "QWK .81 against .76 on the frozen set"
     """

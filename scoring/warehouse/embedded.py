@@ -276,7 +276,7 @@ def _create_socket_folder(home: Path, user: str | None) -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o077:
         raise WarehouseUnavailable(
             f"{folder} cannot hold the socket of the embedded server, because other users own it or can access it. "
-            "Remove it."
+            "Remove the folder."
         )
     return folder
 

@@ -70,6 +70,6 @@ FROM summed;
 COMMENT ON VIEW analyst.activity_between_radiographs IS 'Time-integrated DAS28 between the visits of each row of rau_progression: one row per interval and form. Join by patient_id, damage, from_date and to_date.';
 COMMENT ON COLUMN analyst.activity_between_radiographs.n_activity_visits IS 'Number of visits with this form within the interval, including both ends.';
 COMMENT ON COLUMN analyst.activity_between_radiographs.n_reported IS 'Number of these visits with a reported value; the others were computed from their components.';
-COMMENT ON COLUMN analyst.activity_between_radiographs.covered_share IS 'Share of the interval between activity visits at most 548 days apart, 0-1.';
+COMMENT ON COLUMN analyst.activity_between_radiographs.covered_share IS 'Share of the interval, 0-1, that lies between successive activity visits at most 548 days apart.';
 COMMENT ON COLUMN analyst.activity_between_radiographs.mean_das28 IS 'Mean DAS28 over the covered time, points; null if less than 80 % of the interval is covered.';
 COMMENT ON COLUMN analyst.activity_between_radiographs.das28_years IS 'Time-integrated DAS28 over the interval, points times years: mean_das28 * years; null if mean_das28 is null.';

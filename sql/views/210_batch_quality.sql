@@ -163,8 +163,8 @@ FROM measured;
 
 COMMENT ON VIEW analyst.batch_quality IS 'Rows received, accepted and quarantined, and missing values: one row per batch, dataset, measure and rule.';
 COMMENT ON COLUMN analyst.batch_quality.batch_date IS 'Date of the batch (landing folder).';
-COMMENT ON COLUMN analyst.batch_quality.measure IS 'received, accepted, quarantined, quarantined by rule, or without ... for missing values.';
+COMMENT ON COLUMN analyst.batch_quality.measure IS 'received, accepted, quarantined, quarantined by rule, or without VALUE for a missing value.';
 COMMENT ON COLUMN analyst.batch_quality.rule IS 'First critical rule that the rows broke; only for quarantined by rule.';
 COMMENT ON COLUMN analyst.batch_quality.n IS 'Number of rows (images: files) to which the measure applies.';
-COMMENT ON COLUMN analyst.batch_quality.n_total IS 'Number of rows received; for missing values, number of records that the batch delivered first.';
+COMMENT ON COLUMN analyst.batch_quality.n_total IS 'Number of rows received; for missing values, number of records first delivered in this batch.';
 COMMENT ON COLUMN analyst.batch_quality.proportion IS 'n / n_total, 0-1; null if n_total is 0.';

@@ -101,7 +101,7 @@ CREATE TABLE scoring.run_count (
 COMMENT ON TABLE scoring.run_count IS 'Row counts of each run by dataset and outcome. Append-only.';
 COMMENT ON COLUMN scoring.run_count.run_id IS 'Run that the counts describe.';
 COMMENT ON COLUMN scoring.run_count.dataset IS 'consultations, readings, disease_activity or images.';
-COMMENT ON COLUMN scoring.run_count.outcome IS 'received (rescoring: planned), or the outcome of the rows. superseded: a newer batch had already delivered the record. rejected: the file is missing or has changed.';
+COMMENT ON COLUMN scoring.run_count.outcome IS 'What happened to the rows. received: all rows of the run (of a rescoring: planned). superseded: a newer batch had already delivered the record. rejected: the file is missing or has changed.';
 COMMENT ON COLUMN scoring.run_count.rule IS 'First critical rule that the quarantined rows broke; empty for other outcomes.';
 COMMENT ON COLUMN scoring.run_count.n IS 'Number of rows (images: files).';
 COMMENT ON COLUMN scoring.run_count.recorded_at IS 'Time of the transaction that wrote the counts of the dataset. A repeated step writes new counts; the latest ones apply.';

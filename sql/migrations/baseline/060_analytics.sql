@@ -101,7 +101,7 @@ COMMENT ON COLUMN analytics.association.ci_high IS 'Upper end of the confidence 
 COMMENT ON COLUMN analytics.association.confidence IS 'Confidence level of the interval, 0 to 1, such as 0.95.';
 COMMENT ON COLUMN analytics.association.p_value IS 'Probability of an estimate at least as far from 0 if there is no association; null for a trend.';
 COMMENT ON COLUMN analytics.association.q_value IS 'p value, 0 to 1, adjusted by Benjamini and Hochberg over all results of this date and model; of the results with q below 0.05, about one in twenty is a chance finding.';
-COMMENT ON COLUMN analytics.association.n_observations IS 'Number of radiographs, or of intervals between two radiographs; 0 if a later run no longer found the result of an earlier one.';
+COMMENT ON COLUMN analytics.association.n_observations IS 'Number of radiographs, or of intervals between two radiographs; 0 if a later run of this date had no such observations.';
 COMMENT ON COLUMN analytics.association.n_patients IS 'Number of patients with such observations.';
 COMMENT ON COLUMN analytics.association.run_id IS 'Run that last changed the row.';
 COMMENT ON COLUMN analytics.association.computed_at IS 'Time of the last change.';
@@ -147,12 +147,12 @@ COMMENT ON COLUMN analytics.model_comparison.mean_shift IS 'Mean of new minus ol
 COMMENT ON COLUMN analytics.model_comparison.sd_shift IS 'Standard deviation of new minus old, in the unit of measure; null for a single pair.';
 COMMENT ON COLUMN analytics.model_comparison.loa_low IS 'Lower limit of agreement, in the unit of measure: mean_shift - 1.96 * sd_shift.';
 COMMENT ON COLUMN analytics.model_comparison.loa_high IS 'Upper limit of agreement, in the unit of measure: mean_shift + 1.96 * sd_shift.';
-COMMENT ON COLUMN analytics.model_comparison.slope IS 'Slope, without unit, of the Deming regression of new on old with equal error variances; null within one grade of the old model.';
+COMMENT ON COLUMN analytics.model_comparison.slope IS 'Slope, without unit, of the Deming regression of new on old with equal error variances; null in rows of a single old_grade.';
 COMMENT ON COLUMN analytics.model_comparison.intercept IS 'Intercept of the Deming regression, in the unit of measure: new = intercept + slope * old.';
 COMMENT ON COLUMN analytics.model_comparison.same_grade IS 'Share of joints with the same grade from both models, 0 to 1; null for Rau scores.';
 COMMENT ON COLUMN analytics.model_comparison.within_one_grade IS 'Share of joints at most one grade apart, 0 to 1; null for Rau scores.';
-COMMENT ON COLUMN analytics.model_comparison.quadratic_weighted_kappa IS 'Chance-corrected agreement of the grades, -1 to 1, weighted by squared distance; null for Rau scores, within one grade of the old model, and if all grades are equal.';
-COMMENT ON COLUMN analytics.model_comparison.n_new_grade_0 IS 'Number of joints graded 0 by the new model; null for Rau scores. The rows by old_grade form the table of old by new grades.';
+COMMENT ON COLUMN analytics.model_comparison.quadratic_weighted_kappa IS 'Chance-corrected agreement of the grades, -1 to 1, weighted by squared distance; null for Rau scores, in rows of a single old_grade, and if all grades are equal.';
+COMMENT ON COLUMN analytics.model_comparison.n_new_grade_0 IS 'Number of joints graded 0 by the new model; null for Rau scores. The rows of all values of old_grade together cross-tabulate old and new grades.';
 COMMENT ON COLUMN analytics.model_comparison.n_new_grade_1 IS 'Number of joints graded 1 by the new model.';
 COMMENT ON COLUMN analytics.model_comparison.n_new_grade_2 IS 'Number of joints graded 2 by the new model.';
 COMMENT ON COLUMN analytics.model_comparison.n_new_grade_3 IS 'Number of joints graded 3 by the new model.';

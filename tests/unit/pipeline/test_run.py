@@ -34,5 +34,7 @@ def test_failure_recorded_closes_the_run_and_raises_the_first_error(caplog):
 
 
 def test_failure_recorded_leaves_a_successful_run_open():
-    with failure_recorded(RUN, close=None):
+    closed = []
+    with failure_recorded(RUN, lambda **unfinished: closed.append(unfinished)):
         pass
+    assert closed == []
